@@ -1,0 +1,235 @@
+"""COVID-19 against everything else, with uncertainty.
+
+One pass of the backbone over the whole picture tells the modality and whether it is like the training images (a glance),
+one over the box around the lungs gives the features. Everything after is algebra on that one vector: K linear heads,
+each trained on its own bootstrap, times T dropout masks, as one product of matrices.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covid_core import engine, preprocess, uncertainty, weights
+from covid_core.gate import Gate, GateDecision, Glance, look_at_pixels
+from covid_core.images import DecodedImage
+from covid_core.registry import WEIGHTS, ModelSpec
+from covid_core.segment import Segmentation
+
+Array = NDArray[np.float32]
+Method = Literal["mc_dropout", "ensemble", "ensemble_mc_dropout"]
+METHODS: tuple[str, ...] = get_args(Method)
+CLASSES = ("non_covid", "covid")
+LEVEL = 0.90
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the backbone made of the box around the lungs; all answers are computed from it.
+
+    Attributes:
+        cells: [C, s, s] float32, feature map.
+        frame: the window of the picture it was computed from.
+    """
+
+    cells: Array
+    frame: preprocess.Frame
+
+    @cached_property
+    def pooled(self) -> Array:
+        """[C] float32, mean over the cells."""
+        mean: Array = self.cells.mean(axis=(1, 2))
+        return mean
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The answer for one image.
+
+    Attributes:
+        modality: "xray" or "ct", as used.
+        modality_found: as the network sees it.
+        decision: "covid", "non_covid", "uncertain" or "refused".
+        reason: why the decision is "uncertain" or "refused", one sentence; else "".
+        probability: mean COVID-19 probability, 0..1; None when refused.
+        interval: (low, high), the central part of the samples at `level`; None when refused.
+        samples: [S] float32, COVID-19 probability of each sample; empty when refused.
+        aleatoric: mean entropy of the samples in bits; None when refused.
+        epistemic: mutual information in bits; None when refused.
+        prediction_set: class names, those the calibration cannot rule out at `level`.
+        gate: whether the picture was accepted, and how far it is from the training images.
+        method: how the samples were drawn.
+        level: of the interval and of the prediction set.
+        model: name.
+        weights_sha256: of the weights.
+        features: for Grad-CAM and for another method; None when refused.
+    """
+
+    modality: str
+    modality_found: str
+    decision: str
+    reason: str
+    probability: float | None
+    interval: tuple[float, float] | None
+    samples: Array = field(repr=False)
+    aleatoric: float | None
+    epistemic: float | None
+    prediction_set: tuple[str, ...]
+    gate: GateDecision
+    method: str
+    level: float
+    model: str
+    weights_sha256: str
+    features: Features | None = field(repr=False, default=None)
+
+
+class Classifier:
+    """A backbone with its heads and gate; shared by all callers and never changed after loading."""
+
+    def __init__(self, spec: ModelSpec, run: engine.Run, tensors: dict[str, Array], config: dict[str, Any]) -> None:
+        self.spec, self.run, self.config = spec, run, config
+        self.gate = Gate.load(tensors, config["gate"])
+        self.heads = {
+            m: (np.asarray(tensors[f"heads.{m}.weight"], np.float32), np.asarray(tensors[f"heads.{m}.bias"], np.float32))
+            for m in spec.modalities
+        }
+        settings = config["heads"]
+        channels = self.heads[spec.modalities[0]][0].shape[1]
+        self.masks = uncertainty.dropout_masks(settings["masks"], channels, settings["dropout"], settings["seed"])
+
+    @classmethod
+    def load(cls, spec: ModelSpec, kind: engine.Kind = "auto", folder: Path | None = None) -> "Classifier":
+        """The model's network, heads and config.
+
+        Raises:
+            WeightsError: the files are nowhere, or damaged.
+        """
+        from safetensors import safe_open
+
+        with safe_open(weights.locate(spec, WEIGHTS, folder=folder), "numpy") as file:
+            tensors = {n: file.get_tensor(n).astype(np.float32) for n in file.keys() if n.startswith(("heads", "gate"))}
+        return cls(spec, engine.start(spec, kind, folder), tensors, weights.load_config(spec, folder))
+
+    def glance(self, pixels: Array) -> Glance:
+        """One look at the whole picture: which modality, and how far from the training images.
+
+        Args:
+            pixels: [H, W] float in 0..1.
+        """
+        square = preprocess.stretch(preprocess.whole((pixels.shape[0], pixels.shape[1])).extract(pixels, self.spec.size), "xray")
+        return self.gate.look(self.run(preprocess.to_input(square)[None, None])[0].mean(axis=(1, 2)))
+
+    def features(self, image: DecodedImage, modality: str, segmentation: Segmentation) -> Features:
+        """The backbone's pass over the box around the lungs (the whole picture when there is none)."""
+        lungs = segmentation.lungs if segmentation.plausible else np.zeros_like(segmentation.lungs)
+        crop, frame = preprocess.lung_crop(image.pixels, lungs, modality, self.spec.size)
+        return Features(self.run(preprocess.to_input(crop)[None, None])[0], frame)
+
+    def sample(self, pooled: Array, modality: str, method: Method = "ensemble_mc_dropout") -> Array:
+        """COVID-19 logits before temperature.
+
+        Args:
+            pooled: [C] or [N, C].
+            modality: "xray" or "ct".
+            method: "mc_dropout" (one head, T masks), "ensemble" (K heads) or "ensemble_mc_dropout" (K x T).
+
+        Returns:
+            [S] or [N, S] float32, S = T, K or K * T.
+        """
+        weight, bias = self.heads[modality]
+        if method == "ensemble":
+            logits: Array = pooled @ weight.T + bias
+            return logits
+        if method not in METHODS:
+            raise ValueError(f"There is no method '{method}'. Choose one of: {', '.join(METHODS)}.")
+        if method == "mc_dropout":
+            weight, bias = weight[:1], bias[:1]
+        # (x * mask) @ w = x @ (mask * w): one product for all heads and masks.
+        masked = (weight[:, None, :] * self.masks[None]).reshape(-1, weight.shape[1])
+        product: Array = pooled @ masked.T + np.repeat(bias, len(self.masks))
+        return product
+
+    def probabilities(self, pooled: Array, modality: str, method: Method = "ensemble_mc_dropout") -> Array:
+        """Samples of the class probabilities after temperature, [..., S, 2] float32."""
+        logit = self.sample(pooled, modality, method) / float(self.config["temperature"][modality])
+        covid = 1 / (1 + np.exp(-np.clip(logit, -60, 60)))
+        return np.stack([1 - covid, covid], axis=-1).astype(np.float32)
+
+    def answer(
+        self,
+        features: Features,
+        glance: Glance,
+        modality: str,
+        method: Method = "ensemble_mc_dropout",
+        level: float = LEVEL,
+    ) -> Classification:
+        """The answer from cached features, with another method or level than before if wanted.
+
+        Args:
+            features: of the box around the lungs.
+            glance: of the whole picture.
+            modality: "xray" or "ct".
+            method: how samples are drawn.
+            level: of interval and prediction set, 0.5 to 0.99.
+        """
+        samples = self.probabilities(features.pooled, modality, method)
+        summary = uncertainty.summarise(samples, level)
+        scores = {int(c): np.asarray(s) for c, s in self.config["conformal"][modality][method].items()}
+        chosen = uncertainty.prediction_set(np.asarray(summary.mean), scores, level)
+        distance = glance.distance[modality]
+        atypical = distance > 1
+        reason = (
+            "The picture is unlike the images this model was trained on, so its answer cannot be relied on."
+            if atypical
+            else ""
+        )
+        gate = GateDecision(True, reason, distance, atypical)
+        decision = "uncertain" if atypical else uncertainty.decide(chosen, True)
+        if decision == "uncertain" and not atypical:
+            reason = (
+                "Neither answer can be ruled out at this level."
+                if chosen
+                else "The probability is unusual for either class: it lies where hardly any image of known answer lay."
+            )
+        return Classification(
+            modality=modality,
+            modality_found=glance.modality,
+            decision=decision,
+            reason=reason,
+            probability=float(summary.mean[1]),
+            interval=summary.interval,
+            samples=summary.samples,
+            aleatoric=summary.aleatoric,
+            epistemic=summary.epistemic,
+            prediction_set=tuple(CLASSES[c] for c in chosen),
+            gate=gate,
+            method=method,
+            level=level,
+            model=self.spec.name,
+            weights_sha256=self.spec.files[WEIGHTS],
+            features=features,
+        )
+
+    def refuse(self, glance: Glance | None, modality: str, reason: str, level: float = LEVEL) -> Classification:
+        """The answer to a picture that is none of ours."""
+        score = glance.distance[modality] if glance else float("inf")
+        return Classification(
+            modality=modality,
+            modality_found=glance.modality if glance else "",
+            decision="refused",
+            reason=reason,
+            probability=None,
+            interval=None,
+            samples=np.zeros(0, np.float32),
+            aleatoric=None,
+            epistemic=None,
+            prediction_set=(),
+            gate=GateDecision(False, reason, score),
+            method="",
+            level=level,
+            model=self.spec.name,
+            weights_sha256=self.spec.files[WEIGHTS],
+        )

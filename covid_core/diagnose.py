@@ -1,0 +1,127 @@
+"""The whole way from a picture to an answer: glance, segment, classify, explain."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+
+from covid_core import engine, registry
+from covid_core.classify import LEVEL, Classification, Classifier, Method
+from covid_core.explain import Explanation, explain
+from covid_core.gate import Glance, look_at_pixels
+from covid_core.images import DecodedImage
+from covid_core.segment import Segmentation, Segmenter
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Everything about one image.
+
+    Attributes:
+        image: the picture.
+        classification: decision, probability, uncertainty.
+        segmentation: masks; None when the picture was refused before any network ran.
+        explanation: Grad-CAM; None when refused.
+        glance: modality and distance; None when refused before any network ran.
+        seconds: wall time.
+    """
+
+    image: DecodedImage
+    classification: Classification
+    segmentation: Segmentation | None
+    explanation: Explanation | None
+    glance: Glance | None
+    seconds: float
+
+
+_loading = threading.Lock()
+
+
+@lru_cache(maxsize=8)
+def _classifier(name: str, kind: engine.Kind) -> Classifier:
+    return Classifier.load(registry.get(name), kind)
+
+
+@lru_cache(maxsize=8)
+def _segmenter(name: str, kind: engine.Kind) -> Segmenter:
+    return Segmenter.load(registry.get(name), kind)
+
+
+def classifier(name: str = registry.DEFAULT, kind: engine.Kind = "auto") -> Classifier:
+    """The classifier of this name, loaded once per process and shared."""
+    if registry.get(name).task != "classify":
+        raise ValueError(f"'{name}' marks lungs and lesions, it does not classify.")
+    with _loading:  # two visitors at once must not load it twice
+        return _classifier(name, kind)
+
+
+def segmenter(modality: str, kind: engine.Kind = "auto") -> Segmenter:
+    """The U-Net of a modality, loaded once per process and shared."""
+    with _loading:
+        return _segmenter(registry.segmenter_for(modality).name, kind)
+
+
+def look(image: DecodedImage, kind: engine.Kind = "auto") -> Glance:
+    """Which modality the picture is of, by the default classifier."""
+    return classifier(registry.DEFAULT, kind).glance(image.pixels)
+
+
+def diagnose(
+    image: DecodedImage,
+    modality: str = "auto",
+    model: str = registry.DEFAULT,
+    method: Method = "ensemble_mc_dropout",
+    level: float = LEVEL,
+    kind: engine.Kind = "auto",
+    progress: Callable[[str], None] = lambda step: None,
+) -> Diagnosis:
+    """From a picture to an answer.
+
+    Args:
+        image: decoded picture.
+        modality: "xray", "ct", or "auto": what the file says, else what the network sees.
+        model: name of a classifier.
+        method: how uncertainty is sampled.
+        level: of interval and prediction set.
+        kind: engine.
+        progress: called with a short sentence before each step.
+    """
+    if modality not in ("auto", "xray", "ct"):
+        raise ValueError(f"There is no modality '{modality}'. Choose one of: auto, xray, ct.")
+    started = time.perf_counter()
+    chosen = classifier(model, kind)
+    refusal = look_at_pixels(image.pixels, image.chroma)
+    if refusal:
+        stated = image.modality_hint or "xray" if modality == "auto" else modality
+        answer = chosen.refuse(None, stated, refusal, level)
+        return Diagnosis(image, answer, None, None, None, time.perf_counter() - started)
+    progress("Looking at the whole picture")
+    glance = look(image, kind)
+    used = (image.modality_hint or glance.modality) if modality == "auto" else modality
+    progress("Marking lungs and lesions")
+    segmentation = segmenter(used, kind).segment(image)
+    refusal = unlike_a_chest(glance, segmentation, used)
+    if refusal:
+        answer = chosen.refuse(glance, used, refusal, level)
+        return Diagnosis(image, answer, segmentation, None, glance, time.perf_counter() - started)
+    progress("Classifying")
+    features = chosen.features(image, used, segmentation)
+    answer = chosen.answer(features, glance, used, method, level)
+    explanation = explain(chosen, features, used, segmentation.lungs)
+    return Diagnosis(image, answer, segmentation, explanation, glance, time.perf_counter() - started)
+
+
+def unlike_a_chest(glance: Glance, segmentation: Segmentation, modality: str) -> str:
+    """The reason to refuse a picture by what the networks found in it, or "".
+
+    A frontal X-ray always shows two lungs. A CT slice through the apex or the base may not, so there the distance of
+    the features must agree.
+    """
+    other = min(glance.distance.values())
+    if segmentation.plausible:
+        return ""
+    if modality == "xray":
+        return f"This does not look like a frontal chest X-ray. {segmentation.reason}"
+    return f"This does not look like a chest CT slice. {segmentation.reason}" if other > 1 else ""

@@ -1,0 +1,128 @@
+"""Run a network on arrays: OpenVINO on a CPU, PyTorch on CUDA or MPS or by choice.
+
+Converting a network to OpenVINO takes seconds, reading the converted one a fraction of one; it is kept in the user's
+cache folder under the weights' hash, and a process that finds it there never imports torch.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covid_core import weights
+from covid_core.registry import WEIGHTS, ModelSpec
+
+Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Kind = Literal["auto", "openvino", "torch"]
+# The two engines agree within this on features and logits (largest absolute difference); a test holds them to it.
+TOLERANCE = 2e-3
+
+
+def start(spec: ModelSpec, kind: Kind = "auto", folder: Path | None = None) -> Run:
+    """A function that runs the model's network.
+
+    Args:
+        spec: the model.
+        kind: "openvino", "torch", or "auto": torch where it has a GPU, else OpenVINO.
+        folder: a local folder with weights, searched after the bundled ones.
+
+    Returns:
+        [N, 1, S, S] float32 in -1..1 -> features [N, C, s, s] or logits [N, 2, S, S], float32. Safe to call from
+        several threads at once.
+
+    Raises:
+        WeightsError: the weights are nowhere, or damaged.
+        ValueError: another kind.
+    """
+    if kind not in ("auto", "openvino", "torch"):
+        raise ValueError(f"There is no engine '{kind}'. Choose one of: auto, openvino, torch.")
+    return of_file(spec, weights.locate(spec, WEIGHTS, folder=folder), kind)
+
+
+def of_file(spec: ModelSpec, file: Path, kind: Kind = "auto") -> Run:
+    """`start` for a weights file of one's own, as it comes out of training."""
+    if kind == "torch" or (kind == "auto" and _gpu_asked_for()):
+        return _torch(spec, file)
+    return _openvino(spec, file)
+
+
+def _gpu_asked_for() -> bool:
+    """Whether a GPU is to be used. Asking torch would import it, so look for the driver first."""
+    if shutil.which("nvidia-smi") is None and os.uname().sysname != "Darwin":
+        return False
+    import torch
+
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
+def _torch(spec: ModelSpec, file: Path) -> Run:
+    import torch
+
+    from covid_core import networks
+
+    name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    network = networks.load(spec, file).to(name)
+
+    def run(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            result: NDArray[np.float32] = network(torch.from_numpy(batch).to(name)).float().cpu().numpy()
+            return result
+
+    return run
+
+
+def _openvino(spec: ModelSpec, file: Path) -> Run:
+    import openvino
+
+    model = converted(spec, file)
+    core = openvino.Core()
+    # Full precision: bf16 on recent CPUs would move the answers beyond TOLERANCE.
+    compiled: Any = core.compile_model(
+        str(model), "CPU", {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    )
+
+    def run(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        request = compiled.create_infer_request()  # one a call: requests are not safe to share between threads
+        request.infer([np.ascontiguousarray(batch, np.float32)])
+        return np.array(request.get_output_tensor(0).data, np.float32)
+
+    return run
+
+
+def converted(spec: ModelSpec, file: Path) -> Path:
+    """The network in OpenVINO's format, converted now if the cache folder does not hold it.
+
+    Args:
+        spec: the model.
+        file: its weights.
+
+    Returns:
+        path of the .xml file; its .bin lies beside it.
+    """
+    import openvino
+
+    key = f"{spec.name}-{weights.sha256(file)[:16]}-{openvino.__version__.split('-')[0]}"
+    home = weights.cache_folder() / "openvino"
+    target = home / key
+    if not (target / "model.xml").exists():
+        import torch
+
+        from covid_core import networks
+
+        example = torch.zeros(1, 1, spec.size, spec.size)
+        model = openvino.convert_model(networks.load(spec, file), example_input=example)
+        model.reshape({0: openvino.PartialShape([-1, 1, spec.size, spec.size])})
+        home.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=home))
+        openvino.save_model(model, temporary / "model.xml", compress_to_fp16=True)  # lossless: the weights are fp16
+        # Another process may have been faster; then its folder stays and ours goes.
+        with contextlib.suppress(OSError):
+            os.replace(temporary, target)
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target / "model.xml"

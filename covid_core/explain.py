@@ -1,0 +1,59 @@
+"""Where a head looked: Grad-CAM from cached features.
+
+The heads are linear in the mean of the feature map, so the gradient of a head's logit with respect to a cell is its
+weight vector over the number of cells: Grad-CAM needs no backward pass, and the cells' contributions add up to the logit
+(without the bias). They are kept in that unit. A map rescaled to its own maximum would make weak evidence look strong.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covid_core.classify import Classifier, Features
+
+Array = NDArray[np.float32]
+# Contribution per cell, in units of the tempered logit, that is shown at full strength: six such cells together move
+# the probability from one half to 95 %.
+FULL_SCALE = 0.5
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Grad-CAM for COVID-19.
+
+    Attributes:
+        cells: [s, s] float32, each cell's contribution to the mean logit of the heads; their sum plus `bias` is it.
+        heatmap: [H, W] float32 in the picture's pixels, same unit as a cell; 0 outside the box around the lungs.
+        bias: the heads' mean bias over the temperature.
+        share_in_lungs: part of the positive contributions that lies inside the lung mask, 0..1; None without any.
+    """
+
+    cells: Array
+    heatmap: Array = field(repr=False)
+    bias: float
+    share_in_lungs: float | None
+
+
+def explain(classifier: Classifier, features: Features, modality: str, lungs: NDArray[np.bool_]) -> Explanation:
+    """Grad-CAM of the head ensemble.
+
+    Args:
+        classifier: whose heads to explain.
+        features: cached by `Classifier.features`.
+        modality: "xray" or "ct".
+        lungs: [H, W] bool.
+    """
+    weight, bias = classifier.heads[modality]
+    temperature = float(classifier.config["temperature"][modality])
+    count = features.cells.shape[1] * features.cells.shape[2]
+    cells: Array = np.tensordot(weight.mean(axis=0) / (temperature * count), features.cells, axes=1).astype(np.float32)
+    heatmap = features.frame.restore(cells)
+    positive = np.maximum(heatmap, 0)
+    total = float(positive.sum())
+    return Explanation(
+        cells=cells,
+        heatmap=heatmap,
+        bias=float(bias.mean()) / temperature,
+        share_in_lungs=float(positive[lungs].sum()) / total if total > 0 else None,
+    )

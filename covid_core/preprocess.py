@@ -1,0 +1,147 @@
+"""From a picture's pixels to a network's input, and from a network's masks back to the picture.
+
+The only place where pixels are scaled; training calls the same functions. A network sees a square window of the picture,
+described by a `Frame`: the whole picture for the segmenter and for telling X-ray from CT, the box around the lungs for
+the classifier.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Array = NDArray[np.float32]
+
+# Percentiles that become black and white. CT slices keep more of the bright end out: in slices stored over the whole
+# CT range the lungs are almost black, and a low upper percentile brings them close to a lung window.
+STRETCH = {"xray": (1.0, 99.0), "ct": (0.5, 95.0)}
+# How far the crop reaches beyond the lungs' bounding box, as a share of its longer side.
+CROP_MARGIN = 0.06
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A square window of a picture, in the picture's pixels; it may reach beyond the picture.
+
+    Attributes:
+        top: first row.
+        left: first column.
+        side: height and width, at least 1.
+        height: of the picture.
+        width: of the picture.
+    """
+
+    top: int
+    left: int
+    side: int
+    height: int
+    width: int
+
+    def extract(self, pixels: Array, size: int) -> Array:
+        """The window, resampled with anti-aliasing; what lies beyond the picture is 0.
+
+        Args:
+            pixels: [height, width] float.
+            size: side of the result.
+
+        Returns:
+            [size, size] float32.
+        """
+        window = np.zeros((self.side, self.side), np.float32)
+        rows, columns, inner_rows, inner_columns = self._overlap()
+        window[inner_rows, inner_columns] = pixels[rows, columns]
+        return np.asarray(Image.fromarray(window).resize((size, size), Image.Resampling.BILINEAR), np.float32)
+
+    def restore(self, values: Array) -> Array:
+        """The inverse: a square of values laid back on the picture; 0 where the window does not reach.
+
+        Args:
+            values: [n, n] float, any n.
+
+        Returns:
+            [height, width] float32.
+        """
+        enlarged = Image.fromarray(np.ascontiguousarray(values, np.float32)).resize(
+            (self.side, self.side), Image.Resampling.BILINEAR
+        )
+        picture = np.zeros((self.height, self.width), np.float32)
+        rows, columns, inner_rows, inner_columns = self._overlap()
+        picture[rows, columns] = np.asarray(enlarged)[inner_rows, inner_columns]
+        return picture
+
+    def _overlap(self) -> tuple[slice, slice, slice, slice]:
+        top, left = max(self.top, 0), max(self.left, 0)
+        bottom, right = min(self.top + self.side, self.height), min(self.left + self.side, self.width)
+        return (
+            slice(top, bottom),
+            slice(left, right),
+            slice(top - self.top, bottom - self.top),
+            slice(left - self.left, right - self.left),
+        )
+
+
+def whole(shape: tuple[int, int]) -> Frame:
+    """The smallest square around the whole picture of this (height, width)."""
+    height, width = shape
+    side = max(height, width)
+    return Frame((height - side) // 2, (width - side) // 2, side, height, width)
+
+
+def around(mask: NDArray[np.bool_], margin: float = CROP_MARGIN) -> Frame:
+    """The square around a mask's bounding box; the whole picture when the mask is empty.
+
+    Args:
+        mask: [height, width] bool.
+        margin: added on every side, as a share of the box's longer side.
+    """
+    height, width = mask.shape
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if rows.size == 0:
+        return whole((height, width))
+    box_height, box_width = int(rows[-1] - rows[0] + 1), int(columns[-1] - columns[0] + 1)
+    side = round(max(box_height, box_width) * (1 + 2 * margin))
+    top = int(rows[0]) + (box_height - side) // 2
+    left = int(columns[0]) + (box_width - side) // 2
+    return Frame(top, left, max(side, 1), height, width)
+
+
+def stretch(pixels: Array, modality: str) -> Array:
+    """Grey levels spread between two percentiles of the picture (`STRETCH`).
+
+    Args:
+        pixels: [H, W] float, any range.
+        modality: "xray" or "ct".
+
+    Returns:
+        [H, W] float32 in 0..1; all 0 for a picture of one grey.
+    """
+    low, high = np.percentile(pixels, STRETCH[modality])
+    if high - low < 1e-6:
+        return np.zeros(pixels.shape, np.float32)
+    scaled: Array = np.clip((pixels - low) / (high - low), 0, 1).astype(np.float32)
+    return scaled
+
+
+def to_input(square: Array) -> Array:
+    """[..., S, S] in 0..1 to the networks' range -1..1."""
+    return np.asarray(square * 2 - 1, np.float32)
+
+
+def lung_crop(pixels: Array, lungs: NDArray[np.bool_], modality: str, size: int) -> tuple[Array, Frame]:
+    """The classifier's view: the box around the lungs, its grey levels spread over the full range.
+
+    Cropping takes away markers, borders, shoulders and the way a hospital frames its pictures, by all of which a
+    network can tell the hospital; spreading the grey levels of the crop alone takes away the way it exposes them.
+
+    Args:
+        pixels: [H, W] float.
+        lungs: [H, W] bool; when empty the whole picture is used.
+        modality: "xray" or "ct".
+        size: side of the result.
+
+    Returns:
+        [size, size] float32 in 0..1, and the window it shows.
+    """
+    frame = around(lungs)
+    return stretch(frame.extract(pixels, size), modality), frame

@@ -1,0 +1,31 @@
+"""Readers of data sets: `read(["NAME=FOLDER", ...])` returns one list of records."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from train.datasets import manifests
+from train.datasets.records import Record
+
+READERS: dict[str, Callable[[Path], list[Record]]] = {
+    "manifests": manifests.everything,
+}
+
+
+def read(sources: Sequence[str]) -> list[Record]:
+    """Records of all the data sets named.
+
+    Args:
+        sources: "NAME=FOLDER", NAME one of `READERS`.
+
+    Raises:
+        ValueError: another name, or a folder that does not exist.
+    """
+    records: list[Record] = []
+    for source in sources:
+        name, _, folder = source.partition("=")
+        if name not in READERS or not folder:
+            raise ValueError(f"'{source}' is not NAME=FOLDER with NAME one of {', '.join(READERS)}")
+        if not Path(folder).is_dir():
+            raise ValueError(f"{folder} is not a folder")
+        records += READERS[name](Path(folder))
+    return records

@@ -1,0 +1,145 @@
+"""Readers for folders with a `manifest.csv`: the collection the bundled weights were trained on.
+
+Each reader takes the collection's root and returns records; where the images come from and under which licence is in
+`train/datasets/sources.json`, which the model cards cite.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from train.datasets.records import Record
+
+
+def _rows(root: Path, folder: str) -> Iterator[dict[str, str]]:
+    table = pd.read_csv(Path(root) / folder / "manifest.csv", dtype=str, keep_default_na=False)
+    yield from table.to_dict("records")
+
+
+def _file(root: Path, folder: str, name: str) -> Path | None:
+    return Path(root) / folder / name if name else None
+
+
+def hashed_split(key: str, val: float = 0.1, test: float = 0.2) -> str:
+    """"train", "val" or "test", decided by a hash of the key, so that it never depends on the order of files."""
+    share = int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) / 2**32
+    return "test" if share < test else "val" if share < test + val else "train"
+
+
+def xray(root: Path) -> list[Record]:
+    """Chest X-rays with a finding; splits train, val, test, extra_*, external, pediatric, excluded."""
+    return [
+        Record(
+            image=Path(root) / "xray" / row["file"],
+            modality="xray",
+            dataset="xray",
+            source=row["source"],
+            group=f"xray/{row['group']}",
+            split=row["split"],
+            finding=row["label"],
+        )
+        for row in _rows(root, "xray")
+    ]
+
+
+def ct(root: Path) -> list[Record]:
+    """CT slices with a finding, COVID-19 or not."""
+    return [
+        Record(
+            image=Path(root) / "ct" / row["file"],
+            modality="ct",
+            dataset="sars_cov_2_ct" if "sars_cov_2" in row["file"] else "covid_ct",
+            source=row["source"],
+            group=f"ct/{row['group']}",
+            split=row["split"],
+            finding=row["label"],
+            official_split=row["official_split"],
+        )
+        for row in _rows(root, "ct")
+    ]
+
+
+def ct_lesions(root: Path) -> list[Record]:
+    """Slices of 20 CT volumes with lesion masks, and lung masks where they are known."""
+    return [
+        Record(
+            image=Path(root) / "ct_lesions" / row["image"],
+            modality="ct",
+            dataset="ct_lesions",
+            source=row["volume"].split("_")[0],
+            group=f"ct_lesions/{row['group']}",
+            split=row["split"],
+            lungs=_file(root, "ct_lesions", row["lungs"]),
+            lesions=_file(root, "ct_lesions", row["lesions"]),
+            lesions_known=True,
+        )
+        for row in _rows(root, "ct_lesions")
+    ]
+
+
+def infnet(root: Path) -> list[Record]:
+    """The 98 slices of Inf-Net with their published split; train slices that share a patient with a test slice are
+    given the split "train_overlap", so that the published split's leak is a choice, not an accident.
+    """
+    return [
+        Record(
+            image=Path(root) / "ct_lesions_infnet" / row["image"],
+            modality="ct",
+            dataset="infnet",
+            source="medicalsegmentation",
+            group=f"infnet/{row['image']}",
+            split="train_overlap" if row["split"] == "train" and row["same_patient_as_test"] else row["split"],
+            lesions=_file(root, "ct_lesions_infnet", row["lesions"]),
+            lesions_known=True,
+            transposed=True,
+        )
+        for row in _rows(root, "ct_lesions_infnet")
+    ]
+
+
+def xray_lesions(root: Path) -> list[Record]:
+    """X-rays of COVID-19 patients with opacity masks."""
+    return [
+        Record(
+            image=Path(root) / "xray_lesions" / row["image"],
+            modality="xray",
+            dataset="xray_lesions",
+            source="qata_cov19",
+            group=f"xray_lesions/{row['group']}",
+            split=row["split"],
+            lesions=_file(root, "xray_lesions", row["lesions"]),
+            lesions_known=True,
+        )
+        for row in _rows(root, "xray_lesions")
+    ]
+
+
+def xray_lungs(root: Path) -> list[Record]:
+    """X-rays with lung masks, split by a hash of the patient."""
+    return [
+        Record(
+            image=Path(root) / "xray_lungs" / row["image"],
+            modality="xray",
+            dataset="xray_lungs",
+            source=row["source"],
+            group=f"xray_lungs/{row['patient']}",
+            split=hashed_split(row["patient"]),
+            lungs=_file(root, "xray_lungs", row["lungs"]),
+        )
+        for row in _rows(root, "xray_lungs")
+    ]
+
+
+def everything(root: Path) -> list[Record]:
+    """Records of every folder of the collection that is there."""
+    folders = {
+        "xray": xray,
+        "ct": ct,
+        "ct_lesions": ct_lesions,
+        "ct_lesions_infnet": infnet,
+        "xray_lesions": xray_lesions,
+        "xray_lungs": xray_lungs,
+    }
+    return [r for folder, reader in folders.items() if (Path(root) / folder).is_dir() for r in reader(root)]

@@ -1,0 +1,42 @@
+"""What a reader of a data set returns: one `Record` an image."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image with what is known about it.
+
+    Attributes:
+        image: file.
+        modality: "xray" or "ct".
+        dataset: name of the reader.
+        source: hospital, archive or website the image comes from; what a network must not learn in place of the disease.
+        group: images of one group (a patient, or near-copies of each other) never go to two parts.
+        split: "train", "val", "test", "external", ...; "" where the data set has none.
+        finding: "covid", "normal", "pneumonia", "tuberculosis", "non_covid" or "" where it is not known.
+        lungs: mask file, or None where the lungs are not marked.
+        lesions: mask file, or None.
+        lesions_known: True when `lesions` is None because there is no lesion, not because nobody marked it.
+        transposed: True when image and masks are stored with rows and columns exchanged.
+        official_split: the split the literature reports on, where it differs from `split`.
+    """
+
+    image: Path
+    modality: str
+    dataset: str
+    source: str
+    group: str
+    split: str = ""
+    finding: str = ""
+    lungs: Path | None = None
+    lesions: Path | None = None
+    lesions_known: bool = False
+    transposed: bool = False
+    official_split: str = ""
+
+    @property
+    def covid(self) -> int | None:
+        """1 for COVID-19, 0 for everything else, None where the finding is not known."""
+        return None if not self.finding else int(self.finding == "covid")

@@ -1,0 +1,85 @@
+"""Records to arrays in memory: a data set of tens of thousands of 224 px images fits, and every epoch after is free.
+
+Scaling and cropping are `covid_core.preprocess`'s, the very functions the app runs.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from covid_core import engine, images, preprocess, registry, segment
+from train.datasets.records import Record
+
+T = TypeVar("T")
+UNKNOWN = 255  # value of a mask pixel nobody marked
+
+
+def pixels(record: Record) -> NDArray[np.float32]:
+    """The record's picture as the app would decode it, [H, W] float32 in 0..1."""
+    picture = images.read(record.image).pixels
+    return picture.T.copy() if record.transposed else picture
+
+
+def mask(record: Record, file: Path | None, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """A mask file as [H, W] float32 of 0 and 1; all 0 without a file.
+
+    Raises:
+        ValueError: the mask's size is not the picture's.
+    """
+    if file is None:
+        return np.zeros(shape, np.float32)
+    from PIL import Image
+
+    values = (np.asarray(Image.open(file).convert("L")) > 127).astype(np.float32)
+    values = values.T.copy() if record.transposed else values
+    if values.shape != shape:
+        raise ValueError(f"{file}: the mask is {values.shape}, the picture {shape}")
+    return values
+
+
+def segmentation_example(record: Record, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """One training example for the U-Net.
+
+    Returns:
+        image [size, size] uint8 and masks [2, size, size] uint8 (lung, lesion): 0, 1 or `UNKNOWN`.
+    """
+    picture = pixels(record)
+    frame = preprocess.whole(picture.shape)
+    square = frame.extract(preprocess.stretch(picture, record.modality), size)
+    known = (record.lungs is not None, record.lesions_known or record.lesions is not None)
+    masks = np.stack(
+        [
+            (frame.extract(mask(record, file, picture.shape), size) > 0.5).astype(np.uint8)
+            if is_known
+            else np.full((size, size), UNKNOWN, np.uint8)
+            for file, is_known in zip((record.lungs, record.lesions), known, strict=True)
+        ]
+    )
+    return np.round(square * 255).astype(np.uint8), masks
+
+
+def in_parallel(function: Callable[[Record], T], records: Sequence[Record], label: str) -> list[T]:
+    """The function's value for each record, in order, with a progress bar; decoding releases the interpreter lock."""
+    with ThreadPoolExecutor() as pool:
+        return list(tqdm(pool.map(function, records), total=len(records), desc=label, mininterval=10))
+
+
+def segmenters(folder: Path | None, modalities: Sequence[str]) -> dict[str, segment.Segmenter]:
+    """The U-Nets that find the lungs, by modality.
+
+    Args:
+        folder: holds NAME/model.safetensors of freshly trained ones; None for the bundled ones.
+        modalities: "xray", "ct" or both.
+    """
+    specs = {m: registry.segmenter_for(m) for m in modalities}
+    if folder is None:
+        return {m: segment.Segmenter.load(spec) for m, spec in specs.items()}
+    return {
+        m: segment.Segmenter(spec, engine.of_file(spec, folder / spec.name / registry.WEIGHTS), {})
+        for m, spec in specs.items()
+    }

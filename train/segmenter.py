@@ -1,0 +1,156 @@
+"""Train a U-Net that marks lungs and lesions: `python -m train.segmenter --modality xray --data manifests=ROOT --init FILE`.
+
+A mask nobody drew is ignored in the loss, so that sets with only lungs and sets with only lesions train one network.
+"""
+
+import argparse
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import lightning
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
+from torchmetrics.classification import BinaryF1Score
+
+from covid_core import networks, registry
+from train import datasets, initial, loading, trainer
+from train.augment import segmentation_augmentation
+from train.datasets.records import Record
+from train.overlap import without_copies
+
+CHANNELS = ("lung", "lesion")
+HEALTHY = 450  # X-rays without a lesion added to those with one: the network must also learn to mark nothing
+
+
+def select(records: Sequence[Record], modality: str, split: str, seed: int = 0) -> list[Record]:
+    """Records with masks of one modality and split; for X-ray training also healthy adults, marked as free of lesions.
+
+    Images that a classifier is validated or tested on are left out of training, also where they come back in another
+    data set.
+    """
+    marked = [r for r in records if r.modality == modality and r.split == split and (r.lungs or r.lesions_known)]
+    if split != "train" or modality != "xray":
+        return marked
+    kept_back = [r for r in records if r.modality == "xray" and r.finding == "covid" and r.split != "train"]
+    lesions = without_copies([r for r in marked if r.lesions_known], kept_back)
+    healthy = [r for r in records if r.modality == "xray" and r.finding == "normal" and r.split == "train"]
+    order = np.random.default_rng(seed).permutation(len(healthy))[:HEALTHY]
+    return (
+        [r for r in marked if r.lungs]
+        + lesions
+        + [Record(**{**healthy[i].__dict__, "lesions_known": True}) for i in order]
+    )
+
+
+class Examples(Dataset[tuple[Tensor, Tensor]]):
+    """Images and masks in memory, augmented on the way out when training."""
+
+    def __init__(self, records: Sequence[Record], size: int, augment: bool) -> None:
+        pairs = loading.in_parallel(lambda record: loading.segmentation_example(record, size), records, "images")
+        self.images = np.stack([image for image, _ in pairs])
+        self.masks = np.stack([masks for _, masks in pairs])
+        self.augmentation = segmentation_augmentation(records[0].modality, size) if augment else None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        image = torch.from_numpy(self.images[index])[None].float() / 255
+        masks = torch.from_numpy(self.masks[index])
+        if self.augmentation is not None:
+            image, masks = self.augmentation(image, masks)
+        return image * 2 - 1, masks
+
+
+def sampling_weights(records: Sequence[Record]) -> list[float]:
+    """Balance volumes and patients a little, and slices with a lesion against those without."""
+    counts: dict[tuple[str, bool], int] = defaultdict(int)
+    keys = [(r.group if r.dataset == "ct_lesions" else r.dataset, r.lesions is not None) for r in records]
+    for key in keys:
+        counts[key] += 1
+    emphasis = {True: 3.0, False: 1.0}
+    if records[0].modality == "xray":
+        return [1.0] * len(records)
+    return [emphasis[r.lesions is not None] * counts[key] ** -0.5 for r, key in zip(records, keys, strict=True)]
+
+
+def masked_loss(logits: Tensor, masks: Tensor) -> Tensor:
+    """Binary cross-entropy plus soft Dice, each over the known pixels of each channel.
+
+    Args:
+        logits: [N, 2, S, S].
+        masks: [N, 2, S, S] of 0, 1 or `UNKNOWN`.
+    """
+    known = (masks != loading.UNKNOWN).float()
+    truth = (masks == 1).float()
+    entropy = (F.binary_cross_entropy_with_logits(logits, truth, reduction="none") * known).sum() / known.sum().clamp(1)
+    probability = torch.sigmoid(logits) * known
+    overlap = (probability * truth).sum(dim=(0, 2, 3))
+    total = probability.sum(dim=(0, 2, 3)) + truth.sum(dim=(0, 2, 3))
+    dice = 1 - (2 * overlap + 1) / (total + 1)
+    return entropy + dice[known.sum(dim=(0, 2, 3)) > 0].mean()
+
+
+class SegmenterTask(lightning.LightningModule):
+    """The U-Net with its loss, one-cycle schedule and pooled Dice on val."""
+
+    def __init__(self, architecture: str, rate: float) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.network = networks.UNet(architecture)
+        self.rate = rate
+        # Pooled over all pixels the F1 score is the Dice coefficient.
+        self.dice = torch.nn.ModuleList(BinaryF1Score(ignore_index=loading.UNKNOWN) for _ in CHANNELS)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+        images, masks = batch
+        loss = masked_loss(self.network(images), masks)
+        self.log("loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
+        images, masks = batch
+        probability = torch.sigmoid(self.network(images))
+        for index, name in enumerate(CHANNELS):
+            self.dice[index].update(probability[:, index].flatten(), masks[:, index].flatten().long())
+            self.log(f"val_{name}_dice", self.dice[index], prog_bar=True)
+
+    def configure_optimizers(self) -> dict[str, object]:
+        return trainer.one_cycle(self, self.rate)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; see `--help`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--modality", choices=["xray", "ct"], required=True)
+    parser.add_argument("--examples", type=int, help="drawn per epoch; default: as many as there are")
+    trainer.add_arguments(parser, epochs=10, batch=24, rate=1e-3)
+    options = parser.parse_args(arguments)
+    generator = initial.seed_everything(options.seed)
+
+    spec = registry.MODELS[f"unet_{options.modality}"]
+    size = options.size or spec.size
+    records = datasets.read(options.data)
+    task = SegmenterTask(spec.architecture, options.rate)
+    print(initial.initialise(task.network, spec.architecture, options.init), flush=True)
+    train_records = select(records, options.modality, "train")
+    examples = Examples(train_records, size, augment=True)
+    sampler = WeightedRandomSampler(
+        sampling_weights(train_records), options.examples or len(examples), generator=generator
+    )
+    trainer.fit(
+        task,
+        DataLoader(examples, options.batch, sampler=sampler, drop_last=True, **trainer.workers(options)),
+        DataLoader(Examples(select(records, options.modality, "val"), size, augment=False), 32),
+        options,
+    )
+    if task.trainer.is_global_zero:
+        initial.save(task.network, Path(options.out) / "model.safetensors")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""What every training script shares: arguments, the Lightning trainer, the learning-rate schedule."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger
+from torch.utils.data import DataLoader
+
+
+def add_arguments(parser: argparse.ArgumentParser, epochs: int, batch: int, rate: float) -> None:
+    """Arguments with these defaults."""
+    parser.add_argument("--data", nargs="+", required=True, metavar="NAME=FOLDER", help="data sets, see train/datasets")
+    parser.add_argument("--init", default="imagenet", help="imagenet (from the Hub), random, or a safetensors file")
+    parser.add_argument("--out", required=True, help="folder for weights, checkpoints and logs; run again to resume")
+    parser.add_argument("--epochs", type=int, default=epochs)
+    parser.add_argument("--batch", type=int, default=batch)
+    parser.add_argument("--rate", type=float, default=rate, help="highest learning rate of the one-cycle schedule")
+    parser.add_argument("--size", type=int, help="input side in pixels; default: the model's own")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1, help="processes that load and augment")
+    parser.add_argument("--devices", default="auto", help="GPUs per node")
+    parser.add_argument("--nodes", type=int, default=1)
+    parser.add_argument("--precision", default="32-true", help="bf16-mixed on a GPU")
+
+
+def workers(options: argparse.Namespace) -> dict[str, Any]:
+    """Arguments of a training DataLoader."""
+    return {"num_workers": options.workers, "persistent_workers": options.workers > 0}
+
+
+def one_cycle(task: lightning.LightningModule, rate: float) -> dict[str, object]:
+    """AdamW with a one-cycle learning rate over the whole run."""
+    optimizer = torch.optim.AdamW([p for p in task.parameters() if p.requires_grad], rate, weight_decay=1e-2)
+    steps = int(task.trainer.estimated_stepping_batches)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.15)
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def fit(
+    task: lightning.LightningModule, train: DataLoader[Any], val: DataLoader[Any], options: argparse.Namespace
+) -> None:
+    """Train, with a checkpoint after every epoch; goes on from the last one when the folder holds it."""
+    folder = Path(options.out)
+    task.to(memory_format=torch.channels_last)
+    last = folder / "last.ckpt"
+    lightning.Trainer(
+        max_epochs=options.epochs,
+        accelerator="auto",
+        devices=options.devices,
+        num_nodes=options.nodes,
+        precision=options.precision,
+        default_root_dir=folder,
+        logger=CSVLogger(str(folder), name="log", version=""),
+        callbacks=[ModelCheckpoint(folder, save_last=True, save_top_k=0), TQDMProgressBar(refresh_rate=20)],
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    ).fit(task, train, val, ckpt_path=str(last) if last.exists() else None, weights_only=True)
