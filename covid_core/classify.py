@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covid_core import engine, preprocess, uncertainty, weights
-from covid_core.gate import Gate, GateDecision, Glance, look_at_pixels
+from covid_core.gate import Gate, GateDecision, Glance
 from covid_core.images import DecodedImage
 from covid_core.registry import WEIGHTS, ModelSpec
 from covid_core.segment import Segmentation
@@ -119,13 +119,11 @@ class Classifier:
         Args:
             pixels: [H, W] float in 0..1.
         """
-        square = preprocess.stretch(preprocess.whole((pixels.shape[0], pixels.shape[1])).extract(pixels, self.spec.size), "xray")
-        return self.gate.look(self.run(preprocess.to_input(square)[None, None])[0].mean(axis=(1, 2)))
+        return self.gate.look(glance_features(self.run, pixels, self.spec.size))
 
     def features(self, image: DecodedImage, modality: str, segmentation: Segmentation) -> Features:
-        """The backbone's pass over the box around the lungs (the whole picture when there is none)."""
-        lungs = segmentation.lungs if segmentation.plausible else np.zeros_like(segmentation.lungs)
-        crop, frame = preprocess.lung_crop(image.pixels, lungs, modality, self.spec.size)
+        """The backbone's pass over the box around the lungs (the whole picture when none were found)."""
+        crop, frame = preprocess.lung_crop(image.pixels, segmentation.lungs, modality, self.spec.size)
         return Features(self.run(preprocess.to_input(crop)[None, None])[0], frame)
 
     def sample(self, pooled: Array, modality: str, method: Method = "ensemble_mc_dropout") -> Array:
@@ -233,3 +231,21 @@ class Classifier:
             model=self.spec.name,
             weights_sha256=self.spec.files[WEIGHTS],
         )
+
+
+def glance_features(run: engine.Run, pixels: Array, size: int) -> Array:
+    """Pooled features of the whole picture, for the gate.
+
+    Args:
+        run: the backbone.
+        pixels: [H, W] float in 0..1.
+        size: the backbone's input side.
+
+    Returns:
+        [C] float32.
+    """
+    square = preprocess.whole((pixels.shape[0], pixels.shape[1])).extract(pixels, size)
+    # The modality is not known yet, so both are stretched alike here.
+    cells = run(preprocess.to_input(preprocess.stretch(square, "xray"))[None, None])[0]
+    pooled: Array = cells.mean(axis=(1, 2))
+    return pooled

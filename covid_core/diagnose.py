@@ -92,19 +92,19 @@ def diagnose(
         raise ValueError(f"There is no modality '{modality}'. Choose one of: auto, xray, ct.")
     started = time.perf_counter()
     chosen = classifier(model, kind)
-    refusal = look_at_pixels(image.pixels, image.chroma)
-    if refusal:
+    reason = look_at_pixels(image.pixels, image.chroma)
+    if reason:
         stated = image.modality_hint or "xray" if modality == "auto" else modality
-        answer = chosen.refuse(None, stated, refusal, level)
+        answer = chosen.refuse(None, stated, reason, level)
         return Diagnosis(image, answer, None, None, None, time.perf_counter() - started)
     progress("Looking at the whole picture")
     glance = look(image, kind)
     used = (image.modality_hint or glance.modality) if modality == "auto" else modality
     progress("Marking lungs and lesions")
     segmentation = segmenter(used, kind).segment(image)
-    refusal = unlike_a_chest(glance, segmentation, used)
-    if refusal:
-        answer = chosen.refuse(glance, used, refusal, level)
+    reason = refusal(glance, segmentation.reason, used)
+    if reason:
+        answer = chosen.refuse(glance, used, reason, level)
         return Diagnosis(image, answer, segmentation, None, glance, time.perf_counter() - started)
     progress("Classifying")
     features = chosen.features(image, used, segmentation)
@@ -113,15 +113,19 @@ def diagnose(
     return Diagnosis(image, answer, segmentation, explanation, glance, time.perf_counter() - started)
 
 
-def unlike_a_chest(glance: Glance, segmentation: Segmentation, modality: str) -> str:
+def refusal(glance: Glance, implausible: str, modality: str) -> str:
     """The reason to refuse a picture by what the networks found in it, or "".
 
     A frontal X-ray always shows two lungs. A CT slice through the apex or the base may not, so there the distance of
     the features must agree.
+
+    Args:
+        glance: of the whole picture.
+        implausible: why its lung mask is not that of a chest image, or "".
+        modality: "xray" or "ct".
     """
-    other = min(glance.distance.values())
-    if segmentation.plausible:
+    if not implausible:
         return ""
     if modality == "xray":
-        return f"This does not look like a frontal chest X-ray. {segmentation.reason}"
-    return f"This does not look like a chest CT slice. {segmentation.reason}" if other > 1 else ""
+        return f"This does not look like a frontal chest X-ray. {implausible}"
+    return f"This does not look like a chest CT slice. {implausible}" if glance.distance[modality] > 1 else ""

@@ -98,27 +98,18 @@ class Gate:
 
 
 def mahalanobis(pooled: Array, mean: Array, basis: Array) -> float:
-    """Distance to a cloud of features.
-
-    What lies outside the k main directions counts as well: odd pictures differ from chest images there. The last
-    column block of a basis made by `train.heads` whitens that remainder as one direction.
+    """Distance of a feature vector from a cloud of them.
 
     Args:
         pooled: [C].
-        mean: [C].
-        basis: [C, k + 1]: k whitening directions; the last column holds in its length the inverse of the remainder's
-            usual size.
+        mean: [C] of the cloud.
+        basis: [C, k], whitening directions: on the cloud each coordinate has variance 1.
 
     Returns:
-        root mean square over the k + 1 coordinates, about 1 for a training image.
+        root mean square of the k coordinates, about 1 for a member of the cloud.
     """
-    centred = pooled - mean
-    directions = basis[:, :-1]
-    coordinates = centred @ directions
-    unit = directions / np.maximum(np.linalg.norm(directions, axis=0), 1e-12)
-    remainder = centred - unit @ (centred @ unit)
-    last = float(np.linalg.norm(remainder) * np.linalg.norm(basis[:, -1]))
-    return float(np.sqrt((float((coordinates**2).sum()) + last**2) / (coordinates.size + 1)))
+    coordinates = (pooled - mean) @ basis
+    return float(np.sqrt((coordinates**2).mean()))
 
 
 def look_at_pixels(pixels: Array, chroma: float) -> str:

@@ -6,10 +6,12 @@ and only then are its pixels decoded. DICOM files are read in `covid_core.dicom`
 """
 
 import hashlib
+import re
 import zlib
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +29,7 @@ Array = NDArray[np.float32]
 MAX_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 20_000
-MIN_SIDE = 64
+MIN_SIDE = 48  # the smallest picture of the training data has a side of 61 px
 MAX_ASPECT = 4
 # A TIFF file can hold millions of pages, and each has to be visited to be counted.
 MAX_COUNTED_FRAMES = 100
@@ -187,7 +189,7 @@ def check_size(width: int, height: int) -> None:
         )
 
 
-def stretch(values: NDArray[np.generic], used: NDArray[np.bool_] | None = None) -> Array:
+def stretch(values: NDArray[Any], used: NDArray[np.bool_] | None = None) -> Array:
     """Scale so that the smallest value becomes 0 and the largest 1.
 
     Args:
@@ -200,16 +202,15 @@ def stretch(values: NDArray[np.generic], used: NDArray[np.bool_] | None = None) 
     Raises:
         ImageError: a value is infinite or not a number.
     """
-    counted = values if used is None or not used.any() else values[used]
-    low, high = float(counted.min()), float(counted.max())
     if not np.isfinite(values).all():
         raise ImageError("The picture holds values that are not numbers. Export it again, as 8-bit PNG.")
+    counted = values if used is None or not used.any() else values[used]
+    low, high = float(counted.min()), float(counted.max())
     if low == high:
         return np.zeros(values.shape, np.float32)
-    # 32-bit values can differ by less than a float32 of their size can tell, and by more than it can hold.
-    precision = np.float32 if values.dtype.itemsize <= 2 else np.float64
-    scaled = (values.astype(precision) - precision(low)) / precision(high - low)
-    return np.clip(scaled, 0, 1).astype(np.float32, copy=False)
+    # 32-bit values can differ by less than float32 can tell apart, and by more than it can hold.
+    scaled: NDArray[Any] = values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
+    return np.asarray(np.clip((scaled - low) / (high - low), 0, 1), np.float32)
 
 
 def _decode_dicom(data: bytes, sha256: str, name: str) -> DecodedImage:
@@ -220,7 +221,7 @@ def _decode_dicom(data: bytes, sha256: str, name: str) -> DecodedImage:
 
 
 def _reader(data: bytes) -> type[ImageFile] | None:
-    """The Pillow class that reads what begins with these bytes."""
+    """Choose the Pillow class that reads what begins with these bytes."""
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return PngImageFile
     if data.startswith(b"\xff\xd8\xff"):
@@ -263,7 +264,7 @@ def _decode_picture(data: bytes, reader: type[ImageFile], sha256: str, name: str
 
 
 def _count_frames(image: ImageFile) -> int:
-    """Number of frames, counted up to `MAX_COUNTED_FRAMES`."""
+    """Count the frames, up to `MAX_COUNTED_FRAMES`."""
     if not isinstance(image, TiffImageFile):
         return int(getattr(image, "n_frames", 1))
     frames = 1
@@ -277,52 +278,59 @@ def _count_frames(image: ImageFile) -> int:
 
 
 def _white_is_zero(image: ImageFile) -> bool:
-    """Whether large values are dark. Pillow turns such TIFF files round by itself, unless they are deeper than 8 bit."""
+    """Tell whether large values are dark. Pillow turns such TIFF files round only if they have 8 bits or fewer."""
     return isinstance(image, TiffImageFile) and image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0
 
 
 def _grey(image: Image) -> tuple[Array, float]:
-    """Grey levels 0..1 [H, W], and chroma 0..1."""
+    """Return grey levels 0..1 [H, W], and chroma 0..1."""
     if image.mode in DEEP_MODES:
         return stretch(np.asarray(image)), 0.0
     if image.mode in ("1", "L") and not image.has_transparency_data:
-        return np.asarray(image.convert("L")) / np.float32(255), 0.0
+        return _unit(image.convert("L")), 0.0
     alpha: Array | np.float32 = np.float32(1)
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        alpha = np.asarray(image.getchannel("A")) / np.float32(255)
+        alpha = _unit(image.getchannel("A"))
     colours = np.asarray(image.convert("RGB"))
     spread = colours.max(axis=2) - colours.min(axis=2)
     if spread.any():
-        luma = np.zeros(colours.shape[:2], np.float32)
+        luma = np.zeros(spread.shape, np.float32)
         for channel, weight in enumerate(LUMA):
             luma += colours[..., channel] * np.float32(weight / 255)
     else:
-        luma = colours[..., 0] / np.float32(255)  # a grey picture saved as colour gives exactly what the grey one does
+        luma = _unit(colours[..., 0])  # a grey picture saved as colour gives exactly what the grey one does
     # Luma and spread are linear, so they can be blended with black after they are taken.
     return np.clip(luma * alpha, 0, 1), float(np.mean(spread * alpha, dtype=np.float64) / 255)
 
 
+def _unit(values: Image | NDArray[np.uint8]) -> Array:
+    """Scale 8 bits to 0..1."""
+    return np.asarray(values, np.float32) / np.float32(255)
+
+
 def _foreign(data: bytes) -> str | None:
-    """A sentence for a file of a known kind that is not read; None if the kind is not known."""
+    """Say what the file is if its kind is known but not read; None if the kind is not known."""
     if _is_nifti(data):
         return "This is a NIfTI volume, and volumes are not read yet. Export one axial slice as PNG or DICOM."
     if data.startswith(b"GIF8"):
-        # Every frame begins with this block, which says how long it is shown; a still picture has at most one.
-        kind = "an animated GIF" if data.count(b"\0\x21\xf9\x04") > 1 else "a GIF"
+        # Every frame begins with a block that says how long it is shown; a still picture has at most one.
+        times = re.findall(rb"\x21\xf9\x04.{4}\0[\x21\x2c]", data, re.DOTALL)
+        kind = "an animated GIF" if len(times) > 1 else "a GIF"
         return f"This is {kind}, which is not read. Save one frame as PNG."
     found = next((kind for at, magic, kind in FOREIGN_FORMATS if data.startswith(magic, at)), None)
     head = data[:1024].lower()
-    if found is None and not any(byte < 32 and byte not in b"\t\n\f\r" for byte in head):
-        if b"<svg" in head:
-            found = "an SVG drawing"
-        else:
-            found = "a web page" if b"<html" in head else "a text file"
+    if found is None and b"<svg" in head:
+        found = "an SVG drawing"
+    elif found is None and b"<html" in head:
+        found = "a web page"
+    elif found is None and head.isascii() and not any(byte < 32 and byte not in b"\t\n\f\r" for byte in head):
+        found = "a text file"
     return found and f"This is {found}, which is not read. Save the picture itself as {ACCEPTED}."
 
 
 def _is_nifti(data: bytes) -> bool:
-    """Whether this is a NIfTI-1 or NIfTI-2 file, compressed or not."""
+    """Tell whether this is a NIfTI-1 or NIfTI-2 file, compressed or not."""
     header = data[:352]
     if data.startswith(b"\x1f\x8b"):
         try:

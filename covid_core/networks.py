@@ -61,5 +61,7 @@ def load(spec: "ModelSpec", file: Path) -> Backbone | UNet:
     from safetensors.torch import load_file
 
     network = build(spec)
-    network.load_state_dict({name: value.float() for name, value in load_file(file).items()}, strict=True)
+    # A classifier's file also holds the tensors of its heads and gate, which numpy reads.
+    state = {n: v.float() for n, v in load_file(file).items() if not n.startswith(("heads.", "gate."))}
+    network.load_state_dict(state, strict=True)
     return network.requires_grad_(False)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+from covid_core.pins import PINS
+
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 
@@ -40,9 +42,9 @@ class ModelSpec:
 
 
 _SPECS = (
-    ModelSpec("mobilenetv2", "MobileNetV2", "classify", ("xray", "ct"), "mobilenetv2_100", 192),
-    ModelSpec("unet_xray", "U-Net for X-rays", "segment", ("xray",), "mobilenetv2_100", 192),
-    ModelSpec("unet_ct", "U-Net for CT", "segment", ("ct",), "mobilenetv2_100", 256),
+    ModelSpec("mobilenetv2", "MobileNetV2", "classify", ("xray", "ct"), "mobilenetv2_100", 192, PINS.get("mobilenetv2", {})),
+    ModelSpec("unet_xray", "U-Net for X-rays", "segment", ("xray",), "mobilenetv2_100", 192, PINS.get("unet_xray", {})),
+    ModelSpec("unet_ct", "U-Net for CT", "segment", ("ct",), "mobilenetv2_100", 256, PINS.get("unet_ct", {})),
 )
 MODELS: Mapping[str, ModelSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})
 DEFAULT = "mobilenetv2"

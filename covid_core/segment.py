@@ -113,7 +113,7 @@ class Segmenter:
         lung, lesion = (frame.restore(p) for p in probability)
         lungs = lungs_from(lung)
         shape = lung_shape(lungs, lung)
-        reason = self._implausible(shape)
+        reason = implausible(shape, self.config["lung_limits"])
         threshold = float(self.config["lesion_threshold"])
         lesions = (lesion > threshold) & lungs
         percent, interval = (None, None) if reason else self._share(lungs, lesions, lesion)
@@ -131,18 +131,6 @@ class Segmenter:
             model=self.spec.name,
             weights_sha256=self.spec.files[WEIGHTS],
         )
-
-    def _implausible(self, shape: LungShape) -> str:
-        limits = self.config["lung_limits"]
-        if shape.area < limits["area"][0]:
-            return "No lungs were found."
-        if shape.area > limits["area"][1]:
-            return "The lungs found are larger than in any chest image of this kind."
-        if shape.certainty < limits["certainty"]:
-            return "The outline of the lungs is too uncertain."
-        if shape.balance < limits["balance"]:
-            return "Only one lung was found, as in a lateral view or another part of the body."
-        return ""
 
     def _share(self, lungs: Mask, lesions: Mask, probability: Array) -> tuple[float, tuple[float, float]]:
         """Lesion share in per cent with its interval: the share's own doubt, scaled so that it held on val."""
@@ -194,3 +182,21 @@ def lesion_doubt(lungs: Mask, probability: Array) -> float:
     """
     inside = probability[lungs]
     return 0.005 + float((inside * (1 - inside)).mean()) if inside.size else 0.005
+
+
+def implausible(shape: LungShape, limits: dict[str, Any]) -> str:
+    """Why this cannot be the lung mask of a chest image, or "".
+
+    Args:
+        shape: of the mask.
+        limits: the model's "lung_limits": {"area": [low, high], "certainty": low, "balance": low}, from val images.
+    """
+    if shape.area < limits["area"][0]:
+        return "No lungs were found."
+    if shape.area > limits["area"][1]:
+        return "The lungs found are larger than in any chest image of this kind."
+    if shape.certainty < limits["certainty"]:
+        return "The outline of the lungs is too uncertain."
+    if shape.balance < limits["balance"]:
+        return "Only one lung was found, as in a lateral view or another part of the body."
+    return ""

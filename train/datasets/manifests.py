@@ -132,6 +132,17 @@ def xray_lungs(root: Path) -> list[Record]:
     ]
 
 
+def refused(root: Path) -> list[Record]:
+    """Pictures that must be refused: lateral chest X-rays and everyday photographs."""
+    folders = {"lateral_xray": "lateral", "photographs": "photograph"}
+    return [
+        Record(image=file, modality="xray", dataset=folder, source=folder, group=f"{folder}/{file.stem}", split=split)
+        for folder, split in folders.items()
+        for file in sorted((Path(root) / folder).glob("*.*"))
+        if file.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp")
+    ]
+
+
 def everything(root: Path) -> list[Record]:
     """Records of every folder of the collection that is there."""
     folders = {
@@ -142,4 +153,4 @@ def everything(root: Path) -> list[Record]:
         "xray_lesions": xray_lesions,
         "xray_lungs": xray_lungs,
     }
-    return [r for folder, reader in folders.items() if (Path(root) / folder).is_dir() for r in reader(root)]
+    return [r for folder, reader in folders.items() if (Path(root) / folder).is_dir() for r in reader(root)] + refused(root)

@@ -1,0 +1,263 @@
+"""Seeded synthetic chest X-rays and CT slices with true lung and lesion masks, from the chest model in `thorax`.
+
+    before, after = xray(seed=3), xray(seed=3, lesions=Lesions(count=5))
+
+Nothing here was learned or copied from a patient, so the pictures can be shown, shared and tested against freely. They
+teach and test; they are no evidence of how well a model works on people.
+"""
+
+import io
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from covid_core.thorax import Anatomy, Array, Grid, Points, Thorax, build
+
+Mask = NDArray[np.bool_]
+Modality = Literal["xray", "ct"]
+
+FIELD = 381.0  # side of either picture at the patient, mm
+WATER = 0.0165  # attenuation of water per mm, for the hardened beam of a chest X-ray
+WINDOW = (-600.0, 1500.0)  # the lung window: level and width, HU
+GROUND_GLASS = (-600.0, -100.0)  # HU of a lesion at density 0 and 1
+SMALLEST, LARGEST = 64, 1024
+
+
+@dataclass(frozen=True)
+class Lesions:
+    """Patches of ground-glass opacity; the defaults look like COVID-19: several, on both sides, along the pleura.
+
+    Attributes:
+        count: number of patches, 0..24.
+        size: diameter of a patch as a share of the width of both lungs together, 0.02..0.5.
+        density: 0 faintest ground glass (-600 HU) .. 1 almost consolidated (-100 HU).
+        level: height of the patches, 0 apex .. 1 base; None: at the bases in an X-ray, in the plane of a CT slice.
+        spread: how far patches stray from that height, as a share of the lungs' height, 0..1; of no effect on a CT slice
+            without `level`.
+        depth: 0 along the pleura .. 1 near the hilum.
+    """
+
+    count: int = 4
+    size: float = 0.16
+    density: float = 0.6
+    level: float | None = None
+    spread: float = 0.15
+    depth: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.count != int(self.count):
+            raise ValueError(f"count must be a whole number, not {self.count}")
+        limits = {"count": (0, 24), "size": (0.02, 0.5), "density": (0, 1), "spread": (0, 1), "depth": (0, 1)}
+        if self.level is not None:
+            limits["level"] = (0, 1)
+        for name, (low, high) in limits.items():
+            if not low <= getattr(self, name) <= high:  # also refuses NaN
+                raise ValueError(f"{name} must lie between {low} and {high}, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """A picture and the truth about it.
+
+    Attributes:
+        pixels: [height, width] float32, 0..1, as shown on a screen: bone white, air black.
+        hounsfield: [height, width] float32, HU, CT only.
+        lungs: [height, width] bool. In an X-ray the fields that can be seen: without heart and diaphragm.
+        lesions: [height, width] bool, inside the lungs.
+        modality: "xray" or "ct".
+        seed: of the person and the noise.
+    """
+
+    pixels: Array
+    hounsfield: Array | None
+    lungs: Mask
+    lesions: Mask
+    modality: Modality
+    seed: int
+
+
+def xray(seed: int = 0, lesions: Lesions | None = None, size: int = 320) -> Phantom:
+    """Make a frontal (PA) chest X-ray.
+
+    Args:
+        seed: of the person and the noise, at least 0; the same with and without lesions is a before and after.
+        lesions: None for healthy lungs.
+        size: width and height in pixels, 64..1024.
+
+    Returns:
+        The picture with its masks.
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+    _check(seed, size)
+    chest = _standing(seed)
+    share, hounsfield = _infiltrate(chest, lesions, None)
+    healthy = _shadow(chest.hounsfield, chest.grid, size)
+    path = healthy if lesions is None else _shadow(hounsfield, chest.grid, size)
+    depth = chest.grid.spacing[1]
+    lung = _resize(chest.lung.sum(1) * depth, size)
+    # Where much else lies in front of or behind the lung, its edge is lost: heart and diaphragm hide it.
+    lungs = (lung > 20) & (_resize(chest.tissue, size) < 45)
+    # The screen is set on the healthy chest, so that only the lesions differ between before and after.
+    signal = _detect(path, seed)
+    reference = _detect(healthy, None)
+    pixels = _develop(signal, *np.percentile(reference[lungs], (30,)), float(np.percentile(reference[lung > 0], 99)))
+    return _phantom(pixels, None, lungs, lungs & (_resize(share.sum(1) * depth, size) > 8), "xray", seed)
+
+
+def ct(seed: int = 0, lesions: Lesions | None = None, size: int = 320, level: float = 0.45) -> Phantom:
+    """Make an axial CT slice in the lung window, seen from the feet.
+
+    Args:
+        seed: of the person and the noise, at least 0; the same with and without lesions is a before and after.
+        lesions: None for healthy lungs.
+        size: width and height in pixels, 64..1024.
+        level: height of the slice, 0 apex .. 1 base of the lungs.
+
+    Returns:
+        The picture with its masks and its Hounsfield units.
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+    _check(seed, size)
+    if not 0 <= level <= 1:
+        raise ValueError(f"level must lie between 0 and 1, not {level}")
+    chest = _lying(seed, size, level)
+    share, hounsfield = _infiltrate(chest, lesions, level)
+    step = chest.grid.spacing[2]
+    grain = np.random.default_rng([seed, 5]).standard_normal((size, size))
+    # Reconstruction leaves noise that is soft over about a millimetre.
+    grain = ndimage.gaussian_filter(grain, 0.8 / step)
+    hounsfield = ndimage.gaussian_filter(hounsfield[0], 0.5 / step) + np.float32(22 / grain.std()) * grain
+    lungs = chest.lung[0] > 0.5
+    low = WINDOW[0] - WINDOW[1] / 2
+    hounsfield = np.clip(hounsfield, -1024, 3071).astype(np.float32)
+    pixels = np.clip((hounsfield - low) / WINDOW[1], 0, 1)
+    return _phantom(pixels, hounsfield, lungs, lungs & (share[0] > 0.4), "ct", seed)
+
+
+def png_bytes(phantom: Phantom) -> bytes:
+    """Encode the pixels as an 8-bit grey PNG; equal phantoms give equal bytes."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(np.rint(phantom.pixels * 255).astype(np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+def _check(seed: int, size: int) -> None:
+    if seed != int(seed) or seed < 0:
+        raise ValueError(f"seed must be a whole number from 0, not {seed}")
+    if size != int(size) or not SMALLEST <= size <= LARGEST:
+        raise ValueError(f"size must be a whole number between {SMALLEST} and {LARGEST}, not {size}")
+
+
+def _phantom(pixels: Array, hounsfield: Array | None, lungs: Mask, lesions: Mask, what: Modality, seed: int) -> Phantom:
+    for array in (pixels, hounsfield, lungs, lesions):
+        if array is not None:
+            array.flags.writeable = False
+    return Phantom(pixels, hounsfield, lungs, lesions, what, seed)
+
+
+@lru_cache(maxsize=2)
+def _standing(seed: int) -> Thorax:
+    grid = Grid((0.75, -135.0, 0.75 - FIELD / 2), (1.5, 3.0, 1.5), (254, 92, 254))
+    return build(Anatomy.draw(seed), grid, arms=True)
+
+
+@lru_cache(maxsize=4)
+def _lying(seed: int, size: int, level: float) -> Thorax:
+    anatomy = Anatomy.draw(seed)
+    step = FIELD / size
+    grid = Grid((anatomy.height(level), step / 2 - 180, (step - FIELD) / 2), (step, step, step), (1, size, size))
+    return build(anatomy, grid, couch=True)
+
+
+def _infiltrate(chest: Thorax, lesions: Lesions | None, plane: float | None) -> tuple[Array, Array]:
+    """Return the share of lesion in each sample, 0..1, and the HU with lesions."""
+    share = np.zeros(chest.grid.shape, np.float32)
+    if lesions is None:
+        return share, chest.hounsfield
+    radius = lesions.size * chest.anatomy.width
+    places: list[Points] = []
+    for number in range(lesions.count):
+        # Each patch has its own generator: adding one, or changing the size, leaves the others where they are.
+        rng = np.random.default_rng([chest.anatomy.seed, 4, number])
+        places.append(_place(chest.anatomy, lesions, plane, places, rng))
+        box = chest.grid.box(places[-1], (1.9 * radius,) * 3)
+        offset = [(a - c) / radius for a, c in zip(chest.grid.axes(box), places[-1], strict=True)]
+        edge = 1.1 - np.sqrt(sum(o * o for o in offset)) + 0.22 * _waves(rng, offset, 1.6) + 0.06 * _waves(rng, offset, 0.6)
+        patch = np.clip(edge / 0.5, 0, 1) * np.clip(0.9 + 0.07 * _waves(rng, offset, 0.3), 0, 1)
+        np.maximum(share[box], patch * chest.lung[box], out=share[box])
+    fog = GROUND_GLASS[0] + lesions.density * (GROUND_GLASS[1] - GROUND_GLASS[0])
+    # Vessels are denser than the fog and stay visible in it, as in real ground glass.
+    return share, chest.hounsfield + share * np.maximum(np.float32(fog) - chest.hounsfield, 0)
+
+
+def _place(person: Anatomy, lesions: Lesions, plane: float | None, others: list[Points], rng: Any) -> Points:
+    """Draw a place in the lungs: of many, the one that suits the settings best, with some chance."""
+    top, bottom = person.height(0), person.height(1)
+    level, spread = (0.62, lesions.spread) if plane is None else (plane, 0.0)
+    if lesions.level is not None:
+        level, spread = lesions.level, lesions.spread
+    places = rng.uniform((top, -person.depth, -person.width), (bottom, person.depth + 14, person.width), (6000, 3))
+    z, y, x = places.T.astype(np.float32)
+    inside = -person.lungs(z, y, x)
+    score = rng.gumbel(size=len(places)) - 0.5 * ((z - person.height(level)) / (spread * (bottom - top) + 3)) ** 2
+    score -= 0.5 * ((-person.rib_cage(z, y, x) - 6 - 45 * lesions.depth) / 6) ** 2
+    score += np.minimum(y / 40, 1) + np.minimum(np.abs(x) / 25, 3)  # behind and to the sides rather than in front
+    for other in others:
+        score -= 6 * np.exp(-(((places - other) / 45) ** 2).sum(1))
+    return np.asarray(places[np.argmax(np.where(inside > 3, score, -np.inf))])
+
+
+def _waves(rng: Any, at: list[Array], length: float) -> Array:
+    """Smooth noise of about unit size: the same at a point whatever the grid around it."""
+    total: Any = 0
+    for _ in range(12):
+        direction = rng.standard_normal(3)
+        turn = 2 * np.pi / (length * rng.uniform(0.6, 1.8)) * direction / np.linalg.norm(direction)
+        phase = rng.uniform(0, 2 * np.pi)
+        total = total + np.cos(sum(t * a for t, a in zip(turn.astype(np.float32), at, strict=True)) + np.float32(phase))
+    return np.asarray(total / 6**0.5, np.float32)
+
+
+def _resize(plane: Array, size: int) -> Array:
+    zoom = size / plane.shape[0]
+    return np.asarray(ndimage.zoom(plane, zoom, order=1, mode="nearest", grid_mode=True), np.float32)
+
+
+def _shadow(hounsfield: Array, grid: Grid, size: int) -> Array:
+    """What the beam meets from front to back, as mm of water."""
+    # The beam of an X-ray tube is softer than a CT scanner's, and the softer the beam, the more bone stands out.
+    bone = np.maximum(hounsfield - 120, 0).sum(1) * np.float32(0.6)
+    water = (hounsfield.sum(1) + bone) / 1000 + hounsfield.shape[1]
+    return _resize(water * np.float32(grid.spacing[1]), size)
+
+
+def _detect(path: Array, seed: int | None) -> Array:
+    """Beer-Lambert, scattered light, blur and counting noise (None: no noise); returns minus the log of the dose."""
+    pixel = FIELD / len(path)
+    primary = np.exp(-WATER * np.maximum(path, 0))
+    # Scatter is born in the body along the beam and arrives as a wide veil.
+    veil = ndimage.gaussian_filter(primary * WATER * path, 16 / pixel)
+    dose = ndimage.gaussian_filter(primary, 0.5 / pixel) + 0.05 * veil
+    if seed is not None:
+        # Normal noise rather than Poisson counts: the same draws whatever the dose, so before and after share it.
+        dose = dose + np.sqrt(dose / 150000) * np.random.default_rng([seed, 3]).standard_normal(path.shape)
+    return np.asarray(-np.log(np.maximum(dose, 1e-3)), np.float32)
+
+
+def _develop(signal: Array, dark: float, bright: float) -> Array:
+    """Film-like picture: coarse contrast compressed and detail raised, as radiography consoles do, then an S-curve."""
+    pixel = FIELD / len(signal)
+    coarse = ndimage.gaussian_filter(signal, 11 / pixel)
+    signal = 0.8 * signal + 1.1 * (signal - coarse)
+    scaled = (signal - dark) / (bright - dark)
+    return np.asarray(np.clip(1 / (1 + np.exp(-2.9 * (scaled - 0.28))), 0, 1), np.float32)

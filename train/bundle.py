@@ -1,0 +1,40 @@
+"""Put finished models into the package: `python -m train.bundle --folder work/bundle`.
+
+Copies weights and config, writes the model card from the config, and pins both files' hashes in covid_core/pins.py.
+"""
+
+import argparse
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from covid_core import registry, weights
+from train import card, datasets
+
+PINS = Path(registry.__file__).parent / "pins.py"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; see `--help`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True, help="holds NAME/model.safetensors and NAME/config.json")
+    options = parser.parse_args(arguments)
+    pins: dict[str, dict[str, str]] = {}
+    for name, spec in registry.MODELS.items():
+        home = weights.ASSETS / name
+        if (options.folder / name / registry.CONFIG).exists():
+            home.mkdir(parents=True, exist_ok=True)
+            for file in (registry.WEIGHTS, registry.CONFIG):
+                shutil.copyfile(options.folder / name / file, home / file)
+        config = json.loads((home / registry.CONFIG).read_text())
+        (home / "README.md").write_text(card.card(spec, config, datasets.sources()))
+        pins[name] = {file: weights.sha256(home / file) for file in (registry.CONFIG, registry.WEIGHTS)}
+    lines = ['"""sha256 of every model\'s files; written by train/bundle.py."""', "", "PINS: dict[str, dict[str, str]] = {"]
+    for name, files in pins.items():
+        lines += [f'    "{name}": {{', *(f'        "{f}": "{h}",' for f, h in files.items()), "    },"]
+    PINS.write_text("\n".join([*lines, "}", ""]))
+
+
+if __name__ == "__main__":
+    main()

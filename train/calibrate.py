@@ -1,0 +1,87 @@
+"""Choose a U-Net's thresholds on val: `python -m train.calibrate --model unet_ct --data manifests=ROOT --weights FILE`.
+
+Writes config.json beside a copy of the weights: the lesion threshold with the best pooled Dice, the scale of the lesion
+share's interval, and the limits within which a lung mask is plausible.
+"""
+
+import argparse
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from covid_core import engine, registry, segment
+from train import datasets, features
+from train.masks import Outcome, outcomes, pooled_dice, sums
+
+THRESHOLDS = np.round(np.arange(0.2, 0.81, 0.05), 2)
+LEVEL = 0.90  # of the interval of the lesion share
+OUTSIDE = 0.004  # share of val images allowed beyond each limit of a lung mask
+
+
+def lesion_threshold(found: Sequence[Outcome]) -> float:
+    """The threshold with the best pooled Dice."""
+    marked = [o for o in found if o.lesion_truth is not None]
+    scores = [
+        pooled_dice(np.array([sums(o.lesion > t, o.lesion_truth) for o in marked if o.lesion_truth is not None]))
+        for t in THRESHOLDS
+    ]
+    return float(THRESHOLDS[int(np.argmax(scores))])
+
+
+def share_error(found: Outcome, threshold: float) -> tuple[float, float, float]:
+    """Predicted and true lesion share of the predicted lungs, and the doubt the interval is measured in."""
+    lungs = segment.lungs_from(found.lung.astype(np.float32))
+    truth = found.lesion_truth if found.lesion_truth is not None else np.zeros_like(lungs)
+    return (
+        segment.lesion_share(lungs, found.lesion > threshold),
+        segment.lesion_share(lungs, truth),
+        segment.lesion_doubt(lungs, found.lesion.astype(np.float32)),
+    )
+
+
+def interval_scale(found: Sequence[Outcome], threshold: float) -> float:
+    """The factor on the doubt that makes the interval hold the true share in `LEVEL` of the val images with lungs."""
+    rows = [share_error(o, threshold) for o in found if o.lesion_truth is not None and (o.lung > 0.5).mean() > 0.02]
+    ratios = [abs(predicted - truth) / doubt for predicted, truth, doubt in rows]
+    return float(np.quantile(ratios, LEVEL, method="higher"))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; see `--help`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True, choices=["unet_xray", "unet_ct"])
+    parser.add_argument("--data", nargs="+", required=True, metavar="NAME=FOLDER")
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--features", type=Path, required=True, help="by train.features: lung masks of val images")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    spec = registry.get(options.model)
+    modality = spec.modalities[0]
+    segmenter = segment.Segmenter(spec, engine.of_file(spec, options.weights), {})
+    records = [r for r in datasets.read(options.data) if r.modality == modality and r.split == "val"]
+    found = outcomes([r for r in records if r.lesions_known or r.lungs], segmenter)
+    threshold = lesion_threshold(found)
+    table, _, _ = features.load(options.features)
+    shapes = table[(table.split == "val") & (table.modality == modality)]
+    config = {
+        "model": spec.name,
+        "size": spec.size,
+        "channels": ["lung", "lesion"],
+        "lesion_threshold": threshold,
+        "lesion_interval": {"level": LEVEL, "scale": interval_scale(found, threshold)},
+        "lung_limits": {
+            "area": [float(shapes.area.quantile(OUTSIDE)), float(shapes.area.quantile(1 - OUTSIDE))],
+            "certainty": float(shapes.certainty.quantile(OUTSIDE)),
+            "balance": float(shapes.balance.quantile(OUTSIDE)),
+        },
+    }
+    options.out.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(options.weights, options.out / registry.WEIGHTS)
+    (options.out / registry.CONFIG).write_text(json.dumps(config, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

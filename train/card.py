@@ -1,0 +1,76 @@
+"""A model card from the model's config.json: every figure in it was written by train.evaluate."""
+
+from typing import Any
+
+from covid_core.registry import ModelSpec
+
+HEADER = """---
+license: other
+license_name: research-and-teaching
+library_name: covid-core
+pipeline_tag: {tag}
+tags: [covid-19, chest-x-ray, ct, uncertainty]
+---
+
+# {title}
+
+**Not a medical device.** For teaching and research: several of the data sets behind these weights are non-commercial.
+
+{what}
+
+Input: one grey channel, {size} x {size} px, -1..1. Weights: fp16 safetensors. Every figure below was written into
+`config.json` by `train/evaluate.py`; brackets hold the 95 % interval (1,000 bootstrap resamples of whole patients or
+groups). Choices were made on `val` rows only; every row below was looked at once, with the finished model.
+"""
+WHAT = {
+    "classify": (
+        "One backbone ({architecture}, ImageNet start) for chest X-rays and CT slices, with five linear dropout heads for each,\n"
+        "a temperature, class-conditional prediction sets and an input gate. It sees the box around the lungs that the\n"
+        "U-Nets draw. In the X-ray training data the source all but gives the label away; the rows of other hospitals\n"
+        "say what is left of the internal figure outside. The lung masks the X-ray U-Net learned from belong to images of\n"
+        "the external row (masks only, no diagnosis)."
+    ),
+    "segment": (
+        "A U-Net ({architecture} encoder, ImageNet start) that marks lungs and lesions. X-ray lung masks follow two\n"
+        "conventions (Shenzhen without the heart's shadow, V7 with it); lesion masks are coarse."
+    ),
+}
+
+
+def text(value: Any) -> str:
+    """A figure as "0.912 [0.900, 0.921], n = 1,789"; counts as "29 of 30"."""
+    if isinstance(value, list):
+        return f"{value[0]} of {value[1]}"
+    if value.get("value") is None:
+        return f"not defined, n = {value['n']:,}"
+    return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}], n = {value['n']:,}"
+
+
+def is_figure(value: Any) -> bool:
+    """Whether this part of the metrics is one figure."""
+    return (isinstance(value, dict) and "value" in value) or (
+        isinstance(value, list) and len(value) == 2 and all(isinstance(v, int) for v in value)
+    )
+
+
+def rows(metrics: dict[str, Any], path: tuple[str, ...] = ()) -> list[tuple[str, str, str]]:
+    """(protocol, measure, figure as text) of every figure, in order."""
+    found: list[tuple[str, str, str]] = []
+    for name, value in metrics.items():
+        if is_figure(value):
+            found.append((" / ".join(path), name, text(value)))
+        elif isinstance(value, dict):
+            found += rows(value, (*path, name))
+    return found
+
+
+def card(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any]) -> str:
+    """The README.md of a model."""
+    tag = "image-classification" if spec.task == "classify" else "image-segmentation"
+    what = WHAT[spec.task].format(architecture=spec.architecture)
+    lines = [HEADER.format(tag=tag, title=spec.title, what=what, size=spec.size)]
+    lines += ["## Figures", "", "| protocol | measure | value |", "| --- | --- | --- |"]
+    lines += [f"| {protocol} | {measure} | {value} |" for protocol, measure, value in rows(config["metrics"])]
+    lines += ["", "## Training data", ""]
+    lines += [f"- {s['title']}. {s['citation']} Licence: {s['licence']}." for s in sources.values()]
+    return "\n".join(lines) + "\n"

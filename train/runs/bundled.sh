@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Makes every bundled weight again: bash train/runs/bundled.sh DATA INIT
+#   DATA  folder with xray/ ct/ ct_lesions/ ct_lesions_infnet/ xray_lesions/ xray_lungs/, each with a manifest.csv
+#   INIT  ImageNet weights of mobilenetv2_100 as safetensors, or "imagenet" to fetch timm's from the Hub
+# About two hours on two CPU cores. Stop and start it as you like: a training goes on from its last checkpoint.
+set -euo pipefail
+data="manifests=$1" init="$2" work=work
+# glibc returns big buffers to the system after every step; keeping them makes CPU training half as fast again.
+export MALLOC_TOP_PAD_=268435456 MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592
+
+python -m train.segmenter --modality xray --data "$data" --init "$init" --out $work/nets/unet_xray --epochs 10
+python -m train.segmenter --modality ct --data "$data" --init "$init" --out $work/nets/unet_ct --epochs 10 \
+  --examples 1300 --batch 16
+python -m train.classifier --data "$data" --segmenters $work/nets --init "$init" --out $work/mobilenetv2 \
+  --epochs 7 --examples 5000
+python -m train.features --data "$data" --segmenters $work/nets --backbone $work/mobilenetv2/backbone.safetensors \
+  --out $work/features
+python -m train.heads --features $work/features --backbone $work/mobilenetv2/backbone.safetensors \
+  --out $work/bundle/mobilenetv2
+for model in unet_xray unet_ct; do
+  python -m train.calibrate --model $model --data "$data" --weights $work/nets/$model/model.safetensors \
+    --features $work/features --out $work/bundle/$model
+  python -m train.evaluate --model $model --folder $work/bundle --data "$data"
+done
+python -m train.evaluate --model mobilenetv2 --folder $work/bundle --features $work/features
+python -m train.bundle --folder $work/bundle
