@@ -124,7 +124,7 @@ def _modality(dataset: Dataset) -> str | None:
     """Return "xray", "ct" or None if unknown; raise ImageError for what is neither."""
     modality = str(dataset.get("Modality") or "").strip().upper()
     if modality == "CT":
-        if {"LOCALIZER", "SCOUT"} & {str(value).upper() for value in dataset.get("ImageType") or ()}:
+        if re.search("LOCALIZER|SCOUT", str(dataset.get("ImageType")).upper()):
             raise ImageError("This is a CT localizer, an overview for planning. Use an axial slice of the series.")
         return "ct"
     if modality in XRAY:

@@ -248,7 +248,8 @@ def _decode_picture(data: bytes, reader: type[ImageFile], sha256: str, name: str
             raise ImageError(f"This {kind} file holds {many} frames or pages. Save the one you want as PNG.")
         # Raises if the file ends too early, instead of leaving the rest of the picture grey.
         image.load()
-        pixels, chroma = _grey(ImageOps.exif_transpose(image))
+        ImageOps.exif_transpose(image, in_place=True)
+        pixels, chroma = _grey(image)
         if image.mode in DEEP_MODES and _white_is_zero(image):
             pixels = 1 - pixels
     except (ImageError, MemoryError):
@@ -292,14 +293,14 @@ def _grey(image: Image) -> tuple[Array, float]:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         alpha = _unit(image.getchannel("A"))
-    colours = np.asarray(image.convert("RGB"))
-    spread = colours.max(axis=2) - colours.min(axis=2)
+    colours = [np.asarray(channel) for channel in image.convert("RGB").split()]
+    spread = np.maximum.reduce(colours) - np.minimum.reduce(colours)
     if spread.any():
         luma = np.zeros(spread.shape, np.float32)
-        for channel, weight in enumerate(LUMA):
-            luma += colours[..., channel] * np.float32(weight / 255)
+        for channel, weight in zip(colours, LUMA, strict=True):
+            luma += channel * np.float32(weight / 255)
     else:
-        luma = _unit(colours[..., 0])  # a grey picture saved as colour gives exactly what the grey one does
+        luma = _unit(colours[0])  # a grey picture saved as colour gives exactly what the grey one does
     # Luma and spread are linear, so they can be blended with black after they are taken.
     return np.clip(luma * alpha, 0, 1), float(np.mean(spread * alpha, dtype=np.float64) / 255)
 

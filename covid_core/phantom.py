@@ -102,7 +102,7 @@ def xray(seed: int = 0, lesions: Lesions | None = None, size: int = 320) -> Phan
     depth = chest.grid.spacing[1]
     lung = _resize(chest.lung.sum(1) * depth, size)
     # Where much else lies in front of or behind the lung, its edge is lost: heart and diaphragm hide it.
-    lungs = (lung > 20) & (_resize(chest.tissue, size) < 45)
+    lungs = (lung > 20) & (_resize(chest.tissue, size) < 32)
     # The screen is set on the healthy chest, so that only the lesions differ between before and after.
     signal = _detect(path, seed)
     reference = _detect(healthy, None)
@@ -192,8 +192,8 @@ def _infiltrate(chest: Thorax, lesions: Lesions | None, plane: float | None) -> 
         places.append(_place(chest.anatomy, lesions, plane, places, rng))
         box = chest.grid.box(places[-1], (1.9 * radius,) * 3)
         offset = [(a - c) / radius for a, c in zip(chest.grid.axes(box), places[-1], strict=True)]
-        edge = 1.1 - np.sqrt(sum(o * o for o in offset)) + 0.22 * _waves(rng, offset, 1.6) + 0.06 * _waves(rng, offset, 0.6)
-        patch = np.clip(edge / 0.5, 0, 1) * np.clip(0.9 + 0.07 * _waves(rng, offset, 0.3), 0, 1)
+        edge = 1.15 - np.sqrt(sum(o * o for o in offset)) + 0.22 * _waves(rng, offset, 1.6) + 0.06 * _waves(rng, offset, 0.6)
+        patch = np.clip(edge / 0.65, 0, 1) * np.clip(0.9 + 0.07 * _waves(rng, offset, 0.3), 0, 1)
         np.maximum(share[box], patch * chest.lung[box], out=share[box])
     fog = GROUND_GLASS[0] + lesions.density * (GROUND_GLASS[1] - GROUND_GLASS[0])
     # Vessels are denser than the fog and stay visible in it, as in real ground glass.
@@ -211,7 +211,7 @@ def _place(person: Anatomy, lesions: Lesions, plane: float | None, others: list[
     inside = -person.lungs(z, y, x)
     score = rng.gumbel(size=len(places)) - 0.5 * ((z - person.height(level)) / (spread * (bottom - top) + 3)) ** 2
     score -= 0.5 * ((-person.rib_cage(z, y, x) - 6 - 45 * lesions.depth) / 6) ** 2
-    score += np.minimum(y / 40, 1) + np.minimum(np.abs(x) / 25, 3)  # behind and to the sides rather than in front
+    score += np.minimum(y / 40, 1) + np.minimum(np.abs(x) / 18, 4.5)  # behind and to the sides rather than in front
     for other in others:
         score -= 6 * np.exp(-(((places - other) / 45) ** 2).sum(1))
     return np.asarray(places[np.argmax(np.where(inside > 3, score, -np.inf))])

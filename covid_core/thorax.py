@@ -21,7 +21,7 @@ Tube = tuple[Points, Points]  # [n, 3] places and [n, 3] radii
 Material = tuple[tuple[float, float], ...]  # pairs: depth below the surface in mm, HU from there on
 
 AIR, FAT, MEDIASTINUM, MUSCLE, LIVER, LUNG = -1000.0, -100.0, 35.0, 45.0, 60.0, -825.0
-BONE: Material = ((0.0, 650.0), (2.2, 350.0))
+BONE: Material = ((0.0, 750.0), (2.0, 340.0))
 SPONGE: Material = ((0.0, 330.0), (1.4, 110.0))
 CARTILAGE: Material = ((0.0, 90.0),)
 VESSEL: Material = ((0.0, MUSCLE),)
@@ -141,14 +141,14 @@ class Anatomy:
         across = (np.abs(x) - 64) / (self.width - 64)
         rim = np.where(across > 0, 42 * np.abs(across) ** 2.4, 16 * across**2)
         along = (y - 4) / self.depth
-        rim = rim + np.where(along > 0, 46, 20) * np.abs(along) ** 2.2
+        rim = rim + np.where(along > 0, np.float32(46), np.float32(20)) * np.abs(along) ** 2.2
         return np.asarray(0.8 * (z - self.dome - 13 / (1 + np.exp(-x / 8)) - rim), np.float32)
 
     def heart_and_vessels(self, z: Array, y: Array, x: Array) -> Array:
         """Distance to what bulges into the lungs: heart, aorta, hila."""
         top, size = self.apex, np.array([self.heart] * 3)
         foot = self.dome - 14
-        surface = _ellipsoid(z, y, x, (foot - 8, -14, 30), size * (46, 50, 62), tilt=(0.6, -0.3))
+        surface = _ellipsoid(z, y, x, (foot - 8, -17, 30), size * (46, 55, 62), tilt=(0.6, -0.3))
         surface = _either(surface, _ellipsoid(z, y, x, (foot - 18, -4, -13), size * (56, 50, 33)), 14)
         surface = _either(surface, _ellipsoid(z, y, x, (foot - 74, -8, 9), size * (54, 40, 31)), 24)
         surface = _either(surface, _ellipsoid(z, y, x, (top + 68, 14, 18), (18, 40, 20)), 8)
@@ -159,8 +159,8 @@ class Anatomy:
     def lungs(self, z: Array, y: Array, x: Array) -> Array:
         """Distance to the surface of the nearer lung."""
         # The lungs nearly touch behind the breastbone and part around the great vessels and the spine.
-        front = 8 + 18 * np.clip((y + 85) / 85, 0, 1) + 8 / (1 + np.exp((z - self.apex - 42) / 9))
-        spine = 26 - np.hypot(x, 0.9 * (y - SPINE_Y - 8))
+        front = 8 + 15 * np.clip((y + 85) / 85, 0, 1) + 8 / (1 + np.exp((z - self.apex - 42) / 9))
+        spine = 25 - np.hypot(x, 0.9 * (y - SPINE_Y - 8))
         surface = _both(self.rib_cage(z, y, x), self.diaphragm(z, y, x), 6)
         surface = _both(surface, _both(front - np.abs(x), spine, 8), 10)
         return _both(surface, -self.heart_and_vessels(z, y, x), 8)
@@ -174,10 +174,12 @@ class Anatomy:
         skin = (ratio - 1) / 2.5 * np.sqrt(width * depth)
         if self.breast:
             place = (self.dome - 12, 8 - deep, 68)
-            skin = _either(skin, _ellipsoid(z, y, np.abs(x), place, self.breast * np.array([66, 26, 60])), 30)
+            skin = _either(skin, _ellipsoid(z, y, np.abs(x), place, self.breast * np.array([66, 23, 60])), 40)
         if arms:
-            run = np.clip((0.9 * (z - 100) + 0.44 * (np.abs(x) - 168)) / 200, 0, 1) * 200
-            skin = _either(skin, np.sqrt((z - 100 - 0.9 * run) ** 2 + (y - 8) ** 2 + (np.abs(x) - 168 - 0.44 * run) ** 2) - 42, 10)
+            down, out = z - 100, np.abs(x) - 168
+            run = np.clip(0.9 * down + 0.44 * out, 0, 200)
+            arm = np.sqrt(((down - 0.9 * run) ** 2 + (out - 0.44 * run) ** 2) + (y - 8) ** 2) - 42
+            skin = _either(skin, arm, 10)
         return np.asarray(skin, np.float32)
 
     def bones(self, arms: bool) -> Iterator[tuple[Tube, Material]]:
@@ -321,27 +323,40 @@ def build(anatomy: Anatomy, grid: Grid, arms: bool = False, couch: bool = False)
 
 def _both(a: Any, b: Any, rounding: float) -> Array:
     """Distance to what lies inside both surfaces, with the edge between them rounded over some mm."""
-    edge = np.maximum(rounding - np.abs(a - b), 0)
-    return np.asarray(np.maximum(a, b) + edge * edge * (0.25 / rounding), np.float32)
+    surface = np.maximum(a, b)
+    surface += _rounded(a, b, rounding)
+    return np.asarray(surface, np.float32)
 
 
 def _either(a: Any, b: Any, rounding: float) -> Array:
     """Distance to what lies inside either surface, with the crease between them filled over some mm."""
-    edge = np.maximum(rounding - np.abs(a - b), 0)
-    return np.asarray(np.minimum(a, b) - edge * edge * (0.25 / rounding), np.float32)
+    surface = np.minimum(a, b)
+    surface -= _rounded(a, b, rounding)
+    return np.asarray(surface, np.float32)
+
+
+def _rounded(a: Any, b: Any, rounding: float) -> Any:
+    # In place, as fresh memory costs more than the sums; https://iquilezles.org/articles/smin explains the formula.
+    edge = np.asarray(a - b)
+    np.abs(edge, out=edge)
+    np.subtract(rounding, edge, out=edge)
+    np.maximum(edge, 0, out=edge)
+    edge *= edge
+    edge *= 0.25 / rounding
+    return edge
 
 
 def _ellipsoid(z: Any, y: Any, x: Any, centre: Any, radii: Any, tilt: tuple[float, float] = (0, 0)) -> Array:
     """Distance to an ellipsoid whose long x axis is tilted, in radians, towards the feet and towards the back."""
     (cz, cy), (sz, sy) = np.cos(tilt), np.sin(tilt)
     frame = np.array([[cz, 0, -sz], [-sz * sy, cy, -cz * sy], [sz * cy, sy, cz * cy]]) / np.array(radii)[:, None]
-    form = frame.T @ frame
+    form = (frame.T @ frame).tolist()
     z, y, x = z - centre[0], y - centre[1], x - centre[2]
     # Grouped so that on a grid all but two sums are over planes.
-    square = (form[0, 0] * z**2 + 2 * form[0, 1] * z * y + form[1, 1] * y**2) + (
-        2 * form[0, 2] * z * x + form[2, 2] * x**2
+    square = (form[0][0] * z**2 + 2 * form[0][1] * z * y + form[1][1] * y**2) + (
+        2 * form[0][2] * z * x + form[2][2] * x**2
     )
-    square = square + 2 * form[1, 2] * y * x if form[1, 2] else square
+    square = square + 2 * form[1][2] * y * x if form[1][2] else square
     return np.asarray((np.sqrt(np.maximum(square, 0)) - 1) * float(np.prod(radii)) ** (1 / 3), np.float32)
 
 

@@ -1,0 +1,175 @@
+"""The command line: `python -m covid_core classify FILE...`, `segment`, `score`, `models`; `--help` says more."""
+
+import argparse
+import csv
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from covid_core import registry
+
+OK, SOME_FAILED, WRONG_USE = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 all good, 1 some files failed, 2 wrong use (argparse's own code).
+    """
+    options = _parser().parse_args(arguments)
+    from covid_core.weights import WeightsError
+
+    try:
+        code: int = options.run(options)
+        return code
+    except (WeightsError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return WRONG_USE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m covid_core", description="COVID-19 imaging with uncertainty. Not a medical device."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    classifiers = [s.name for s in registry.MODELS.values() if s.task == "classify"]
+
+    def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        return sub
+
+    one = command("classify", _classify, "COVID-19 or not, with uncertainty")
+    two = command("segment", _segment, "mark lungs and lesions; writes masks as PNG with --out")
+    three = command("score", _score, "classify every picture in a folder into a CSV file")
+    four = command("models", _models, "list the models")
+    for sub in (one, two):
+        sub.add_argument("files", nargs="+", type=Path, metavar="FILE")
+        sub.add_argument("--modality", choices=["auto", "xray", "ct"], default="auto")
+    three.add_argument("folder", type=Path, metavar="FOLDER")
+    three.add_argument("--out", type=Path, required=True, metavar="CSV")
+    for sub in (one, three):
+        sub.add_argument("--model", choices=classifiers, default=registry.DEFAULT)
+    two.add_argument("--out", type=Path, metavar="DIR")
+    for sub in (one, two, four):
+        sub.add_argument("--json", action="store_true", help="one JSON object a line")
+    return parser
+
+
+def _classify(options: argparse.Namespace) -> int:
+    from covid_core import batch
+
+    failed = False
+    for row in batch.classify_files(options.files, options.modality, options.model):
+        failed |= "error" in row
+        _print(row, options.json, _in_words)
+    return SOME_FAILED if failed else OK
+
+
+def _segment(options: argparse.Namespace) -> int:
+    from covid_core import diagnose, images, report
+
+    if options.out is not None:
+        options.out.mkdir(parents=True, exist_ok=True)
+    failed, taken = False, set[str]()
+    for file in options.files:
+        started = time.perf_counter()
+        try:
+            image = images.read(file)
+        except images.ImageError as error:
+            failed = True
+            _print({"file": str(file), "error": str(error)}, options.json, _in_words)
+            continue
+        modality = options.modality
+        if modality == "auto":
+            modality = image.modality_hint or diagnose.look(image).modality
+        found = diagnose.segmenter(modality).segment(image)
+        mask_file = uncertainty_file = None
+        if options.out is not None:
+            # Two pictures of one name from two folders must not overwrite each other's mask.
+            stem = file.stem if file.stem not in taken else f"{file.stem}-{image.sha256[:8]}"
+            taken.add(stem)
+            mask_file, uncertainty_file = (str(options.out / f"{stem}-{kind}.png") for kind in ("mask", "uncertainty"))
+            Path(mask_file).write_bytes(report.mask_png(found))
+            Path(uncertainty_file).write_bytes(report.uncertainty_png(found))
+        seconds = time.perf_counter() - started
+        row = report.segmentation_row(str(file), modality, found, mask_file, uncertainty_file, seconds)
+        _print(row, options.json, _lesions_in_words)
+    return SOME_FAILED if failed else OK
+
+
+def _score(options: argparse.Namespace) -> int:
+    from covid_core import batch
+
+    files = batch.pictures(options.folder)
+    if not options.out.parent.is_dir():
+        raise ValueError(f"{options.out.parent} is not a folder. Make it first.")
+    names = [
+        *("file", "modality", "decision", "covid_probability", "covid_interval", "aleatoric", "epistemic"),
+        *("prediction_set", "gate", "model", "weights_sha256", "seconds", "error"),
+    ]
+    failed = 0
+    with options.out.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, names)
+        writer.writeheader()
+        for row in batch.classify_files(files, model=options.model):
+            failed += "error" in row
+            # Lists and the gate's record are JSON inside their cell.
+            writer.writerow({k: json.dumps(v) if isinstance(v, list | dict) else v for k, v in row.items()})
+    print(f"{len(files)} files, {failed} failed: {options.out}")
+    return SOME_FAILED if failed else OK
+
+
+def _models(options: argparse.Namespace) -> int:
+    from covid_core import weights
+
+    for spec in registry.MODELS.values():
+        row = {
+            "name": spec.name,
+            "title": spec.title,
+            "task": spec.task,
+            "modalities": list(spec.modalities),
+            "architecture": spec.architecture,
+            "size": spec.size,
+            "weights_sha256": spec.files.get(registry.WEIGHTS),
+            "status": str(weights.status(spec)),
+        }
+        _print(row, options.json, lambda r: f"{r['name']:12} {r['task']:9} {', '.join(r['modalities']):9} {r['status']}")
+    return OK
+
+
+def _in_words(row: dict[str, Any]) -> str:
+    if row["decision"] == "refused":
+        return f"{row['file']}: refused. {row['gate']['reason']}"
+    low, high = row["covid_interval"]
+    return (
+        f"{row['file']}: {row['modality']}, {row['decision']}, COVID-19 probability {row['covid_probability']:.2f} "
+        f"[{low:.2f}, {high:.2f}]" + (f". {row['gate']['reason']}" if row["gate"]["reason"] else "")
+    )
+
+
+def _lesions_in_words(row: dict[str, Any]) -> str:
+    if row["lesion_percent_of_lung"] is None:
+        return f"{row['file']}: {row['modality']}, lesions: cannot say, the lungs were not found as expected"
+    low, high = row["lesion_interval"]
+    return (
+        f"{row['file']}: {row['modality']}, lungs {row['lung_percent']:.1f} % of the picture, "
+        f"lesions {row['lesion_percent_of_lung']:.1f} % of the lungs [{low:.1f}, {high:.1f}]"
+    )
+
+
+def _print(row: dict[str, Any], as_json: bool, words: Any) -> None:
+    if as_json:
+        print(json.dumps(row), flush=True)
+    elif "error" in row:
+        print(f"{row['file']}: {row['error']}", file=sys.stderr, flush=True)
+    else:
+        print(words(row), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""Results as plotly figures: uncertainty bars, the entropy split, layers over the picture, reliability."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covid_core.classify import Classification
+from covid_core.diagnose import Diagnosis
+from covid_core.explain import FULL_SCALE
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+# Okabe and Ito's palette, told apart with every kind of colour vision.
+BLUE, ORANGE, GREEN, PURPLE, VERMILION = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00"
+LAYERS = {
+    "Lungs": BLUE,
+    "Lesions": ORANGE,
+    "Lesion uncertainty": PURPLE,
+    "Where it looked (Grad-CAM)": GREEN,
+}
+
+
+def probability_bar(answer: Classification) -> "Figure":
+    """Mean, interval and every sample of the COVID-19 probability on one axis from 0 to 1."""
+    import plotly.graph_objects as go
+
+    if answer.probability is None or answer.interval is None:
+        raise ValueError("A refused picture has no probability to draw.")
+    low, high = answer.interval
+    spread = np.random.default_rng(0).uniform(-0.28, 0.28, answer.samples.size)  # jitter, so that equal samples show
+    figure = go.Figure()
+    figure.add_scatter(
+        x=answer.samples,
+        y=spread,
+        mode="markers",
+        marker={"size": 5, "color": BLUE, "opacity": 0.25},
+        name=f"{answer.samples.size} samples",
+        hovertemplate="sample %{x:.3f}<extra></extra>",
+    )
+    figure.add_scatter(
+        x=[answer.probability],
+        y=[0],
+        mode="markers",
+        marker={"size": 16, "symbol": "diamond", "color": VERMILION, "line": {"color": "white", "width": 1.5}},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [high - answer.probability],
+            "arrayminus": [answer.probability - low],
+            "thickness": 4,
+            "width": 12,
+            "color": VERMILION,
+        },
+        name=f"mean and {answer.level:.0%} interval",
+        hovertemplate=f"mean {answer.probability:.3f}, {low:.3f} to {high:.3f}<extra></extra>",
+    )
+    figure.add_vline(x=0.5, line={"dash": "dot", "width": 1})
+    figure.update_xaxes(
+        range=[-0.02, 1.02], title="Probability of COVID-19", tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%"
+    )
+    figure.update_yaxes(visible=False, range=[-0.6, 0.6], fixedrange=True)
+    return _compact(figure, 190)
+
+
+def uncertainty_bar(answer: Classification) -> "Figure":
+    """Aleatoric and epistemic uncertainty, stacked, in bits; one bit is no idea at all."""
+    import plotly.graph_objects as go
+
+    if answer.aleatoric is None or answer.epistemic is None:
+        raise ValueError("A refused picture has no uncertainty to draw.")
+    figure = go.Figure()
+    for name, value, colour in (
+        ("aleatoric: the image is ambiguous", answer.aleatoric, ORANGE),
+        ("epistemic: the heads disagree", answer.epistemic, PURPLE),
+    ):
+        figure.add_bar(
+            x=[value], y=[""], orientation="h", name=name, marker_color=colour, hovertemplate="%{x:.3f} bit<extra></extra>"
+        )
+    figure.update_layout(barmode="stack")
+    figure.update_xaxes(range=[0, 1], title="Uncertainty in bits (1 = no idea)")
+    return _compact(figure, 160)
+
+
+def layers(diagnosis: Diagnosis, shown: list[str], opacity: float) -> NDArray[np.uint8]:
+    """The picture with layers painted over it.
+
+    Args:
+        diagnosis: with masks; a layer that was not computed is skipped.
+        shown: names of `LAYERS`.
+        opacity: 0..1.
+
+    Returns:
+        [H, W, 3] uint8.
+    """
+    picture = np.repeat(diagnosis.image.pixels[:, :, None], 3, axis=2) * 255
+    found, explanation = diagnosis.segmentation, diagnosis.explanation
+    strength: dict[str, NDArray[Any]] = {}
+    if found is not None:
+        strength = {"Lungs": found.lungs * 0.5, "Lesions": found.lesions * 1.0, "Lesion uncertainty": found.uncertainty}
+    if explanation is not None:
+        strength["Where it looked (Grad-CAM)"] = np.clip(explanation.heatmap / FULL_SCALE, 0, 1)
+    for name, colour in LAYERS.items():
+        if name in shown and name in strength:
+            rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.float32)
+            amount = (strength[name] * opacity)[:, :, None]
+            picture = picture * (1 - amount) + rgb * amount
+    return np.round(np.clip(picture, 0, 255)).astype(np.uint8)
+
+
+def reliability_diagram(bins: list[dict[str, float]], title: str) -> "Figure":
+    """Accuracy over confidence, by `metrics.reliability`; on the diagonal a model is as right as it claims."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    figure.add_scatter(x=[0.5, 1], y=[0.5, 1], mode="lines", line={"dash": "dot"}, name="perfect", hoverinfo="skip")
+    figure.add_scatter(
+        x=[b["confidence"] for b in bins],
+        y=[b["accuracy"] for b in bins],
+        mode="markers+lines",
+        marker={"size": [6 + 4 * np.log10(max(b["n"], 1)) for b in bins], "color": BLUE},
+        customdata=[b["n"] for b in bins],
+        hovertemplate="confidence %{x:.2f}, right %{y:.2f}, %{customdata} images<extra></extra>",
+        name="measured",
+    )
+    figure.update_xaxes(title="Confidence", range=[0.45, 1.02])
+    figure.update_yaxes(title="Share right", range=[0, 1.05])
+    figure.update_layout(title=title)
+    return _compact(figure, 320)
+
+
+
+
+def _compact(figure: "Figure", height: int) -> "Figure":
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 36, "b": 8},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        hovermode="closest",
+    )
+    return figure

@@ -1,0 +1,76 @@
+"""Results as JSON, as the command line and the page's downloads give them, and masks as PNG."""
+
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from covid_core.diagnose import Diagnosis
+from covid_core.segment import Segmentation
+
+# Grey values of a mask file.
+LUNG, LESION = 128, 255
+
+
+def classification_row(file: str, diagnosis: Diagnosis) -> dict[str, Any]:
+    """The keys of `classify --json`, in order."""
+    answer = diagnosis.classification
+    return {
+        "file": file,
+        "modality": answer.modality,
+        "decision": answer.decision,
+        "covid_probability": _rounded(answer.probability),
+        "covid_interval": None if answer.interval is None else [_rounded(v) for v in answer.interval],
+        "aleatoric": _rounded(answer.aleatoric),
+        "epistemic": _rounded(answer.epistemic),
+        "prediction_set": list(answer.prediction_set),
+        "gate": {
+            "accepted": answer.gate.accepted,
+            "reason": answer.gate.reason,
+            "ood_score": _rounded(answer.gate.ood_score) if np.isfinite(answer.gate.ood_score) else None,
+        },
+        "model": answer.model,
+        "weights_sha256": answer.weights_sha256,
+        "seconds": round(diagnosis.seconds, 3),
+    }
+
+
+def segmentation_row(
+    file: str, modality: str, found: Segmentation, mask_file: str | None, uncertainty_file: str | None, seconds: float
+) -> dict[str, Any]:
+    """The keys of `segment --json`, in order."""
+    return {
+        "file": file,
+        "modality": modality,
+        "lung_percent": _rounded(found.lung_percent, 3),
+        "lesion_percent_of_lung": _rounded(found.lesion_percent_of_lung, 3),
+        "lesion_interval": None if found.lesion_interval is None else [_rounded(v, 3) for v in found.lesion_interval],
+        "mask_file": mask_file,
+        "uncertainty_file": uncertainty_file,
+        "model": found.model,
+        "weights_sha256": found.weights_sha256,
+        "seconds": round(seconds, 3),
+    }
+
+
+def mask_png(found: Segmentation) -> bytes:
+    """One grey PNG of the picture's size: 0 outside, 128 lung, 255 lesion."""
+    values = np.where(found.lesions, LESION, np.where(found.lungs, LUNG, 0)).astype(np.uint8)
+    return _png(values)
+
+
+def uncertainty_png(found: Segmentation) -> bytes:
+    """One grey PNG of the picture's size: 0 = certain, 255 = one bit of entropy."""
+    return _png(np.round(np.clip(found.uncertainty, 0, 1) * 255).astype(np.uint8))
+
+
+def _png(values: NDArray[np.uint8]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _rounded(value: float | None, digits: int = 6) -> float | None:
+    return None if value is None else round(float(value), digits)

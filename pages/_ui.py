@@ -1,0 +1,104 @@
+"""The only home of caches, session keys and the upload widget."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from covid_core import gallery, images, phantom, registry
+from covid_core.diagnose import Diagnosis, diagnose
+
+TYPES = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "dcm", "dicom"]
+MODALITIES = {"auto": "Find out", "xray": "X-ray", "ct": "CT"}
+METHODS = {
+    "ensemble_mc_dropout": "Ensemble and head-only dropout (250 samples)",
+    "ensemble": "Ensemble (5 heads)",
+    "mc_dropout": "Head-only dropout (50 samples)",
+}
+PHANTOMS = {
+    "Phantom X-ray, healthy": ("xray", False),
+    "Phantom X-ray, with lesions": ("xray", True),
+    "Phantom CT slice, healthy": ("ct", False),
+    "Phantom CT slice, with lesions": ("ct", True),
+}
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A picture the visitor chose.
+
+    Attributes:
+        name: shown above the result.
+        data: the file.
+        credit: source and licence in Markdown, "" for the visitor's own.
+        synthetic: whether it is a phantom.
+    """
+
+    name: str
+    data: bytes
+    credit: str = ""
+    synthetic: bool = False
+
+
+def disclaimer() -> None:
+    """Always in view, above every page."""
+    st.markdown(
+        ":orange-background[:material/warning: **Not a medical device.** For teaching and research only: "
+        "never decide about a patient with it.]"
+    )
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _phantom(name: str) -> bytes:
+    modality, ill = PHANTOMS[name]
+    make = phantom.xray if modality == "xray" else phantom.ct
+    return phantom.png_bytes(make(seed=1, lesions=phantom.Lesions() if ill else None))
+
+
+@st.cache_data(max_entries=16, show_spinner="Fetching the picture from the web")
+def _case(file: str) -> bytes:
+    return gallery.fetch(next(c for c in gallery.cases() if c.file == file))
+
+
+def choose_picture() -> Upload | None:
+    """Upload widget and samples; None until there is a picture. The last choice stays when the page changes."""
+    file = st.file_uploader(
+        "Chest X-ray or CT slice", type=TYPES, help="PNG, JPEG, WebP, TIFF, BMP or DICOM, up to 64 MB. Nothing is stored."
+    )
+    with st.expander("No picture at hand? Pick a sample", expanded=file is None and "picture" not in st.session_state):
+        st.caption("Phantoms are computed, their lesions known. The cases are real and fetched from the web on a click.")
+        columns = st.columns(2)
+        for index, name in enumerate(PHANTOMS):
+            if columns[index % 2].button(name, width="stretch"):
+                st.session_state["picture"] = Upload(name, _phantom(name), synthetic=True)
+        case = st.selectbox(
+            "Real case from the web",
+            gallery.cases(),
+            format_func=lambda c: f"{c.finding} ({c.view}, {c.licence})",
+            index=None,
+            placeholder="Choose a case",
+        )
+        if case is not None and st.button("Fetch this case"):
+            try:
+                st.session_state["picture"] = Upload(case.file, _case(case.file), case.credit)
+            except images.ImageError as error:
+                st.error(str(error))
+    if file is not None and file.file_id != st.session_state.get("uploaded"):
+        st.session_state["uploaded"] = file.file_id
+        st.session_state["picture"] = Upload(file.name, file.getvalue())
+    picture: Upload | None = st.session_state.get("picture")
+    return picture
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def answer(_data: bytes, sha: str, name: str, modality: str, model: str, method: str, level: float) -> Diagnosis:
+    """The whole answer, computed once for the same picture and settings; bounded, and keyed by content."""
+    with st.status("Reading the picture", expanded=False) as status:
+        image = images.decode(_data, name)
+        result = diagnose(image, modality, model, method, level, progress=lambda step: status.update(label=step))  # type: ignore[arg-type]
+        status.update(label=f"Done in {result.seconds:.2f} s", state="complete")
+    return result
+
+
+def classifiers() -> dict[str, str]:
+    """Name -> title of the models that classify."""
+    return {s.name: s.title for s in registry.MODELS.values() if s.task == "classify"}
