@@ -1,8 +1,8 @@
 """Covid Core: from a chest X-ray or CT image to an answer that says how sure it is.
 
-    from covid_core import read
-    from covid_core.diagnose import diagnose
-    print(diagnose(read("chest.png")).classification)
+from covid_core import read
+from covid_core.diagnose import diagnose
+print(diagnose(read("chest.png")).classification)
 """
 
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 # Public names and the modules they are fetched from on first use, so that importing the package costs nothing.
-_HOMES = {"Diagnosis": "diagnose", "DecodedImage": "images", "ImageError": "images", "decode": "images", "read": "images"}
+_HOMES = {
+    "Diagnosis": "diagnose",
+    "DecodedImage": "images",
+    "ImageError": "images",
+    "decode": "images",
+    "read": "images",
+}
 __all__ = ["DecodedImage", "Diagnosis", "ImageError", "__version__", "decode", "read"]
 
 

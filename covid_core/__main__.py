@@ -138,7 +138,9 @@ def _models(options: argparse.Namespace) -> int:
             "weights_sha256": spec.files.get(registry.WEIGHTS),
             "status": str(weights.status(spec)),
         }
-        _print(row, options.json, lambda r: f"{r['name']:12} {r['task']:9} {', '.join(r['modalities']):9} {r['status']}")
+        _print(
+            row, options.json, lambda r: f"{r['name']:12} {r['task']:9} {', '.join(r['modalities']):9} {r['status']}"
+        )
     return OK
 
 

@@ -93,7 +93,10 @@ class Classifier:
         self.spec, self.run, self.config = spec, run, config
         self.gate = Gate.load(tensors, config["gate"])
         self.heads = {
-            m: (np.asarray(tensors[f"heads.{m}.weight"], np.float32), np.asarray(tensors[f"heads.{m}.bias"], np.float32))
+            m: (
+                np.asarray(tensors[f"heads.{m}.weight"], np.float32),
+                np.asarray(tensors[f"heads.{m}.bias"], np.float32),
+            )
             for m in spec.modalities
         }
         settings = config["heads"]

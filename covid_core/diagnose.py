@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-
 from covid_core import engine, registry
 from covid_core.classify import LEVEL, Classification, Classifier, Method
 from covid_core.explain import Explanation, explain

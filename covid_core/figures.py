@@ -76,7 +76,12 @@ def uncertainty_bar(answer: Classification) -> "Figure":
         ("epistemic: the heads disagree", answer.epistemic, PURPLE),
     ):
         figure.add_bar(
-            x=[value], y=[""], orientation="h", name=name, marker_color=colour, hovertemplate="%{x:.3f} bit<extra></extra>"
+            x=[value],
+            y=[""],
+            orientation="h",
+            name=name,
+            marker_color=colour,
+            hovertemplate="%{x:.3f} bit<extra></extra>",
         )
     figure.update_layout(barmode="stack")
     figure.update_xaxes(range=[0, 1], title="Uncertainty in bits (1 = no idea)")
@@ -94,7 +99,7 @@ def layers(diagnosis: Diagnosis, shown: list[str], opacity: float) -> NDArray[np
     Returns:
         [H, W, 3] uint8.
     """
-    picture = np.repeat(diagnosis.image.pixels[:, :, None], 3, axis=2) * 255
+    picture: NDArray[Any] = np.repeat(diagnosis.image.pixels[:, :, None], 3, axis=2) * 255
     found, explanation = diagnosis.segmentation, diagnosis.explanation
     strength: dict[str, NDArray[Any]] = {}
     if found is not None:
@@ -106,7 +111,8 @@ def layers(diagnosis: Diagnosis, shown: list[str], opacity: float) -> NDArray[np
             rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.float32)
             amount = (strength[name] * opacity)[:, :, None]
             picture = picture * (1 - amount) + rgb * amount
-    return np.round(np.clip(picture, 0, 255)).astype(np.uint8)
+    painted: NDArray[np.uint8] = np.round(np.clip(picture, 0, 255)).astype(np.uint8)
+    return painted
 
 
 def reliability_diagram(bins: list[dict[str, float]], title: str) -> "Figure":
@@ -128,8 +134,6 @@ def reliability_diagram(bins: list[dict[str, float]], title: str) -> "Figure":
     figure.update_yaxes(title="Share right", range=[0, 1.05])
     figure.update_layout(title=title)
     return _compact(figure, 320)
-
-
 
 
 def _compact(figure: "Figure", height: int) -> "Figure":

@@ -91,9 +91,7 @@ class Gate:
         logit = float(pooled @ self.weight + self.bias)
         probability_ct = 1 / (1 + np.exp(-np.clip(logit, -50, 50)))
         modality = "ct" if probability_ct > 0.5 else "xray"
-        distance = {
-            m: mahalanobis(pooled, self.mean[m], self.basis[m]) / self.thresholds[m] for m in MODALITIES
-        }
+        distance = {m: mahalanobis(pooled, self.mean[m], self.basis[m]) / self.thresholds[m] for m in MODALITIES}
         return Glance(modality, float(max(probability_ct, 1 - probability_ct)), distance)
 
 

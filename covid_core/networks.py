@@ -4,9 +4,8 @@ All take one grey channel in -1..1. Needs torch; nothing at the command line's f
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 
 import covid_core._torchvision  # noqa: F401  (must come before timm and smp, which import torchvision)
@@ -22,8 +21,8 @@ class Backbone(nn.Module):
         super().__init__()
         import timm
 
-        self.body = timm.create_model(architecture, pretrained=False, num_classes=0, in_chans=1)
-        self.channels = int(self.body.num_features)
+        self.body: Any = timm.create_model(architecture, pretrained=False, num_classes=0, in_chans=1)
+        self.channels: int = self.body.num_features  # type: ignore[assignment]
 
     def forward(self, image: Tensor) -> Tensor:
         """Features; average them over the last two axes for the pooled vector."""
@@ -40,7 +39,7 @@ class UNet(nn.Module):
         super().__init__()
         import segmentation_models_pytorch as smp
 
-        self.body = smp.Unet(
+        self.body: Any = smp.Unet(
             f"tu-{architecture}", encoder_weights=None, in_channels=1, classes=2, decoder_channels=self.DECODER
         )
 

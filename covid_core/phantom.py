@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from covid_core.thorax import Anatomy, Array, Grid, Points, Thorax, build
+from covid_core.shapes import Array, Grid, Points
+from covid_core.thorax import Anatomy, Thorax, build
 
 Mask = NDArray[np.bool_]
 Modality = Literal["xray", "ct"]
@@ -23,8 +24,10 @@ Modality = Literal["xray", "ct"]
 FIELD = 381.0  # side of either picture at the patient, mm
 WATER = 0.0165  # attenuation of water per mm, for the hardened beam of a chest X-ray
 WINDOW = (-600.0, 1500.0)  # the lung window: level and width, HU
+NOISE = 22.0  # standard deviation in a CT slice, HU
 GROUND_GLASS = (-600.0, -100.0)  # HU of a lesion at density 0 and 1
-SMALLEST, LARGEST = 64, 1024
+SMALLEST, LARGEST = 64, 1024  # pixels
+MOST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,8 @@ class Lesions:
         size: diameter of a patch as a share of the width of both lungs together, 0.02..0.5.
         density: 0 faintest ground glass (-600 HU) .. 1 almost consolidated (-100 HU).
         level: height of the patches, 0 apex .. 1 base; None: at the bases in an X-ray, in the plane of a CT slice.
-        spread: how far patches stray from that height, as a share of the lungs' height, 0..1; of no effect on a CT slice
-            without `level`.
+        spread: how far patches stray from that height, as a share of the lungs' height, 0..1; unused on a CT slice
+            unless `level` is given.
         depth: 0 along the pleura .. 1 near the hilum.
     """
 
@@ -49,14 +52,12 @@ class Lesions:
     depth: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.count != int(self.count):
-            raise ValueError(f"count must be a whole number, not {self.count}")
-        limits = {"count": (0, 24), "size": (0.02, 0.5), "density": (0, 1), "spread": (0, 1), "depth": (0, 1)}
+        _check_whole("count", self.count, 24)
+        _check_between("size", self.size, 0.02, 0.5)
+        for name in ("density", "spread", "depth"):
+            _check_between(name, getattr(self, name))
         if self.level is not None:
-            limits["level"] = (0, 1)
-        for name, (low, high) in limits.items():
-            if not low <= getattr(self, name) <= high:  # also refuses NaN
-                raise ValueError(f"{name} must lie between {low} and {high}, not {getattr(self, name)}")
+            _check_between("level", self.level)
 
 
 @dataclass(frozen=True)
@@ -94,20 +95,21 @@ def xray(seed: int = 0, lesions: Lesions | None = None, size: int = 320) -> Phan
     Raises:
         ValueError: a setting is out of range.
     """
-    _check(seed, size)
+    _check_whole("seed", seed, MOST_SEED)
+    _check_whole("size", size, LARGEST, SMALLEST)
     chest = _standing(seed)
     share, hounsfield = _infiltrate(chest, lesions, None)
     healthy = _shadow(chest.hounsfield, chest.grid, size)
     path = healthy if lesions is None else _shadow(hounsfield, chest.grid, size)
     depth = chest.grid.spacing[1]
-    lung = _resize(chest.lung.sum(1) * depth, size)
+    lung = _resize(chest.lung.sum(1) * depth, size)  # mm
     # Where much else lies in front of or behind the lung, its edge is lost: heart and diaphragm hide it.
     lungs = (lung > 20) & (_resize(chest.tissue, size) < 32)
-    # The screen is set on the healthy chest, so that only the lesions differ between before and after.
-    signal = _detect(path, seed)
-    reference = _detect(healthy, None)
-    pixels = _develop(signal, *np.percentile(reference[lungs], (30,)), float(np.percentile(reference[lung > 0], 99)))
-    return _phantom(pixels, None, lungs, lungs & (_resize(share.sum(1) * depth, size) > 8), "xray", seed)
+    # The screen is set on the healthy chest, so that before and after differ only by the lesions.
+    plain = _detect(healthy, None)
+    dark, bright = np.percentile(plain[lungs], 30), np.percentile(plain[lung > 0], 99)
+    pixels = _develop(_detect(path, seed), float(dark), float(bright))
+    return Phantom(pixels, None, lungs, lungs & (_resize(share.sum(1) * depth, size) > 8), "xray", seed)
 
 
 def ct(seed: int = 0, lesions: Lesions | None = None, size: int = 320, level: float = 0.45) -> Phantom:
@@ -125,21 +127,20 @@ def ct(seed: int = 0, lesions: Lesions | None = None, size: int = 320, level: fl
     Raises:
         ValueError: a setting is out of range.
     """
-    _check(seed, size)
-    if not 0 <= level <= 1:
-        raise ValueError(f"level must lie between 0 and 1, not {level}")
+    _check_whole("seed", seed, MOST_SEED)
+    _check_whole("size", size, LARGEST, SMALLEST)
+    _check_between("level", level)
     chest = _lying(seed, size, level)
-    share, hounsfield = _infiltrate(chest, lesions, level)
+    share, clean = _infiltrate(chest, lesions, level)
     step = chest.grid.spacing[2]
-    grain = np.random.default_rng([seed, 5]).standard_normal((size, size))
-    # Reconstruction leaves noise that is soft over about a millimetre.
-    grain = ndimage.gaussian_filter(grain, 0.8 / step)
-    hounsfield = ndimage.gaussian_filter(hounsfield[0], 0.5 / step) + np.float32(22 / grain.std()) * grain
+    # Reconstruction blurs the picture by about half a millimetre and its noise by a little more.
+    grain = ndimage.gaussian_filter(np.random.default_rng([seed, 5]).standard_normal((size, size)), 0.8 / step)
+    noisy = ndimage.gaussian_filter(clean[0], 0.5 / step) + NOISE / grain.std() * grain
+    hounsfield = np.clip(noisy, -1024, 3071).astype(np.float32)
+    level_hu, width = WINDOW
+    pixels = np.clip((hounsfield - level_hu) / width + 0.5, 0, 1)
     lungs = chest.lung[0] > 0.5
-    low = WINDOW[0] - WINDOW[1] / 2
-    hounsfield = np.clip(hounsfield, -1024, 3071).astype(np.float32)
-    pixels = np.clip((hounsfield - low) / WINDOW[1], 0, 1)
-    return _phantom(pixels, hounsfield, lungs, lungs & (share[0] > 0.4), "ct", seed)
+    return Phantom(pixels, hounsfield, lungs, lungs & (share[0] > 0.4), "ct", seed)
 
 
 def png_bytes(phantom: Phantom) -> bytes:
@@ -151,21 +152,17 @@ def png_bytes(phantom: Phantom) -> bytes:
     return file.getvalue()
 
 
-def _check(seed: int, size: int) -> None:
-    if seed != int(seed) or seed < 0:
-        raise ValueError(f"seed must be a whole number from 0, not {seed}")
-    if size != int(size) or not SMALLEST <= size <= LARGEST:
-        raise ValueError(f"size must be a whole number between {SMALLEST} and {LARGEST}, not {size}")
+def _check_whole(name: str, value: int, high: int, low: int = 0) -> None:
+    if not isinstance(value, int | np.integer) or not low <= value <= high:
+        raise ValueError(f"{name} must be a whole number between {low} and {high}, not {value!r}")
 
 
-def _phantom(pixels: Array, hounsfield: Array | None, lungs: Mask, lesions: Mask, what: Modality, seed: int) -> Phantom:
-    for array in (pixels, hounsfield, lungs, lesions):
-        if array is not None:
-            array.flags.writeable = False
-    return Phantom(pixels, hounsfield, lungs, lesions, what, seed)
+def _check_between(name: str, value: float, low: float = 0, high: float = 1) -> None:
+    if not low <= value <= high:  # so written, NaN is refused as well
+        raise ValueError(f"{name} must lie between {low} and {high}, not {value!r}")
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)  # about 50 MB
 def _standing(seed: int) -> Thorax:
     grid = Grid((0.75, -135.0, 0.75 - FIELD / 2), (1.5, 3.0, 1.5), (254, 92, 254))
     return build(Anatomy.draw(seed), grid, arms=True)
@@ -190,17 +187,21 @@ def _infiltrate(chest: Thorax, lesions: Lesions | None, plane: float | None) -> 
         # Each patch has its own generator: adding one, or changing the size, leaves the others where they are.
         rng = np.random.default_rng([chest.anatomy.seed, 4, number])
         places.append(_place(chest.anatomy, lesions, plane, places, rng))
-        box = chest.grid.box(places[-1], (1.9 * radius,) * 3)
-        offset = [(a - c) / radius for a, c in zip(chest.grid.axes(box), places[-1], strict=True)]
-        edge = 1.15 - np.sqrt(sum(o * o for o in offset)) + 0.22 * _waves(rng, offset, 1.6) + 0.06 * _waves(rng, offset, 0.6)
-        patch = np.clip(edge / 0.65, 0, 1) * np.clip(0.9 + 0.07 * _waves(rng, offset, 0.3), 0, 1)
+        centre = places[-1].tolist()
+        box = chest.grid.box(centre, (1.9 * radius,) * 3)
+        at = [(a - c) / radius for a, c in zip(chest.grid.axes(box), centre, strict=True)]
+        edge = 1.15 - np.sqrt(at[0] ** 2 + at[1] ** 2 + at[2] ** 2)
+        edge = edge + 0.22 * _waves(rng, at, 1.6) + 0.06 * _waves(rng, at, 0.6)
+        patch = np.clip(edge / 0.65, 0, 1) * np.clip(0.9 + 0.07 * _waves(rng, at, 0.3), 0, 1)
         np.maximum(share[box], patch * chest.lung[box], out=share[box])
     fog = GROUND_GLASS[0] + lesions.density * (GROUND_GLASS[1] - GROUND_GLASS[0])
     # Vessels are denser than the fog and stay visible in it, as in real ground glass.
     return share, chest.hounsfield + share * np.maximum(np.float32(fog) - chest.hounsfield, 0)
 
 
-def _place(person: Anatomy, lesions: Lesions, plane: float | None, others: list[Points], rng: Any) -> Points:
+def _place(
+    person: Anatomy, lesions: Lesions, plane: float | None, others: list[Points], rng: np.random.Generator
+) -> Points:
     """Draw a place in the lungs: of many, the one that suits the settings best, with some chance."""
     top, bottom = person.height(0), person.height(1)
     level, spread = (0.62, lesions.spread) if plane is None else (plane, 0.0)
@@ -217,14 +218,14 @@ def _place(person: Anatomy, lesions: Lesions, plane: float | None, others: list[
     return np.asarray(places[np.argmax(np.where(inside > 3, score, -np.inf))])
 
 
-def _waves(rng: Any, at: list[Array], length: float) -> Array:
+def _waves(rng: np.random.Generator, at: list[Array], length: float) -> Array:
     """Smooth noise of about unit size: the same at a point whatever the grid around it."""
     total: Any = 0
     for _ in range(12):
         direction = rng.standard_normal(3)
         turn = 2 * np.pi / (length * rng.uniform(0.6, 1.8)) * direction / np.linalg.norm(direction)
-        phase = rng.uniform(0, 2 * np.pi)
-        total = total + np.cos(sum(t * a for t, a in zip(turn.astype(np.float32), at, strict=True)) + np.float32(phase))
+        z, y, x = (t * a for t, a in zip(turn.tolist(), at, strict=True))
+        total = total + np.cos(z + y + x + rng.uniform(0, 2 * np.pi))
     return np.asarray(total / 6**0.5, np.float32)
 
 
@@ -234,7 +235,7 @@ def _resize(plane: Array, size: int) -> Array:
 
 
 def _shadow(hounsfield: Array, grid: Grid, size: int) -> Array:
-    """What the beam meets from front to back, as mm of water."""
+    """Return what the beam meets from front to back, as mm of water."""
     # The beam of an X-ray tube is softer than a CT scanner's, and the softer the beam, the more bone stands out.
     bone = np.maximum(hounsfield - 120, 0).sum(1) * np.float32(0.6)
     water = (hounsfield.sum(1) + bone) / 1000 + hounsfield.shape[1]
@@ -242,12 +243,12 @@ def _shadow(hounsfield: Array, grid: Grid, size: int) -> Array:
 
 
 def _detect(path: Array, seed: int | None) -> Array:
-    """Beer-Lambert, scattered light, blur and counting noise (None: no noise); returns minus the log of the dose."""
+    """Beer-Lambert, scatter, blur and counting noise (None: no noise); returns minus the log of the dose."""
     pixel = FIELD / len(path)
     primary = np.exp(-WATER * np.maximum(path, 0))
     # Scatter is born in the body along the beam and arrives as a wide veil.
     veil = ndimage.gaussian_filter(primary * WATER * path, 16 / pixel)
-    dose = ndimage.gaussian_filter(primary, 0.5 / pixel) + 0.05 * veil
+    dose = ndimage.gaussian_filter(primary, 0.5 / pixel) + 0.1 * veil
     if seed is not None:
         # Normal noise rather than Poisson counts: the same draws whatever the dose, so before and after share it.
         dose = dose + np.sqrt(dose / 150000) * np.random.default_rng([seed, 3]).standard_normal(path.shape)
@@ -255,9 +256,9 @@ def _detect(path: Array, seed: int | None) -> Array:
 
 
 def _develop(signal: Array, dark: float, bright: float) -> Array:
-    """Film-like picture: coarse contrast compressed and detail raised, as radiography consoles do, then an S-curve."""
+    """Flatten coarse contrast and raise detail, as radiography consoles do, then apply the S-curve of film."""
     pixel = FIELD / len(signal)
     coarse = ndimage.gaussian_filter(signal, 11 / pixel)
     signal = 0.8 * signal + 1.1 * (signal - coarse)
     scaled = (signal - dark) / (bright - dark)
-    return np.asarray(np.clip(1 / (1 + np.exp(-2.9 * (scaled - 0.28))), 0, 1), np.float32)
+    return np.asarray(np.clip(1 / (1 + np.exp(-3.4 * (scaled - 0.27))), 0, 1), np.float32)

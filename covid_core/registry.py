@@ -42,7 +42,9 @@ class ModelSpec:
 
 
 _SPECS = (
-    ModelSpec("mobilenetv2", "MobileNetV2", "classify", ("xray", "ct"), "mobilenetv2_100", 192, PINS.get("mobilenetv2", {})),
+    ModelSpec(
+        "mobilenetv2", "MobileNetV2", "classify", ("xray", "ct"), "mobilenetv2_100", 192, PINS.get("mobilenetv2", {})
+    ),
     ModelSpec("unet_xray", "U-Net for X-rays", "segment", ("xray",), "mobilenetv2_100", 192, PINS.get("unet_xray", {})),
     ModelSpec("unet_ct", "U-Net for CT", "segment", ("ct",), "mobilenetv2_100", 256, PINS.get("unet_ct", {})),
 )

@@ -86,7 +86,7 @@ class Segmenter:
 
     @property
     def modality(self) -> str:
-        """ "xray" or "ct"."""
+        """Which it reads, "xray" or "ct"."""
         return self.spec.modalities[0]
 
     def prepare(self, pixels: Array) -> tuple[Array, preprocess.Frame]:
@@ -100,8 +100,8 @@ class Segmenter:
         batch, frame = self.prepare(pixels)
         logits = self.run(batch)
         logits[1] = logits[1, :, :, ::-1]
-        probability: Array = 1 / (1 + np.exp(-logits))
-        return probability.mean(axis=0), frame
+        probability = 1 / (1 + np.exp(-logits))
+        return np.asarray(probability.mean(axis=0), np.float32), frame
 
     def segment(self, image: DecodedImage) -> Segmentation:
         """Masks, uncertainty and the share of the lungs that is lesion.

@@ -62,10 +62,14 @@ def _case(file: str) -> bytes:
 def choose_picture() -> Upload | None:
     """Upload widget and samples; None until there is a picture. The last choice stays when the page changes."""
     file = st.file_uploader(
-        "Chest X-ray or CT slice", type=TYPES, help="PNG, JPEG, WebP, TIFF, BMP or DICOM, up to 64 MB. Nothing is stored."
+        "Chest X-ray or CT slice",
+        type=TYPES,
+        help="PNG, JPEG, WebP, TIFF, BMP or DICOM, up to 64 MB. Nothing is stored.",
     )
     with st.expander("No picture at hand? Pick a sample", expanded=file is None and "picture" not in st.session_state):
-        st.caption("Phantoms are computed, their lesions known. The cases are real and fetched from the web on a click.")
+        st.caption(
+            "Phantoms are computed, their lesions known. The cases are real and fetched from the web on a click."
+        )
         columns = st.columns(2)
         for index, name in enumerate(PHANTOMS):
             if columns[index % 2].button(name, width="stretch"):

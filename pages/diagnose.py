@@ -82,7 +82,9 @@ def picture(result: Diagnosis) -> None:
     available = list(figures.LAYERS) if result.explanation else list(figures.LAYERS)[:3]
     if result.segmentation is None:
         available = []
-    shown = st.pills("Layers", available, selection_mode="multi", default=available[:2], key="layers") if available else []
+    shown = (
+        st.pills("Layers", available, selection_mode="multi", default=available[:2], key="layers") if available else []
+    )
     opacity = st.slider("Opacity", 0.0, 1.0, 0.5, 0.05, key="opacity") if available else 0.0
     alt = f"{result.image.name} with layers: {', '.join(shown) or 'none'}"
     st.image(figures.layers(result, list(shown), opacity), caption=alt, width="stretch")
@@ -103,7 +105,9 @@ def downloads(result: Diagnosis) -> None:
             result.image.name, result.classification.modality, found, None, None, result.seconds
         )
     left, right = st.columns(2)
-    left.download_button("Answer as JSON", json.dumps(rows, indent=1), "answer.json", "application/json", width="stretch")
+    left.download_button(
+        "Answer as JSON", json.dumps(rows, indent=1), "answer.json", "application/json", width="stretch"
+    )
     if found is not None:
         right.download_button("Mask as PNG", report.mask_png(found), "mask.png", "image/png", width="stretch")
 
@@ -122,7 +126,9 @@ with side:
         level = st.slider("Confidence level", 0.80, 0.99, 0.90, 0.01, key="level")
 with main:
     if chosen is None:
-        st.info("Upload a chest X-ray or CT slice, or pick a sample. The answer comes with bars that say how sure it is.")
+        st.info(
+            "Upload a chest X-ray or CT slice, or pick a sample. The answer comes with bars that say how sure it is."
+        )
     else:
         st.subheader(chosen.name)
         if chosen.credit:

@@ -31,9 +31,7 @@ def table(metrics: dict, path: tuple[str, ...] = ()) -> list[dict]:
         elif isinstance(value, dict):
             found += table(value, (*path, name))
         elif isinstance(value, list) and len(value) == 2 and all(isinstance(v, int) for v in value):
-            found.append(
-                {"protocol": " / ".join(path), "measure": name, "value": value[0] / value[1], "n": value[1]}
-            )
+            found.append({"protocol": " / ".join(path), "measure": name, "value": value[0] / value[1], "n": value[1]})
     return found
 
 

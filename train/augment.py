@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-
-import covid_core._torchvision  # noqa: F401  (must come before torchvision)
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
+
+import covid_core._torchvision  # noqa: F401  (must come before torchvision)
 
 Pair = tuple[Tensor, Tensor]
 

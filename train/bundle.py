@@ -30,7 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config = json.loads((home / registry.CONFIG).read_text())
         (home / "README.md").write_text(card.card(spec, config, datasets.sources()))
         pins[name] = {file: weights.sha256(home / file) for file in (registry.CONFIG, registry.WEIGHTS)}
-    lines = ['"""sha256 of every model\'s files; written by train/bundle.py."""', "", "PINS: dict[str, dict[str, str]] = {"]
+    lines = [
+        '"""sha256 of every model\'s files; written by train/bundle.py."""',
+        "",
+        "PINS: dict[str, dict[str, str]] = {",
+    ]
     for name, files in pins.items():
         lines += [f'    "{name}": {{', *(f'        "{f}": "{h}",' for f, h in files.items()), "    },"]
     PINS.write_text("\n".join([*lines, "}", ""]))

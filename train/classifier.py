@@ -1,4 +1,4 @@
-"""Train one backbone for X-ray and CT: `python -m train.classifier --data manifests=ROOT --segmenters FOLDER --init FILE`.
+"""Train one backbone for X-ray and CT: `python -m train.classifier --data manifests=ROOT --segmenters FOLDER`.
 
 The network sees the box around the lungs, drawn by the U-Net of the modality. Source and class are balanced together, so
 that no source can stand for a class by its size, and where opacities are marked the features must also locate them. What
@@ -10,10 +10,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lightning
 import numpy as np
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
@@ -145,9 +147,9 @@ class ClassifierTask(lightning.LightningModule):
         self.head = torch.nn.Linear(self.network.channels, len(MODALITIES))
         self.locator = torch.nn.Conv2d(self.network.channels, len(MODALITIES), 1)
         for layer in (self.head, self.locator):
-            torch.nn.init.zeros_(layer.weight)
-            torch.nn.init.zeros_(layer.bias)
-        self.auroc = torch.nn.ModuleList(BinaryAUROC() for _ in MODALITIES)
+            for parameter in layer.parameters():
+                torch.nn.init.zeros_(parameter)
+        self.auroc: Any = torch.nn.ModuleList(BinaryAUROC() for _ in MODALITIES)
 
     def forward(self, image: Tensor, modality: Tensor) -> tuple[Tensor, Tensor]:
         """Logit [N] and opacity logits [N, CELLS, CELLS] of each image's own modality."""
@@ -177,7 +179,7 @@ class ClassifierTask(lightning.LightningModule):
                 self.auroc[index].update(logit[mine], label[mine].long())
                 self.log(f"val_{name}_auroc", self.auroc[index], prog_bar=True)
 
-    def configure_optimizers(self) -> dict[str, object]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         return trainer.one_cycle(self, self.rate)
 
 

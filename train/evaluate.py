@@ -37,7 +37,12 @@ class Answers:
     """The app's decisions for rows of a feature table, by the app's own functions."""
 
     def __init__(
-        self, classifier: classify.Classifier, limits: dict[str, dict[str, Any]], table: pd.DataFrame, crop: Any, whole: Any
+        self,
+        classifier: classify.Classifier,
+        limits: dict[str, dict[str, Any]],
+        table: pd.DataFrame,
+        crop: Any,
+        whole: Any,
     ) -> None:
         self.table = table.reset_index(drop=True)
         glances = [classifier.gate.look(row) for row in whole]
@@ -52,7 +57,9 @@ class Answers:
         decisions, refused = [], []
         for i, (row, glance) in enumerate(zip(table.itertuples(), glances, strict=True)):
             scores = classifier.config["conformal"][row.modality]["ensemble_mc_dropout"]
-            chosen = uncertainty.prediction_set(self.probability[i], {int(c): s for c, s in scores.items()}, classify.LEVEL)
+            chosen = uncertainty.prediction_set(
+                self.probability[i], {int(c): s for c, s in scores.items()}, classify.LEVEL
+            )
             self.sets[i, list(chosen)] = True
             shape = segment.LungShape(row.area, row.certainty, row.balance)
             # An automatic answer uses the modality found, and with it that U-Net's limits.
@@ -124,7 +131,10 @@ def classifier_metrics(answers: Answers) -> Figure:
     result: Figure = {m: {n: answers.part(r.to_numpy()) for n, r in p.items() if r.any()} for m, p in shown.items()}
     proper = t.split.isin(["test"]).to_numpy()
     result["gate"] = {
-        "photographs_refused": [int(answers.refused[t.split == "photograph"].sum()), int((t.split == "photograph").sum())],
+        "photographs_refused": [
+            int(answers.refused[t.split == "photograph"].sum()),
+            int((t.split == "photograph").sum()),
+        ],
         "lateral_refused": [int(answers.refused[t.split == "lateral"].sum()), int((t.split == "lateral").sum())],
         "lateral_refused_or_marked": [
             int((answers.refused | (answers.distance > 1))[t.split == "lateral"].sum()),
@@ -157,7 +167,12 @@ def infnet_figures(found: Sequence[Outcome]) -> Figure:
     """The paper's mean Dice over 256 thresholds, and Dice at 0.5, both means over slices."""
     maps = [o.lesion.astype(np.float32) for o in found]
     truth = [o.lesion_truth for o in found if o.lesion_truth is not None]
-    rows = np.array([[metrics.mean_dice_over_thresholds([m], [t]), metrics.dice_at([m], [t], 0.5)] for m, t in zip(maps, truth, strict=True)])
+    rows = np.array(
+        [
+            [metrics.mean_dice_over_thresholds([m], [t]), metrics.dice_at([m], [t], 0.5)]
+            for m, t in zip(maps, truth, strict=True)
+        ]
+    )
     groups = [o.record.group for o in found]
     return {
         "mean_dice_over_thresholds": figure(lambda d: float(np.mean(d)), rows[:, 0], groups=groups),
@@ -168,7 +183,9 @@ def infnet_figures(found: Sequence[Outcome]) -> Figure:
 def segmenter_metrics(segmenter: segment.Segmenter, records: Sequence[Record]) -> Figure:
     """The protocols of a U-Net."""
     threshold = float(segmenter.config["lesion_threshold"])
-    mine = [r for r in records if r.modality == segmenter.modality and r.split == "test" and (r.lungs or r.lesions_known)]
+    mine = [
+        r for r in records if r.modality == segmenter.modality and r.split == "test" and (r.lungs or r.lesions_known)
+    ]
     found = outcomes([r for r in mine if r.dataset != "infnet"], segmenter)
     result: Figure = {
         "test": {
@@ -209,10 +226,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if spec.task == "classify":
         table, crop, whole = features.load(options.features)
         rows = table.split.isin(features.REPORTED).to_numpy()
-        tensors = {n: v.astype(np.float32) for n, v in load_file(home / registry.WEIGHTS).items() if not n.startswith("body")}
+        tensors = {
+            n: v.astype(np.float32) for n, v in load_file(home / registry.WEIGHTS).items() if not n.startswith("body")
+        }
         classifier = classify.Classifier(spec, lambda batch: batch, tensors, config)
         limits = {
-            m: json.loads((options.folder / f"unet_{m}" / registry.CONFIG).read_text())["lung_limits"] for m in spec.modalities
+            m: json.loads((options.folder / f"unet_{m}" / registry.CONFIG).read_text())["lung_limits"]
+            for m in spec.modalities
         }
         config["metrics"] = classifier_metrics(Answers(classifier, limits, table[rows], crop[rows], whole[rows]))
     else:

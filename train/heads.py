@@ -8,6 +8,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -112,7 +113,7 @@ def calibrate(classifier: classify.Classifier, table: pd.DataFrame, crop: Floats
                     classifier.probabilities(crop[val], modality, method).mean(axis=1), covid
                 ).items()
             }
-            for method in classify.METHODS
+            for method in get_args(classify.Method)
         }
 
 

@@ -71,9 +71,7 @@ def save(network: nn.Module, file: Path) -> None:
 
     file.parent.mkdir(parents=True, exist_ok=True)
     state = network.state_dict()
-    save_file(
-        {n: (v.half() if v.is_floating_point() else v).contiguous().cpu() for n, v in state.items()}, str(file)
-    )
+    save_file({n: (v.half() if v.is_floating_point() else v).contiguous().cpu() for n, v in state.items()}, str(file))
 
 
 def seed_everything(seed: int) -> torch.Generator:

@@ -1,7 +1,7 @@
 """Find images that coincide between data sets, by the correlation of 32 x 32 thumbnails.
 
-Public COVID-19 sets copy from each other: 87 % of the X-rays with lesion masks are also among the X-rays with a finding.
-A network trained on the one set would otherwise have seen the other's test images.
+Public COVID-19 sets copy from each other: 87 % of the X-rays with lesion masks are also among those with a finding. A
+network trained on the one set would otherwise have seen the other's test images.
 """
 
 from collections.abc import Sequence

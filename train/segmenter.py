@@ -1,4 +1,4 @@
-"""Train a U-Net that marks lungs and lesions: `python -m train.segmenter --modality xray --data manifests=ROOT --init FILE`.
+"""Train a U-Net that marks lungs and lesions: `python -m train.segmenter --modality xray --data manifests=ROOT`.
 
 A mask nobody drew is ignored in the loss, so that sets with only lungs and sets with only lesions train one network.
 """
@@ -7,10 +7,12 @@ import argparse
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import lightning
 import numpy as np
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
@@ -104,7 +106,7 @@ class SegmenterTask(lightning.LightningModule):
         self.network = networks.UNet(architecture)
         self.rate = rate
         # Pooled over all pixels the F1 score is the Dice coefficient.
-        self.dice = torch.nn.ModuleList(BinaryF1Score(ignore_index=loading.UNKNOWN) for _ in CHANNELS)
+        self.dice: Any = torch.nn.ModuleList(BinaryF1Score(ignore_index=loading.UNKNOWN) for _ in CHANNELS)
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         images, masks = batch
@@ -119,7 +121,7 @@ class SegmenterTask(lightning.LightningModule):
             self.dice[index].update(probability[:, index].flatten(), masks[:, index].flatten().long())
             self.log(f"val_{name}_dice", self.dice[index], prog_bar=True)
 
-    def configure_optimizers(self) -> dict[str, object]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         return trainer.one_cycle(self, self.rate)
 
 

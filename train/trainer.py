@@ -8,6 +8,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch.utils.data import DataLoader
 
 
@@ -32,7 +33,7 @@ def workers(options: argparse.Namespace) -> dict[str, Any]:
     return {"num_workers": options.workers, "persistent_workers": options.workers > 0}
 
 
-def one_cycle(task: lightning.LightningModule, rate: float) -> dict[str, object]:
+def one_cycle(task: lightning.LightningModule, rate: float) -> OptimizerLRSchedulerConfig:
     """AdamW with a one-cycle learning rate over the whole run."""
     optimizer = torch.optim.AdamW([p for p in task.parameters() if p.requires_grad], rate, weight_decay=1e-2)
     steps = int(task.trainer.estimated_stepping_batches)

@@ -23,7 +23,7 @@ def _file(root: Path, folder: str, name: str) -> Path | None:
 
 
 def hashed_split(key: str, val: float = 0.1, test: float = 0.2) -> str:
-    """"train", "val" or "test", decided by a hash of the key, so that it never depends on the order of files."""
+    """Give "train", "val" or "test", decided by a hash of the key, so that it never depends on the order of files."""
     share = int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) / 2**32
     return "test" if share < test else "val" if share < test + val else "train"
 
@@ -153,4 +153,6 @@ def everything(root: Path) -> list[Record]:
         "xray_lesions": xray_lesions,
         "xray_lungs": xray_lungs,
     }
-    return [r for folder, reader in folders.items() if (Path(root) / folder).is_dir() for r in reader(root)] + refused(root)
+    return [r for folder, reader in folders.items() if (Path(root) / folder).is_dir() for r in reader(root)] + refused(
+        root
+    )

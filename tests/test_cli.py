@@ -1,0 +1,83 @@
+"""The command line: keys, exit codes, bad files that do not take the good ones with them."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from covid_core.__main__ import main
+from tests import golden
+
+CLASSIFY = (
+    "file modality decision covid_probability covid_interval aleatoric epistemic prediction_set gate model "
+    "weights_sha256 seconds"
+).split()
+SEGMENT = (
+    "file modality lung_percent lesion_percent_of_lung lesion_interval mask_file uncertainty_file model "
+    "weights_sha256 seconds"
+).split()
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    file = tmp_path / "good.png"
+    file.write_bytes(golden.png("ct-lesions"))
+    return file
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_classify_answers_the_good_and_names_the_bad(good: Path, tmp_path: Path, capsys) -> None:
+    empty, text, photo = tmp_path / "empty.png", tmp_path / "text.png", tmp_path / "photo.png"
+    empty.write_bytes(b"")
+    text.write_text("this is no picture")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)).save(photo)
+    blank = tmp_path / "blank.png"
+    Image.new("L", (200, 200), 90).save(blank)
+    assert main(["classify", *map(str, (empty, text, photo, blank, good, tmp_path / "missing.png")), "--json"]) == 1
+    first, second, third, fourth, fifth, sixth = lines(capsys)
+    for row in (first, second, sixth):
+        assert set(row) == {"file", "error"} and row["error"].endswith(".")
+    assert third["decision"] == "refused" and "colour" in third["gate"]["reason"]
+    assert fourth["decision"] == "refused" and "blank" in fourth["gate"]["reason"]
+    assert list(fifth) == CLASSIFY
+    assert list(fifth["gate"]) == ["accepted", "reason", "ood_score"]
+
+
+def test_segment_writes_masks(good: Path, tmp_path: Path, capsys) -> None:
+    assert main(["segment", str(good), "--modality", "ct", "--out", str(tmp_path / "masks"), "--json"]) == 0
+    (row,) = lines(capsys)
+    assert list(row) == SEGMENT
+    mask = np.asarray(Image.open(row["mask_file"]))
+    assert mask.shape == Image.open(good).size[::-1]
+    assert set(np.unique(mask)) <= {0, 128, 255}
+    assert row["lung_percent"] == pytest.approx(100 * (mask > 0).mean(), abs=0.01)
+
+
+def test_score_writes_a_row_a_file(good: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"")
+    out = tmp_path / "results.csv"
+    assert main(["score", str(tmp_path), "--out", str(out)]) == 1
+    with out.open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [Path(r["file"]).name for r in rows] == ["bad.png", "good.png"]
+    assert rows[0]["error"] and not rows[1]["error"]
+    assert list(rows[0]) == [*CLASSIFY, "error"]
+
+
+def test_models_lists_all(capsys) -> None:
+    assert main(["models", "--json"]) == 0
+    assert [row["name"] for row in lines(capsys)] == ["mobilenetv2", "unet_xray", "unet_ct"]
+
+
+def test_wrong_use(tmp_path: Path, capsys) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["classify"])
+    assert stop.value.code == 2
+    assert main(["score", str(tmp_path / "nowhere"), "--out", str(tmp_path / "x.csv")]) == 2
+    assert "is not a folder" in capsys.readouterr().err

@@ -1,0 +1,101 @@
+"""One contract for every model: files, hashes, engines that agree, shapes, and figures that say their n."""
+
+import json
+
+import numpy as np
+import pytest
+
+from covid_core import classify, diagnose, engine, images, registry, weights
+from covid_core.classify import METHODS
+from covid_core.explain import explain
+from tests import golden
+
+SPECS = list(registry.MODELS.values())
+CLASSIFIERS = [s for s in SPECS if s.task == "classify"]
+
+
+def names(spec: registry.ModelSpec) -> str:
+    return spec.name
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=names)
+def test_files_are_bundled_and_pinned(spec: registry.ModelSpec) -> None:
+    assert set(spec.files) == {registry.WEIGHTS, registry.CONFIG}
+    for file, digest in spec.files.items():
+        assert weights.sha256(weights.locate(spec, file)) == digest
+    config = weights.load_config(spec)
+    assert config["model"] == spec.name and config["size"] == spec.size
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=names)
+def test_engines_agree(spec: registry.ModelSpec) -> None:
+    batch = np.random.default_rng(0).uniform(-1, 1, (2, 1, spec.size, spec.size)).astype(np.float32)
+    one, two = engine.start(spec, "openvino")(batch), engine.start(spec, "torch")(batch)
+    assert one.shape == two.shape
+    assert np.abs(one - two).max() < engine.TOLERANCE * max(1.0, float(np.abs(two).max()))
+
+
+@pytest.mark.parametrize("spec", CLASSIFIERS, ids=names)
+@pytest.mark.parametrize("name", golden.PICTURES)
+def test_an_answer_is_complete(spec: registry.ModelSpec, name: str) -> None:
+    picture = images.decode(golden.png(name), name)
+    classifier = diagnose.classifier(spec.name)
+    modality = golden.MODALITY[name]
+    segmentation = diagnose.segmenter(modality).segment(picture)
+    glance = classifier.glance(picture.pixels)
+    features = classifier.features(picture, modality, segmentation)
+    for method, count in zip(METHODS, (50, 5, 250), strict=True):
+        answer = classifier.answer(features, glance, modality, method)  # type: ignore[arg-type]
+        assert answer.samples.shape == (count,)
+        assert answer.probability is not None and answer.interval is not None
+        assert answer.interval[0] <= answer.probability <= answer.interval[1] or method == "ensemble"
+        assert answer.decision in ("covid", "non_covid", "uncertain")
+        assert answer.aleatoric is not None and 0 <= answer.aleatoric <= 1
+        assert answer.epistemic is not None and 0 <= answer.epistemic <= 1
+    wider = classifier.answer(features, glance, modality, level=0.99)
+    narrow = classifier.answer(features, glance, modality, level=0.80)
+    assert set(narrow.prediction_set) <= set(wider.prediction_set)
+    assert segmentation.lungs.shape == segmentation.uncertainty.shape == picture.shape
+    assert not (segmentation.lesions & ~segmentation.lungs).any()
+
+
+@pytest.mark.parametrize("spec", CLASSIFIERS, ids=names)
+def test_grad_cam_adds_up_to_the_logit(spec: registry.ModelSpec) -> None:
+    picture = images.decode(golden.png("xray-lesions"), "x")
+    classifier = diagnose.classifier(spec.name)
+    segmentation = diagnose.segmenter("xray").segment(picture)
+    features = classifier.features(picture, "xray", segmentation)
+    shown = explain(classifier, features, "xray", segmentation.lungs)
+    logit = classifier.sample(features.pooled, "xray", "ensemble").mean() / classifier.config["temperature"]["xray"]
+    assert float(shown.cells.sum()) + shown.bias == pytest.approx(float(logit), abs=1e-4)
+
+
+@pytest.mark.parametrize("spec", CLASSIFIERS, ids=names)
+def test_loading_is_strict(spec: registry.ModelSpec, tmp_path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    state = load_file(weights.locate(spec, registry.WEIGHTS))
+    state.pop(next(n for n in state if n.startswith("body.")))
+    save_file(state, tmp_path / "model.safetensors")
+    from covid_core import networks
+
+    with pytest.raises(RuntimeError, match="Missing key"):
+        networks.load(spec, tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=names)
+def test_card_and_config_say_the_same(spec: registry.ModelSpec) -> None:
+    from train import card, datasets
+
+    config = json.loads((weights.ASSETS / spec.name / registry.CONFIG).read_text())
+    assert card.card(spec, config, datasets.sources()) == (weights.ASSETS / spec.name / "README.md").read_text()
+    assert card.rows(config["metrics"])
+
+
+def test_answers_do_not_depend_on_company() -> None:
+    classifier = diagnose.classifier("mobilenetv2")
+    pooled = np.abs(np.random.default_rng(1).normal(size=(3, classifier.masks.shape[1]))).astype(np.float32)
+    together = classifier.probabilities(pooled, "ct")
+    for row in range(3):
+        assert np.allclose(classifier.probabilities(pooled[row], "ct"), together[row], atol=1e-5)
+    assert classify.CLASSES == ("non_covid", "covid")

@@ -1,0 +1,80 @@
+"""Every page through app.py: refusals first, then the happy path, and results that survive a change of page."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from pages._ui import Upload
+from tests import golden
+
+ROOT = Path(__file__).parents[1]
+
+
+def open_app() -> AppTest:
+    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+
+
+def colour_picture() -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "sentence"),
+    [
+        ("empty.png", b"", "empty"),
+        ("text.png", b"no picture at all, just words", "Upload"),
+        ("cut.png", golden.png("xray-healthy")[:2000], ""),
+    ],
+)
+def test_an_unusable_file_gets_one_sentence(name: str, data: bytes, sentence: str) -> None:
+    app = open_app()
+    app.session_state["picture"] = Upload(name, data)
+    app.run()
+    assert not app.exception
+    (message,) = app.error
+    assert sentence.lower() in message.value.lower()
+    assert "Traceback" not in message.value
+
+
+def test_a_photograph_is_refused() -> None:
+    app = open_app()
+    app.session_state["picture"] = Upload("photo.png", colour_picture())
+    app.run()
+    assert not app.exception
+    assert any("colour picture" in w.value for w in app.warning)
+
+
+def test_disclaimer_and_invitation_without_a_picture() -> None:
+    app = open_app().run()
+    assert not app.exception
+    assert any("Not a medical device" in m.value for m in app.markdown)
+    assert any("Upload a chest X-ray" in i.value for i in app.info)
+
+
+def test_an_answer_survives_a_change_of_page() -> None:
+    app = open_app()
+    app.session_state["picture"] = Upload("ct.png", golden.png("ct-lesions"), synthetic=True)
+    app.run()
+    assert not app.exception
+    assert any("Marked as lesion" in m.value or "cannot say" in m.value for m in app.markdown)
+    app.switch_page("pages/models.py").run()
+    assert not app.exception
+    assert [h.value for h in app.header] == ["MobileNetV2", "U-Net for X-rays", "U-Net for CT"]
+    app.switch_page("pages/diagnose.py").run()
+    assert not app.exception
+    assert any(s.value == "ct.png" for s in app.subheader)
+
+
+def test_models_page_shows_every_figure_with_its_n() -> None:
+    app = open_app().run()
+    app.switch_page("pages/models.py").run()
+    assert not app.exception
+    for table in app.dataframe:
+        assert {"protocol", "measure", "value", "n"} <= set(table.value.columns)
+        assert (table.value["n"] > 0).all()
