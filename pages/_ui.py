@@ -51,7 +51,7 @@ def disclaimer() -> None:
 def _phantom(name: str) -> bytes:
     modality, ill = PHANTOMS[name]
     make = phantom.xray if modality == "xray" else phantom.ct
-    return phantom.png_bytes(make(seed=1, lesions=phantom.Lesions() if ill else None))
+    return phantom.png_bytes(make(seed=1, lesions=phantom.Lesions(count=8, size=0.24, density=0.9) if ill else None))
 
 
 @st.cache_data(max_entries=16, show_spinner="Fetching the picture from the web")

@@ -10,9 +10,9 @@ from covid_core.diagnose import diagnose
 FILE = Path(__file__).parent / "golden.json"
 PICTURES = {
     "xray-healthy": lambda: phantom.xray(seed=1),
-    "xray-lesions": lambda: phantom.xray(seed=1, lesions=phantom.Lesions()),
+    "xray-lesions": lambda: phantom.xray(seed=1, lesions=phantom.Lesions(count=8, size=0.24, density=0.9)),
     "ct-healthy": lambda: phantom.ct(seed=1),
-    "ct-lesions": lambda: phantom.ct(seed=1, lesions=phantom.Lesions()),
+    "ct-lesions": lambda: phantom.ct(seed=1, lesions=phantom.Lesions(count=8, size=0.24, density=0.9)),
 }
 MODALITY = {name: name.split("-")[0] for name in PICTURES}
 

@@ -40,7 +40,9 @@ def test_caches_and_the_upload_widget_live_in_one_place() -> None:
             assert not any(word in text for word in ("st.cache", "session_state", "file_uploader")), file
 
 
-@pytest.mark.parametrize("module", ["", *(f".{name}" for name in [*LIGHT, "__main__", "classify", "segment", "diagnose"])])
+@pytest.mark.parametrize(
+    "module", ["", *(f".{name}" for name in [*LIGHT, "__main__", "classify", "segment", "diagnose"])]
+)
 def test_importing_loads_no_torch(module: str) -> None:
     code = f"import sys, covid_core{module}; sys.exit(any(m in sys.modules for m in ('torch', 'openvino', 'plotly')))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

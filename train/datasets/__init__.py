@@ -1,5 +1,6 @@
 """Readers of data sets: `read(["NAME=FOLDER", ...])` returns one list of records."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -29,3 +30,9 @@ def read(sources: Sequence[str]) -> list[Record]:
             raise ValueError(f"{folder} is not a folder")
         records += READERS[name](Path(folder))
     return records
+
+
+def sources() -> dict[str, dict[str, str]]:
+    """Title, citation, licence, address and caveat of every set of images behind the bundled weights."""
+    found: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "sources.json").read_text(encoding="utf-8"))
+    return found
