@@ -113,7 +113,8 @@ class Classifier:
         from safetensors import safe_open
 
         with safe_open(weights.locate(spec, WEIGHTS, folder=folder), "numpy") as file:
-            tensors = {n: file.get_tensor(n).astype(np.float32) for n in file.keys() if n.startswith(("heads", "gate"))}
+            names = [n for n in file.keys() if n.startswith(("heads", "gate"))]  # noqa: SIM118  (it is no dict)
+            tensors = {n: file.get_tensor(n).astype(np.float32) for n in names}
         return cls(spec, engine.start(spec, kind, folder), tensors, weights.load_config(spec, folder))
 
     def glance(self, pixels: Array) -> Glance:

@@ -120,7 +120,8 @@ def converted(spec: ModelSpec, file: Path) -> Path:
         model.reshape({0: openvino.PartialShape([-1, 1, spec.size, spec.size])})
         home.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=home))
-        openvino.save_model(model, temporary / "model.xml", compress_to_fp16=True)  # lossless: the weights are fp16
+        # Not compressed to fp16: OpenVINO folds the norms into the weights first, and those would be rounded again.
+        openvino.save_model(model, temporary / "model.xml", compress_to_fp16=False)
         # Another process may have been faster; then its folder stays and ours goes.
         with contextlib.suppress(OSError):
             os.replace(temporary, target)

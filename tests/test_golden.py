@@ -49,7 +49,7 @@ def test_page() -> None:
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
     next(b for b in app.button if b.label == "Phantom CT slice, with lesions").click()
     app.run()
-    next(c for c in app.button_group if c.key == "modality").set_value(["ct"])
+    next(c for c in app.button_group if c.key == "modality").set_value("ct")
     app.run()
     assert not app.exception
     shown = " ".join(e.value for kind in (app.success, app.error, app.warning) for e in kind)

@@ -28,7 +28,7 @@ def colour_picture() -> bytes:
     ("name", "data", "sentence"),
     [
         ("empty.png", b"", "empty"),
-        ("text.png", b"no picture at all, just words", "Upload"),
+        ("text.png", b"no picture at all, just words", "picture"),
         ("cut.png", golden.png("xray-healthy")[:2000], ""),
     ],
 )

@@ -1,0 +1,135 @@
+"""Every training script, two steps each, on a collection of phantoms laid out like the real one."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors import safe_open
+
+from covid_core import phantom, registry
+from train import calibrate, card, classifier, datasets, evaluate, features, heads, segmenter
+from train.overlap import without_copies
+
+PARTS = ("train", "val", "test")
+
+
+def save(folder: Path, name: str, pixels: np.ndarray) -> str:
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray((pixels * 255).astype(np.uint8)).resize((128, 128), Image.Resampling.NEAREST).save(file)
+    return name
+
+
+def manifest(folder: Path, rows: list[dict[str, str]]) -> None:
+    with (folder / "manifest.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("collection")
+    lesions = phantom.Lesions(count=8, size=0.24, density=0.9)
+    rows: dict[str, list[dict[str, str]]] = {
+        "xray": [],
+        "ct": [],
+        "ct_lesions": [],
+        "xray_lesions": [],
+        "xray_lungs": [],
+    }
+    seed = 0
+    for part in PARTS:
+        for ill in (True, False, True, False):
+            seed += 1
+            x = phantom.xray(seed, lesions if ill else None, size=128)
+            c = phantom.ct(seed, lesions if ill else None, size=128)
+            name = f"{seed}.png"
+            label = "covid" if ill else "normal"
+            common = {"group": str(seed), "split": part}
+            rows["xray"].append(
+                {"file": save(root / "xray", name, x.pixels), "label": label, "source": label, **common}
+            )
+            rows["ct"].append(
+                {
+                    "file": save(root / "ct", name, c.pixels),
+                    "label": "covid" if ill else "non_covid",
+                    "source": "s",
+                    "official_split": part,
+                    **common,
+                }
+            )
+            if ill:
+                rows["ct_lesions"].append(
+                    {
+                        "image": save(root / "ct_lesions", name, c.pixels),
+                        "lesions": save(root / "ct_lesions", f"lesions/{name}", c.lesions),
+                        "lungs": save(root / "ct_lesions", f"lungs/{name}", c.lungs),
+                        "volume": f"phantom_{seed}",
+                        **common,
+                    }
+                )
+                rows["xray_lesions"].append(
+                    {
+                        "image": save(root / "xray_lesions", name, x.pixels),
+                        "lesions": save(root / "xray_lesions", f"lesions/{name}", x.lesions),
+                        **common,
+                    }
+                )
+            rows["xray_lungs"].append(
+                {
+                    "image": save(root / "xray_lungs", name, x.pixels),
+                    "lungs": save(root / "xray_lungs", f"lungs/{name}", x.lungs),
+                    "patient": str(seed),
+                    "source": "phantom",
+                }
+            )
+    for folder, content in rows.items():
+        manifest(root / folder, content)
+    return root
+
+
+def test_from_images_to_model_card(collection: Path, tmp_path: Path) -> None:
+    data = ["--data", f"manifests={collection}"]
+    short = ["--init", "random", "--epochs", "1", "--batch", "2", "--workers", "0"]
+    nets = tmp_path / "nets"
+    for modality in ("xray", "ct"):
+        out = ["--out", str(nets / f"unet_{modality}")]
+        segmenter.main(["--modality", modality, "--examples", "4", *data, *short, *out])
+        assert (nets / f"unet_{modality}" / "last.ckpt").exists()
+    classifier.main(["--examples", "4", *data, *short, "--segmenters", str(nets), "--out", str(tmp_path / "cls")])
+    backbone = tmp_path / "cls" / "backbone.safetensors"
+    table = tmp_path / "features"
+    features.main([*data, "--backbone", str(backbone), "--segmenters", str(nets), "--out", str(table)])
+    bundle = tmp_path / "bundle"
+    heads.main(["--features", str(table), "--backbone", str(backbone), "--out", str(bundle / "mobilenetv2")])
+    for name in ("unet_xray", "unet_ct"):
+        weights = str(nets / name / "model.safetensors")
+        calibrate.main(
+            ["--model", name, *data, "--weights", weights, "--features", str(table), "--out", str(bundle / name)]
+        )
+        evaluate.main(["--model", name, "--folder", str(bundle), *data])
+    evaluate.main(["--model", "mobilenetv2", "--folder", str(bundle), "--features", str(table)])
+
+    config = json.loads((bundle / "mobilenetv2" / "config.json").read_text())
+    assert config["metrics"]["xray"]["test"]["n"] == 4
+    assert set(config["conformal"]["ct"]) == {"mc_dropout", "ensemble", "ensemble_mc_dropout"}
+    with safe_open(bundle / "mobilenetv2" / "model.safetensors", "numpy") as file:
+        assert file.get_tensor("heads.xray.weight").shape[0] == 5
+    text = card.card(registry.get("mobilenetv2"), config, datasets.sources())
+    assert "Not a medical device" in text and "xray / test" in text
+
+
+def test_copies_are_found(collection: Path) -> None:
+    records = [r for r in datasets.read([f"manifests={collection}"]) if r.dataset == "xray"]
+    assert without_copies(records[:3], records) == []
+
+
+def test_a_wrong_source_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="NAME=FOLDER"):
+        datasets.read(["nonsense"])
+    with pytest.raises(ValueError, match="is not a folder"):
+        datasets.read([f"manifests={tmp_path / 'nowhere'}"])
