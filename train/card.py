@@ -72,5 +72,9 @@ def card(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any]) -> st
     lines += ["## Figures", "", "| protocol | measure | value |", "| --- | --- | --- |"]
     lines += [f"| {protocol} | {measure} | {value} |" for protocol, measure, value in rows(config["metrics"])]
     lines += ["", "## Training data", ""]
-    lines += [f"- {s['title']}. {s['citation']} Licence: {s['licence']}." for s in sources.values()]
+    lines += [
+        f"- {s['title']}. {s['citation']} Licence: {s['licence']}."
+        for s in sources.values()
+        if "not used" not in s["note"]
+    ]
     return "\n".join(lines) + "\n"

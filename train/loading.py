@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from tqdm import tqdm
 
 from covid_core import engine, images, preprocess, registry, segment
@@ -28,18 +29,19 @@ def pixels(record: Record) -> NDArray[np.float32]:
 def mask(record: Record, file: Path | None, shape: tuple[int, int]) -> NDArray[np.float32]:
     """A mask file as [H, W] float32 of 0 and 1; all 0 without a file.
 
+    Some sets keep masks at another size than the pictures; they are enlarged or reduced without smoothing.
+
     Raises:
-        ValueError: the mask's size is not the picture's.
+        ValueError: the mask has another aspect ratio than the picture.
     """
     if file is None:
         return np.zeros(shape, np.float32)
-    from PIL import Image
-
-    values = (np.asarray(Image.open(file).convert("L")) > 127).astype(np.float32)
-    values = values.T.copy() if record.transposed else values
-    if values.shape != shape:
-        raise ValueError(f"{file}: the mask is {values.shape}, the picture {shape}")
-    return values
+    grey = Image.open(file).convert("L")
+    height, width = shape[::-1] if record.transposed else shape
+    if abs(grey.width * height - grey.height * width) > max(grey.width, width, grey.height, height):
+        raise ValueError(f"{file}: the mask is {grey.width} x {grey.height}, the picture {width} x {height} pixels")
+    values = (np.asarray(grey.resize((width, height), Image.Resampling.NEAREST)) > 127).astype(np.float32)
+    return values.T.copy() if record.transposed else values
 
 
 def segmentation_example(record: Record, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -4,11 +4,16 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from train.datasets import manifests
+from train.datasets import manifests, public
 from train.datasets.records import Record
 
 READERS: dict[str, Callable[[Path], list[Record]]] = {
     "manifests": manifests.everything,
+    "radiography_database": public.radiography_database,
+    "large_ct": public.large_ct,
+    "ct_lesion_frames": public.ct_lesion_frames,
+    "sars_cov_2_ct": public.sars_cov_2_ct,
+    "covid_ct": public.covid_ct,
 }
 
 

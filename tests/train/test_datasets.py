@@ -1,0 +1,108 @@
+"""Readers of public folder layouts, on tiny copies of those layouts."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from train import datasets, loading
+from train.datasets import covid_19_ct_seg, manifests, public
+
+
+def picture(file: Path, size: int = 64) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.arange(size * size, dtype=np.uint32).reshape(size, size).astype(np.uint8)).save(file)
+
+
+def groups_stay_whole(records) -> bool:
+    parts: dict[str, set[str]] = {}
+    for record in records:
+        parts.setdefault(record.group, set()).add(record.split)
+    return all(len(p) == 1 for p in parts.values())
+
+
+def test_radiography_database(tmp_path: Path) -> None:
+    for i in range(3):
+        picture(tmp_path / "COVID" / "images" / f"COVID-{i}.png", 96)
+        picture(tmp_path / "COVID" / "masks" / f"COVID-{i}.png", 64)
+        picture(tmp_path / "Normal" / "images" / f"Normal-{i}.png", 96)
+    records = datasets.read([f"radiography_database={tmp_path}"])
+    assert [r.covid for r in records] == [1, 1, 1, 0, 0, 0]
+    assert loading.mask(records[0], records[0].lungs, (96, 96)).shape == (96, 96)
+    assert records[3].lungs is None and groups_stay_whole(records)
+    with pytest.raises(ValueError, match="the mask is"):
+        loading.mask(records[0], records[0].lungs, (96, 40))
+
+
+def test_large_ct_groups_by_patient(tmp_path: Path) -> None:
+    for name in ("137covid_patient1_SR_3_IM00024", "137covid_patient1_SR_3_IM00025", "137covid_patient2_SR_3_IM00024"):
+        picture(tmp_path / "2COVID" / f"{name}.png")
+    picture(tmp_path / "3CAP" / "cap001-0012.png")
+    records = public.large_ct(tmp_path)
+    assert len({r.group for r in records}) == 3
+    assert [r.finding for r in records] == ["covid"] * 3 + ["pneumonia"]
+
+
+def test_ct_lesion_frames_needs_both(tmp_path: Path) -> None:
+    picture(tmp_path / "frames" / "a_1.png")
+    picture(tmp_path / "frames" / "b_1.png")
+    picture(tmp_path / "masks" / "a_1.png")
+    (record,) = public.ct_lesion_frames(tmp_path)
+    assert record.lesions == tmp_path / "masks" / "a_1.png" and record.lesions_known
+
+
+def test_sars_cov_2_ct_groups_by_runs(tmp_path: Path) -> None:
+    for i in (1, 2, 31):
+        picture(tmp_path / "COVID" / f"Covid ({i}).png")
+    picture(tmp_path / "non-COVID" / "Non-Covid (1).png")
+    records = public.sars_cov_2_ct(tmp_path)
+    assert len({r.group for r in records}) == 3 and sum(r.covid or 0 for r in records) == 3
+
+
+def test_covid_ct_keeps_the_official_split(tmp_path: Path) -> None:
+    for part, folder in (("COVID", "CT_COVID"), ("NonCOVID", "CT_NonCOVID")):
+        for split in ("train", "val", "test"):
+            picture(tmp_path / "Images-processed" / folder / f"{split}-p1-1.png")
+            names = tmp_path / "Data-split" / part / f"{split}CT_{part}.txt"
+            names.parent.mkdir(parents=True, exist_ok=True)
+            names.write_text(f"{split}-p1-1.png\n")
+    records = public.covid_ct(tmp_path)
+    assert sorted(r.official_split for r in records) == ["test", "test", "train", "train", "val", "val"]
+    (tmp_path / "Data-split" / "COVID" / "valCT_COVID.txt").unlink()
+    with pytest.raises(ValueError, match="published split"):
+        public.covid_ct(tmp_path)
+
+
+@pytest.mark.parametrize("name", [n for n in datasets.READERS if n not in ("manifests", "covid_ct")])
+def test_an_empty_folder_is_named(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Expected the layout"):
+        datasets.read([f"{name}={tmp_path}"])
+
+
+def test_volumes_to_slices(tmp_path: Path) -> None:
+    import nibabel
+
+    lungs = np.zeros((40, 50, 3), np.float32)
+    lungs[5:15, 30:45, :] = 1  # low first index: the patient's left in this affine
+    lesion = np.zeros_like(lungs)
+    lesion[6:8, 32:34, 1] = 1
+    volume = np.where(lungs > 0, -800, 40).astype(np.float32)
+    for folder, values in (("COVID-19-CT-Seg_20cases", volume), ("Lung_Mask", lungs), ("Infection_Mask", lesion)):
+        (tmp_path / folder).mkdir()
+        nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / folder / "case_1.nii.gz")
+    assert covid_19_ct_seg.convert(tmp_path, tmp_path / "out") == 3
+    records = manifests.ct_lesions(tmp_path / "out")
+    assert [r.lesions is not None for r in records] == [False, True, False]
+    shown = np.asarray(Image.open(records[1].image))
+    assert shown.shape == (50, 40)
+    assert shown[50 - 1 - 31, 40 - 1 - 7] < 128 < shown[0, 0]  # front on top, patient's right on the left
+    with (tmp_path / "out" / "ct_lesions" / "manifest.csv").open() as stream:
+        assert {row["split"] for row in csv.DictReader(stream)} == {manifests.hashed_split("case_1")}
+
+
+def test_every_source_is_cited() -> None:
+    for source in datasets.sources().values():
+        assert set(source) == {"title", "citation", "licence", "url", "note"}
+        assert all(source.values())
