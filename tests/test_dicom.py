@@ -4,7 +4,6 @@ import struct
 
 import numpy as np
 import pytest
-from pictures import GREY, HEIGHT, RAMP, SMALLEST, UNIT, WIDTH, check, dicom, encode, jpeg2000, refusal, xray
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
@@ -19,6 +18,7 @@ from pydicom.uid import (
 )
 
 from covid_core.images import ImageError, decode
+from tests.pictures import GREY, HEIGHT, RAMP, SMALLEST, UNIT, WIDTH, check, dicom, encode, jpeg2000, refusal, xray
 
 
 def test_hounsfield_units_and_lung_window() -> None:

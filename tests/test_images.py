@@ -12,7 +12,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pictures import (
+from PIL import Image, ImageFile
+from pydicom.uid import JPEG2000Lossless
+
+from covid_core import images
+from covid_core.images import ImageError, decode, read
+from tests.pictures import (
     GREY,
     HEIGHT,
     RAMP,
@@ -28,11 +33,6 @@ from pictures import (
     refusal,
     xray,
 )
-from PIL import Image, ImageFile
-from pydicom.uid import JPEG2000Lossless
-
-from covid_core import images
-from covid_core.images import ImageError, decode, read
 
 # Formats, modes and depths
 

@@ -61,10 +61,10 @@ def convert(root: Path, out: Path) -> int:
             row = {"image": f"images/{name}_z{z:03}.png", "volume": name, "group": name, "z": str(z), "clahe": "0"}
             row["split"] = hashed_split(name)
             _save(home / row["image"], picture[z])
-            for kind, mask in marked.items():
-                row[kind] = f"{kind}/{name}_z{z:03}.png" if kind == "lungs" or mask[z].any() else ""
+            for kind, found in marked.items():
+                row[kind] = f"{kind}/{name}_z{z:03}.png" if kind == "lungs" or found[z].any() else ""
                 if row[kind]:
-                    _save(home / row[kind], mask[z].astype(np.uint8) * 255)
+                    _save(home / row[kind], found[z].astype(np.uint8) * 255)
             rows.append(row)
     with (home / "manifest.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(rows[0]))
