@@ -8,6 +8,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,9 @@ Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 Kind = Literal["auto", "openvino", "torch"]
 # The two engines agree within this on features and logits (largest absolute difference); a test holds them to it.
 TOLERANCE = 2e-3
+# One inference uses all cores, so threads gain nothing from inferring side by side; and OpenVINO's Python binding was
+# seen to deadlock when several threads made, ran and dropped requests at once.
+_one_at_a_time = threading.Lock()
 
 
 def start(spec: ModelSpec, kind: Kind = "auto", folder: Path | None = None) -> Run:
@@ -87,10 +91,12 @@ def _openvino(spec: ModelSpec, file: Path) -> Run:
         str(model), "CPU", {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     )
 
+    request = compiled.create_infer_request()
+
     def run(batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        request = compiled.create_infer_request()  # one a call: requests are not safe to share between threads
-        request.infer([np.ascontiguousarray(batch, np.float32)])
-        return np.array(request.get_output_tensor(0).data, np.float32)
+        with _one_at_a_time:
+            request.infer([np.ascontiguousarray(batch, np.float32)])
+            return np.array(request.get_output_tensor(0).data, np.float32)
 
     return run
 
