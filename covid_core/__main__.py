@@ -134,7 +134,7 @@ def _models(options: argparse.Namespace) -> int:
             "task": spec.task,
             "modalities": list(spec.modalities),
             "architecture": spec.architecture,
-            "size": spec.size,
+            "size": dict(spec.sizes),
             "weights_sha256": spec.files.get(registry.WEIGHTS),
             "status": str(weights.status(spec)),
         }

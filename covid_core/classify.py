@@ -1,10 +1,12 @@
 """COVID-19 against everything else, with uncertainty.
 
-One pass of the backbone over the whole picture tells the modality and whether it is like the training images (a glance),
-one over the box around the lungs gives the features. Everything after is algebra on that one vector: K linear heads,
-each trained on its own bootstrap, times T dropout masks, as one product of matrices.
+One pass over the whole picture tells the modality and whether it is like the training images (a glance), one pass of the
+modality's backbone over the box around the lungs gives the features. Everything after is algebra on one vector: those
+features and, beside them, how much opacity the U-Net sees in the lungs. K linear heads, each trained on its own
+bootstrap, times T dropout masks, are one product of matrices.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,17 +15,24 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from covid_core import engine, preprocess, uncertainty, weights
+from covid_core import engine, gate, preprocess, segment, uncertainty, weights
 from covid_core.gate import Gate, GateDecision, Glance
 from covid_core.images import DecodedImage
 from covid_core.registry import WEIGHTS, ModelSpec
-from covid_core.segment import Segmentation
 
 Array = NDArray[np.float32]
 Method = Literal["mc_dropout", "ensemble", "ensemble_mc_dropout"]
 METHODS: tuple[str, ...] = get_args(Method)
 CLASSES = ("non_covid", "covid")
 LEVEL = 0.90
+# Why an answer is withheld.
+UNLIKE = "The picture is unlike the images this model was trained on, so its answer cannot be relied on."
+AMBIGUOUS = "Neither answer can be ruled out at this level."
+UNUSUAL = "The probability is unusual for either class: it lies where hardly any image of known answer lay."
+INVISIBLE = (
+    "The classifier tends to COVID-19, but hardly any opacity was marked in the lungs: its answer would rest on how the "
+    "picture looks, not on what the lungs show."
+)
 
 
 @dataclass(frozen=True)
@@ -33,16 +42,19 @@ class Features:
     Attributes:
         cells: [C, s, s] float32, feature map.
         frame: the window of the picture it was computed from.
+        evidence: opacity to see in the lungs, by `segment.evidence`.
+        style: of the box, by `gate.style`.
     """
 
     cells: Array
     frame: preprocess.Frame
+    evidence: float
+    style: Array
 
     @cached_property
     def pooled(self) -> Array:
-        """[C] float32, mean over the cells."""
-        mean: Array = self.cells.mean(axis=(1, 2))
-        return mean
+        """[C + 1] float32, what the heads weigh: the mean over the cells and, last, the evidence."""
+        return np.append(self.cells.mean(axis=(1, 2)), np.float32(self.evidence)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -87,10 +99,12 @@ class Classification:
 
 
 class Classifier:
-    """A backbone with its heads and gate; shared by all callers and never changed after loading."""
+    """A backbone for each modality with its heads, and the gate; shared by all callers, never changed after loading."""
 
-    def __init__(self, spec: ModelSpec, run: engine.Run, tensors: dict[str, Array], config: dict[str, Any]) -> None:
-        self.spec, self.run, self.config = spec, run, config
+    def __init__(
+        self, spec: ModelSpec, runs: Mapping[str, engine.Run], tensors: dict[str, Array], config: dict[str, Any]
+    ) -> None:
+        self.spec, self.runs, self.config = spec, runs, config
         self.gate = Gate.load(tensors, config["gate"])
         self.heads = {
             m: (
@@ -101,7 +115,9 @@ class Classifier:
         }
         settings = config["heads"]
         channels = self.heads[spec.modalities[0]][0].shape[1]
-        self.masks = uncertainty.dropout_masks(settings["masks"], channels, settings["dropout"], settings["seed"])
+        masks = uncertainty.dropout_masks(settings["masks"], channels, settings["dropout"], settings["seed"])
+        masks[:, -1] = 1  # the evidence is one number: dropping it would be no small disturbance
+        self.masks = masks
 
     @classmethod
     def load(cls, spec: ModelSpec, kind: engine.Kind = "auto", folder: Path | None = None) -> "Classifier":
@@ -115,7 +131,8 @@ class Classifier:
         with safe_open(weights.locate(spec, WEIGHTS, folder=folder), "numpy") as file:
             names = [n for n in file.keys() if n.startswith(("heads", "gate"))]  # noqa: SIM118  (it is no dict)
             tensors = {n: file.get_tensor(n).astype(np.float32) for n in names}
-        return cls(spec, engine.start(spec, kind, folder), tensors, weights.load_config(spec, folder))
+        runs = {m: engine.start(spec, m, kind, folder) for m in spec.modalities}
+        return cls(spec, runs, tensors, weights.load_config(spec, folder))
 
     def glance(self, pixels: Array) -> Glance:
         """One look at the whole picture: which modality, and how far from the training images.
@@ -123,18 +140,19 @@ class Classifier:
         Args:
             pixels: [H, W] float in 0..1.
         """
-        return self.gate.look(glance_features(self.run, pixels, self.spec.size))
+        return self.gate.look(glance_features(self.runs["xray"], pixels, self.spec.sizes["xray"]))
 
-    def features(self, image: DecodedImage, modality: str, segmentation: Segmentation) -> Features:
+    def features(self, image: DecodedImage, modality: str, found: segment.Segmentation) -> Features:
         """The backbone's pass over the box around the lungs (the whole picture when none were found)."""
-        crop, frame = preprocess.lung_crop(image.pixels, segmentation.lungs, modality, self.spec.size)
-        return Features(self.run(preprocess.to_input(crop)[None, None])[0], frame)
+        crop, frame = preprocess.lung_crop(image.pixels, found.lungs, modality, self.spec.sizes[modality])
+        cells = self.runs[modality](preprocess.to_input(crop)[None, None])[0]
+        return Features(cells, frame, segment.evidence(found.lungs, found.lesion_probability), style_of(crop))
 
     def sample(self, pooled: Array, modality: str, method: Method = "ensemble_mc_dropout") -> Array:
         """COVID-19 logits before temperature.
 
         Args:
-            pooled: [C] or [N, C].
+            pooled: [C + 1] or [N, C + 1], as in `Features`.
             modality: "xray" or "ct".
             method: "mc_dropout" (one head, T masks), "ensemble" (K heads) or "ensemble_mc_dropout" (K x T).
 
@@ -181,21 +199,9 @@ class Classifier:
         summary = uncertainty.summarise(samples, level)
         scores = {int(c): np.asarray(s) for c, s in self.config["conformal"][modality][method].items()}
         chosen = uncertainty.prediction_set(np.asarray(summary.mean), scores, level)
-        distance = glance.distance[modality]
-        atypical = distance > 1
-        reason = (
-            "The picture is unlike the images this model was trained on, so its answer cannot be relied on."
-            if atypical
-            else ""
-        )
-        gate = GateDecision(True, reason, distance, atypical)
-        decision = "uncertain" if atypical else uncertainty.decide(chosen, True)
-        if decision == "uncertain" and not atypical:
-            reason = (
-                "Neither answer can be ruled out at this level."
-                if chosen
-                else "The probability is unusual for either class: it lies where hardly any image of known answer lay."
-            )
+        distance = max(glance.distance[modality], self.gate.style_distance(features.style, modality))
+        decided = GateDecision(True, UNLIKE if distance > 1 else "", distance, distance > 1)
+        decision, reason = verdict(chosen, distance, features.evidence)
         return Classification(
             modality=modality,
             modality_found=glance.modality,
@@ -207,7 +213,7 @@ class Classifier:
             aleatoric=summary.aleatoric,
             epistemic=summary.epistemic,
             prediction_set=tuple(CLASSES[c] for c in chosen),
-            gate=gate,
+            gate=decided,
             method=method,
             level=level,
             model=self.spec.name,
@@ -235,6 +241,29 @@ class Classifier:
             model=self.spec.name,
             weights_sha256=self.spec.files[WEIGHTS],
         )
+
+
+def style_of(crop: Array) -> Array:
+    """`gate.style` of a crop of any size."""
+    return gate.style(preprocess.whole((crop.shape[0], crop.shape[1])).extract(crop, gate.STYLE_SIDE))
+
+
+def verdict(chosen: tuple[int, ...], distance: float, evidence: float) -> tuple[str, str]:
+    """The decision on an accepted picture, and why it is "uncertain" if it is.
+
+    Args:
+        chosen: the prediction set.
+        distance: from the training images, in units of the threshold.
+        evidence: `segment.evidence`.
+    """
+    if distance > 1:
+        return "uncertain", UNLIKE
+    decision = uncertainty.decide(chosen, True)
+    if decision == "uncertain":
+        return decision, AMBIGUOUS if chosen else UNUSUAL
+    if decision == "covid" and segment.mean_probability(evidence) < segment.NOTHING:
+        return "uncertain", INVISIBLE
+    return decision, ""
 
 
 def glance_features(run: engine.Run, pixels: Array, size: int) -> Array:

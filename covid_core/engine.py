@@ -28,11 +28,12 @@ TOLERANCE = 2e-3
 _one_at_a_time = threading.Lock()
 
 
-def start(spec: ModelSpec, kind: Kind = "auto", folder: Path | None = None) -> Run:
-    """A function that runs the model's network.
+def start(spec: ModelSpec, modality: str, kind: Kind = "auto", folder: Path | None = None) -> Run:
+    """A function that runs the model's network for a modality.
 
     Args:
         spec: the model.
+        modality: "xray" or "ct", one that the model reads.
         kind: "openvino", "torch", or "auto": torch where it has a GPU, else OpenVINO.
         folder: a local folder with weights, searched after the bundled ones.
 
@@ -46,14 +47,14 @@ def start(spec: ModelSpec, kind: Kind = "auto", folder: Path | None = None) -> R
     """
     if kind not in ("auto", "openvino", "torch"):
         raise ValueError(f"There is no engine '{kind}'. Choose one of: auto, openvino, torch.")
-    return of_file(spec, weights.locate(spec, WEIGHTS, folder=folder), kind)
+    return of_file(spec, modality, weights.locate(spec, WEIGHTS, folder=folder), kind)
 
 
-def of_file(spec: ModelSpec, file: Path, kind: Kind = "auto") -> Run:
+def of_file(spec: ModelSpec, modality: str, file: Path, kind: Kind = "auto") -> Run:
     """`start` for a weights file of one's own, as it comes out of training."""
     if kind == "torch" or (kind == "auto" and _gpu_asked_for()):
-        return _torch(spec, file)
-    return _openvino(spec, file)
+        return _torch(spec, modality, file)
+    return _openvino(spec, modality, file)
 
 
 def _gpu_asked_for() -> bool:
@@ -65,13 +66,13 @@ def _gpu_asked_for() -> bool:
     return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
-def _torch(spec: ModelSpec, file: Path) -> Run:
+def _torch(spec: ModelSpec, modality: str, file: Path) -> Run:
     import torch
 
     from covid_core import networks
 
     name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    network = networks.load(spec, file).to(name)
+    network = networks.load(spec, file, modality).to(name)
 
     def run(batch: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
@@ -81,10 +82,10 @@ def _torch(spec: ModelSpec, file: Path) -> Run:
     return run
 
 
-def _openvino(spec: ModelSpec, file: Path) -> Run:
+def _openvino(spec: ModelSpec, modality: str, file: Path) -> Run:
     import openvino
 
-    model = converted(spec, file)
+    model = converted(spec, modality, file)
     core = openvino.Core()
     # Full precision: bf16 on recent CPUs would move the answers beyond TOLERANCE.
     compiled: Any = core.compile_model(
@@ -101,11 +102,12 @@ def _openvino(spec: ModelSpec, file: Path) -> Run:
     return run
 
 
-def converted(spec: ModelSpec, file: Path) -> Path:
+def converted(spec: ModelSpec, modality: str, file: Path) -> Path:
     """The network in OpenVINO's format, converted now if the cache folder does not hold it.
 
     Args:
         spec: the model.
+        modality: whose network.
         file: its weights.
 
     Returns:
@@ -113,7 +115,7 @@ def converted(spec: ModelSpec, file: Path) -> Path:
     """
     import openvino
 
-    key = f"{spec.name}-{weights.sha256(file)[:16]}-{openvino.__version__.split('-')[0]}"
+    key = f"{spec.name}-{modality}-{weights.sha256(file)[:16]}-{openvino.__version__.split('-')[0]}"
     home = weights.cache_folder() / "openvino"
     target = home / key
     if not (target / "model.xml").exists():
@@ -121,9 +123,10 @@ def converted(spec: ModelSpec, file: Path) -> Path:
 
         from covid_core import networks
 
-        example = torch.zeros(1, 1, spec.size, spec.size)
-        model = openvino.convert_model(networks.load(spec, file), example_input=example)
-        model.reshape({0: openvino.PartialShape([-1, 1, spec.size, spec.size])})
+        size = spec.sizes[modality]
+        example = torch.zeros(1, 1, size, size)
+        model = openvino.convert_model(networks.load(spec, file, modality), example_input=example)
+        model.reshape({0: openvino.PartialShape([-1, 1, size, size])})
         home.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=home))
         # Not compressed to fp16: OpenVINO folds the norms into the weights first, and those would be rounded again.

@@ -2,7 +2,8 @@
 
 The heads are linear in the mean of the feature map, so the gradient of a head's logit with respect to a cell is its
 weight vector over the number of cells: Grad-CAM needs no backward pass, and the cells' contributions add up to the logit
-(without the bias). They are kept in that unit. A map rescaled to its own maximum would make weak evidence look strong.
+but for the bias and the part of the U-Net's evidence. They are kept in that unit. A map rescaled to its own maximum would
+make weak evidence look strong.
 """
 
 from dataclasses import dataclass, field
@@ -23,14 +24,17 @@ class Explanation:
     """Grad-CAM for COVID-19.
 
     Attributes:
-        cells: [s, s] float32, each cell's contribution to the mean logit of the heads; their sum plus `bias` is it.
+        cells: [s, s] float32, each cell's contribution to the mean logit of the heads; their sum plus `evidence`
+            plus `bias` is it.
         heatmap: [H, W] float32 in the picture's pixels, same unit as a cell; 0 outside the box around the lungs.
+        evidence: what the opacity marked by the U-Net contributes, in the same unit.
         bias: the heads' mean bias over the temperature.
         share_in_lungs: part of the positive contributions that lies inside the lung mask, 0..1; None without any.
     """
 
     cells: Array
     heatmap: Array = field(repr=False)
+    evidence: float
     bias: float
     share_in_lungs: float | None
 
@@ -46,14 +50,16 @@ def explain(classifier: Classifier, features: Features, modality: str, lungs: ND
     """
     weight, bias = classifier.heads[modality]
     temperature = float(classifier.config["temperature"][modality])
+    mean = weight.mean(axis=0) / temperature
     count = features.cells.shape[1] * features.cells.shape[2]
-    cells: Array = np.tensordot(weight.mean(axis=0) / (temperature * count), features.cells, axes=1).astype(np.float32)
+    cells: Array = np.tensordot(mean[:-1] / count, features.cells, axes=1).astype(np.float32)
     heatmap = features.frame.restore(cells)
     positive = np.maximum(heatmap, 0)
     total = float(positive.sum())
     return Explanation(
         cells=cells,
         heatmap=heatmap,
+        evidence=float(mean[-1]) * features.evidence,
         bias=float(bias.mean()) / temperature,
         share_in_lungs=float(positive[lungs].sum()) / total if total > 0 else None,
     )

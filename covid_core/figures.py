@@ -136,6 +136,39 @@ def reliability_diagram(bins: list[dict[str, float]], title: str) -> "Figure":
     return _compact(figure, 320)
 
 
+def forest(figures: dict[str, dict[str, float]], axis: str) -> "Figure":
+    """Measured values with their intervals, one line each.
+
+    Args:
+        figures: label -> {"value", "low", "high", "n"}, as in a model's metrics.
+        axis: title of the axis, which runs from 0 to 1.
+    """
+    import plotly.graph_objects as go
+
+    labels = [f"{label} (n = {f['n']:,})" for label, f in figures.items()]
+    values = [f["value"] for f in figures.values()]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=values,
+        y=labels,
+        mode="markers",
+        marker={"size": 11, "color": VERMILION, "symbol": "diamond"},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [f["high"] - f["value"] for f in figures.values()],
+            "arrayminus": [f["value"] - f["low"] for f in figures.values()],
+            "thickness": 3,
+            "color": BLUE,
+        },
+        customdata=[[f["low"], f["high"]] for f in figures.values()],
+        hovertemplate="%{x:.3f}, 95 % interval %{customdata[0]:.3f} to %{customdata[1]:.3f}<extra></extra>",
+    )
+    figure.update_xaxes(range=[0, 1.02], title=axis)
+    figure.update_yaxes(autorange="reversed", automargin=True)
+    return _compact(figure, 90 + 34 * len(labels))
+
+
 def _compact(figure: "Figure", height: int) -> "Figure":
     figure.update_layout(
         height=height,

@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 
 MODALITIES = ("xray", "ct")
+CLOUDS = (*MODALITIES, *(f"{m}.style" for m in MODALITIES))
+STYLE_SIDE = 96  # pixels; every source has at least this much detail, so that storage size alone is no style
+RINGS = 16
+GREYS = (0.05, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 0.95)
 # Mean difference between the colour channels, 0..1. Grey pictures have 0, scans with a tint or a coloured caption
 # about .02, photographs that are not of grey things more than .06.
 MOST_COLOUR = 0.05
@@ -57,12 +61,15 @@ class Glance:
 class Gate:
     """Statistics of the training images' features, made by `train.heads`.
 
+    A cloud is kept of the backbone's features of whole pictures, and of the style of the boxes around the lungs. The
+    backbone is trained not to heed style, so its features hardly tell one hospital's pictures from another's; style does.
+
     Attributes:
         weight: [C] float32, of the modality head: logit of CT.
         bias: of the same.
-        mean: modality -> [C] float32, mean feature vector.
-        basis: modality -> [C, k] float32; its product with a centred feature vector is whitened.
-        thresholds: modality -> distance that all but few of the val images stay below.
+        mean: cloud ("xray", "ct", "xray.style", "ct.style") -> [C] float32, mean feature vector.
+        basis: cloud -> [C, k] float32; its product with a centred feature vector is whitened.
+        thresholds: cloud -> distance that all but few of the val images stay below.
     """
 
     weight: Array
@@ -77,9 +84,9 @@ class Gate:
         return cls(
             weight=np.asarray(tensors["gate.weight"], np.float32),
             bias=float(config["bias"]),
-            mean={m: np.asarray(tensors[f"gate.{m}.mean"], np.float32) for m in MODALITIES},
-            basis={m: np.asarray(tensors[f"gate.{m}.basis"], np.float32) for m in MODALITIES},
-            thresholds={m: float(config["thresholds"][m]) for m in MODALITIES},
+            mean={c: np.asarray(tensors[f"gate.{c}.mean"], np.float32) for c in CLOUDS},
+            basis={c: np.asarray(tensors[f"gate.{c}.basis"], np.float32) for c in CLOUDS},
+            thresholds={c: float(config["thresholds"][c]) for c in CLOUDS},
         )
 
     def look(self, pooled: Array) -> Glance:
@@ -91,8 +98,15 @@ class Gate:
         logit = float(pooled @ self.weight + self.bias)
         probability_ct = 1 / (1 + np.exp(-np.clip(logit, -50, 50)))
         modality = "ct" if probability_ct > 0.5 else "xray"
-        distance = {m: mahalanobis(pooled, self.mean[m], self.basis[m]) / self.thresholds[m] for m in MODALITIES}
+        distance = {m: self._distance(pooled, m) for m in MODALITIES}
         return Glance(modality, float(max(probability_ct, 1 - probability_ct)), distance)
+
+    def style_distance(self, style: Array, modality: str) -> float:
+        """Distance of the box around the lungs, by its `style`, in units of the threshold."""
+        return self._distance(style, f"{modality}.style")
+
+    def _distance(self, pooled: Array, cloud: str) -> float:
+        return mahalanobis(pooled, self.mean[cloud], self.basis[cloud]) / self.thresholds[cloud]
 
 
 def mahalanobis(pooled: Array, mean: Array, basis: Array) -> float:
@@ -108,6 +122,24 @@ def mahalanobis(pooled: Array, mean: Array, basis: Array) -> float:
     """
     coordinates = (pooled - mean) @ basis
     return float(np.sqrt((coordinates**2).mean()))
+
+
+def style(crop: Array) -> Array:
+    """How the box around the lungs was exposed, processed and compressed: its grain and its grey levels.
+
+    Args:
+        crop: [STYLE_SIDE, STYLE_SIDE] float in 0..1.
+
+    Returns:
+        [RINGS + len(GREYS)] float32: logarithm of the mean spectral power in rings of rising frequency, and quantiles.
+    """
+    window = np.hanning(STYLE_SIDE)
+    power = np.abs(np.fft.fftshift(np.fft.fft2((crop - crop.mean()) * np.outer(window, window)))) ** 2
+    rows, columns = np.mgrid[:STYLE_SIDE, :STYLE_SIDE] - STYLE_SIDE // 2
+    ring = np.digitize(np.hypot(rows, columns), np.geomspace(2, STYLE_SIDE // 2, RINGS + 1))
+    sums, counts = np.bincount(ring.ravel(), power.ravel()), np.bincount(ring.ravel())
+    spectrum = np.log(sums[1 : RINGS + 1] / counts[1 : RINGS + 1] + 1e-6)
+    return np.concatenate([spectrum, np.quantile(crop, GREYS)]).astype(np.float32)
 
 
 def look_at_pixels(pixels: Array, chroma: float) -> str:

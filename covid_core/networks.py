@@ -50,17 +50,26 @@ class UNet(nn.Module):
 
 
 def build(spec: "ModelSpec") -> Backbone | UNet:
-    """The spec's network in evaluation mode with random weights."""
+    """The spec's network, of any of its modalities, in evaluation mode with random weights."""
     network = Backbone(spec.architecture) if spec.task == "classify" else UNet(spec.architecture)
     return network.eval()
 
 
-def load(spec: "ModelSpec", file: Path) -> Backbone | UNet:
-    """The spec's network with the weights of a safetensors file (fp16 or float32); names and shapes must all agree."""
-    from safetensors.torch import load_file
+def load(spec: "ModelSpec", file: Path, modality: str) -> Backbone | UNet:
+    """The spec's network for a modality, weights from a safetensors file (fp16 or float32).
+
+    A classifier's file holds a backbone for each modality under "xray." and "ct.", beside the heads and the gate, which
+    numpy reads; a file that holds one network, as it comes out of training, has names without such a prefix.
+
+    Raises:
+        RuntimeError: names or shapes do not all agree.
+    """
+    from safetensors import safe_open
 
     network = build(spec)
-    # A classifier's file also holds the tensors of its heads and gate, which numpy reads.
-    state = {n: v.float() for n, v in load_file(file).items() if not n.startswith(("heads.", "gate."))}
+    with safe_open(file, "pt") as tensors:
+        names = list(tensors.keys())
+        prefix = f"{modality}." if any(n.startswith("heads.") for n in names) else ""
+        state = {n.removeprefix(prefix): tensors.get_tensor(n).float() for n in names if n.startswith(f"{prefix}body.")}
     network.load_state_dict(state, strict=True)
     return network.requires_grad_(False)

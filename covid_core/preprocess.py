@@ -70,6 +70,11 @@ class Frame:
         picture[rows, columns] = np.asarray(enlarged)[inner_rows, inner_columns]
         return picture
 
+    def widened(self, margin: float) -> "Frame":
+        """The window with this share of its side added on each of its sides."""
+        extra = round(self.side * margin)
+        return Frame(self.top - extra, self.left - extra, self.side + 2 * extra, self.height, self.width)
+
     def _overlap(self) -> tuple[slice, slice, slice, slice]:
         top, left = max(self.top, 0), max(self.left, 0)
         bottom, right = min(self.top + self.side, self.height), min(self.left + self.side, self.width)
@@ -106,8 +111,19 @@ def around(mask: NDArray[np.bool_], margin: float = CROP_MARGIN) -> Frame:
     return Frame(top, left, max(side, 1), height, width)
 
 
+def limits(pixels: Array, modality: str) -> tuple[float, float]:
+    """The grey levels that become black and white: two percentiles of the picture (`STRETCH`).
+
+    Args:
+        pixels: [H, W] float, any range.
+        modality: "xray" or "ct".
+    """
+    low, high = np.percentile(pixels, STRETCH[modality])
+    return float(low), float(high)
+
+
 def stretch(pixels: Array, modality: str) -> Array:
-    """Grey levels spread between two percentiles of the picture (`STRETCH`).
+    """Grey levels spread between the picture's `limits`.
 
     Args:
         pixels: [H, W] float, any range.
@@ -116,7 +132,7 @@ def stretch(pixels: Array, modality: str) -> Array:
     Returns:
         [H, W] float32 in 0..1; all 0 for a picture of one grey.
     """
-    low, high = np.percentile(pixels, STRETCH[modality])
+    low, high = limits(pixels, modality)
     if high - low < 1e-6:
         return np.zeros(pixels.shape, np.float32)
     scaled: Array = np.clip((pixels - low) / (high - low), 0, 1).astype(np.float32)

@@ -22,9 +22,8 @@ class ModelSpec:
         name: as typed on the command line.
         title: as shown on a page.
         task: "classify" or "segment".
-        modalities: what it can read.
+        sizes: input side in pixels for every modality it reads, "xray" or "ct".
         architecture: timm's name of the backbone.
-        size: input side in pixels.
         files: file name -> sha256.
         repo: repository on the Hugging Face Hub; "" where the model has not been published.
         revision: commit of that repository, never a branch.
@@ -33,20 +32,26 @@ class ModelSpec:
     name: str
     title: str
     task: Literal["classify", "segment"]
-    modalities: tuple[str, ...]
+    sizes: Mapping[str, int]
     architecture: str
-    size: int
     files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     repo: str = ""
     revision: str = ""
 
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What it can read."""
+        return tuple(self.sizes)
+
+
+def _spec(name: str, title: str, task: Literal["classify", "segment"], **sizes: int) -> ModelSpec:
+    return ModelSpec(name, title, task, MappingProxyType(sizes), "mobilenetv2_100", PINS.get(name, {}))
+
 
 _SPECS = (
-    ModelSpec(
-        "mobilenetv2", "MobileNetV2", "classify", ("xray", "ct"), "mobilenetv2_100", 192, PINS.get("mobilenetv2", {})
-    ),
-    ModelSpec("unet_xray", "U-Net for X-rays", "segment", ("xray",), "mobilenetv2_100", 192, PINS.get("unet_xray", {})),
-    ModelSpec("unet_ct", "U-Net for CT", "segment", ("ct",), "mobilenetv2_100", 256, PINS.get("unet_ct", {})),
+    _spec("mobilenetv2", "MobileNetV2", "classify", xray=160, ct=224),
+    _spec("unet_xray", "U-Net for X-rays", "segment", xray=192),
+    _spec("unet_ct", "U-Net for CT", "segment", ct=256),
 )
 MODELS: Mapping[str, ModelSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})
 DEFAULT = "mobilenetv2"

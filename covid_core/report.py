@@ -55,6 +55,11 @@ def segmentation_row(
     }
 
 
+def percent(value: float) -> str:
+    """A probability for reading: "37 %", and never a claim of certainty, so "< 1 %" and "> 99 %"."""
+    return "< 1 %" if value < 0.01 else "> 99 %" if value > 0.99 else f"{100 * value:.0f} %"
+
+
 def mask_png(found: Segmentation) -> bytes:
     """One grey PNG of the picture's size: 0 outside, 128 lung, 255 lesion."""
     values = np.where(found.lesions, LESION, np.where(found.lungs, LUNG, 0)).astype(np.uint8)

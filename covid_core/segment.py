@@ -17,6 +17,8 @@ from covid_core.registry import WEIGHTS, ModelSpec
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+# Mean lesion probability in the lungs below which there is nothing to see, and above which there plainly is something.
+NOTHING, PLAIN = 0.02, 0.08
 # A component smaller than this share of the larger lung is a speck, not the second lung.
 SPECK = 0.08
 
@@ -28,12 +30,13 @@ class LungShape:
     Attributes:
         area: share of the picture, 0..1.
         certainty: mean lung probability inside the mask, 0.5..1; 0 without a mask.
-        balance: area of the second-largest component over the largest, 0..1; 0 with one component.
+        middle: how far the least covered column in the middle of the lungs' box is covered by them, 0..1: about 0 for two
+            lungs with the heart between them, much more for one lung over the other, as from the side.
     """
 
     area: float
     certainty: float
-    balance: float
+    middle: float
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Segmenter:
         Raises:
             WeightsError: the files are nowhere, or damaged.
         """
-        return cls(spec, engine.start(spec, kind, folder), weights.load_config(spec, folder))
+        return cls(spec, engine.start(spec, spec.modalities[0], kind, folder), weights.load_config(spec, folder))
 
     @property
     def modality(self) -> str:
@@ -92,7 +95,7 @@ class Segmenter:
     def prepare(self, pixels: Array) -> tuple[Array, preprocess.Frame]:
         """Input batch [2, 1, S, S] (picture and mirror image) and the window it shows."""
         frame = preprocess.whole((pixels.shape[0], pixels.shape[1]))
-        square = frame.extract(preprocess.stretch(pixels, self.modality), self.spec.size)
+        square = frame.extract(preprocess.stretch(pixels, self.modality), self.spec.sizes[self.modality])
         return preprocess.to_input(np.stack([square, square[:, ::-1]])[:, None]), frame
 
     def probabilities(self, pixels: Array) -> tuple[Array, preprocess.Frame]:
@@ -116,7 +119,8 @@ class Segmenter:
         reason = implausible(shape, self.config["lung_limits"])
         threshold = float(self.config["lesion_threshold"])
         lesions = (lesion > threshold) & lungs
-        percent, interval = (None, None) if reason else self._share(lungs, lesions, lesion)
+        share = lesion_share(lungs, lesions)
+        low, high = share_interval(share, float(self.config["lesion_interval"]["spread"]))
         return Segmentation(
             lungs=lungs,
             lesions=lesions,
@@ -126,17 +130,11 @@ class Segmenter:
             plausible=not reason,
             reason=reason,
             lung_percent=100 * shape.area,
-            lesion_percent_of_lung=percent,
-            lesion_interval=interval,
+            lesion_percent_of_lung=None if reason else 100 * share,
+            lesion_interval=None if reason else (100 * low, 100 * high),
             model=self.spec.name,
             weights_sha256=self.spec.files[WEIGHTS],
         )
-
-    def _share(self, lungs: Mask, lesions: Mask, probability: Array) -> tuple[float, tuple[float, float]]:
-        """Lesion share in per cent with its interval: the share's own doubt, scaled so that it held on val."""
-        share = lesion_share(lungs, lesions)
-        half = float(self.config["lesion_interval"]["scale"]) * lesion_doubt(lungs, probability)
-        return 100 * share, (100 * max(share - half, 0.0), 100 * min(share + half, 1.0))
 
 
 def lungs_from(probability: Array) -> Mask:
@@ -160,14 +158,14 @@ def lungs_from(probability: Array) -> Mask:
 
 
 def lung_shape(lungs: Mask, probability: Array) -> LungShape:
-    """Area, certainty and balance of a lung mask [H, W] with its probability [H, W]."""
-    from scipy import ndimage
-
+    """Area, certainty and middle of a lung mask [H, W] with its probability [H, W]."""
     if not lungs.any():
         return LungShape(0.0, 0.0, 0.0)
-    sizes = np.sort(np.bincount(ndimage.label(lungs)[0].ravel())[1:])[::-1]
-    balance = float(sizes[1] / sizes[0]) if len(sizes) > 1 else 0.0
-    return LungShape(float(lungs.mean()), float(probability[lungs].mean()), balance)
+    rows, columns = np.flatnonzero(lungs.any(axis=1)), np.flatnonzero(lungs.any(axis=0))
+    box = lungs[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    width = box.shape[1]
+    middle = box[:, int(width * 0.42) : max(int(np.ceil(width * 0.58)), 1)].mean(axis=0).min()
+    return LungShape(float(lungs.mean()), float(probability[lungs].mean()), float(middle))
 
 
 def lesion_share(lungs: Mask, lesions: Mask) -> float:
@@ -175,13 +173,37 @@ def lesion_share(lungs: Mask, lesions: Mask) -> float:
     return float((lesions & lungs).sum() / max(int(lungs.sum()), 1))
 
 
-def lesion_doubt(lungs: Mask, probability: Array) -> float:
-    """The unit the interval is measured in: mean of p (1 - p) over the lungs, with a floor of half a per cent.
+def evidence(lungs: Mask, probability: Array) -> float:
+    """How much opacity there is to see: logarithm of the mean lesion probability in the lungs (0.01 added).
 
-    A lesion whose border is blurred has many undecided pixels, so its share may be off by more.
+    Args:
+        lungs: [H, W] bool.
+        probability: [H, W] float in 0..1.
+
+    Returns:
+        about -4.6 (nothing) to 0 (everywhere); without a lung mask that of nothing.
     """
     inside = probability[lungs]
-    return 0.005 + float((inside * (1 - inside)).mean()) if inside.size else 0.005
+    return float(np.log(0.01 + (inside.mean() if inside.size else 0.0)))
+
+
+def mean_probability(evidence: float) -> float:
+    """The mean lesion probability in the lungs behind this `evidence`, 0..1."""
+    return float(np.exp(evidence)) - 0.01
+
+
+def share_interval(share: float, spread: float) -> tuple[float, float]:
+    """The interval of a lesion share: as wide in square roots wherever it lies, for a larger share errs by more.
+
+    Args:
+        share: 0..1.
+        spread: the error in square roots that was seldom exceeded on val images.
+
+    Returns:
+        (low, high), 0..1.
+    """
+    root = share**0.5
+    return max(root - spread, 0.0) ** 2, min(root + spread, 1.0) ** 2
 
 
 def implausible(shape: LungShape, limits: dict[str, Any]) -> str:
@@ -189,7 +211,7 @@ def implausible(shape: LungShape, limits: dict[str, Any]) -> str:
 
     Args:
         shape: of the mask.
-        limits: the model's "lung_limits": {"area": [low, high], "certainty": low, "balance": low}, from val images.
+        limits: the model's "lung_limits": {"area": [low, high], "certainty": low, "middle": high}, from val images.
     """
     if shape.area < limits["area"][0]:
         return "No lungs were found."
@@ -197,6 +219,6 @@ def implausible(shape: LungShape, limits: dict[str, Any]) -> str:
         return "The lungs found are larger than in any chest image of this kind."
     if shape.certainty < limits["certainty"]:
         return "The outline of the lungs is too uncertain."
-    if shape.balance < limits["balance"]:
-        return "Only one lung was found, as in a lateral view or another part of the body."
+    if shape.middle > limits["middle"]:
+        return "There are no two lungs side by side, as in a view from the side or of another part of the body."
     return ""

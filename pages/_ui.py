@@ -39,12 +39,30 @@ class Upload:
     synthetic: bool = False
 
 
+# The disclaimer stays at the lower edge of the window however far one scrolls; pills wrap instead of hiding.
+STYLE = """
+<style>
+.st-key-disclaimer { position: fixed; inset: auto 0 0 0; z-index: 100; padding: 0.5rem 1rem 0.75rem; text-align: center;
+  background: #7c2d12; }
+.st-key-disclaimer * { color: #ffffff; }
+.st-key-disclaimer p { margin: 0; text-align: center; }
+[data-testid="stMainBlockContainer"] { padding-top: 3.5rem; padding-bottom: 4.5rem; }
+[data-testid="stPills"] > div, [data-testid="stButtonGroup"] > div { flex-wrap: wrap; overflow: visible; }
+h1 { font-size: 2rem !important; }
+[data-testid="stMetricValue"] { font-size: 1.35rem; }
+[data-testid="stMetricValue"] * { white-space: normal; }
+</style>
+"""
+
+
 def disclaimer() -> None:
-    """Always in view, above every page."""
-    st.markdown(
-        ":orange-background[:material/warning: **Not a medical device.** For teaching and research only: "
-        "never decide about a patient with it.]"
-    )
+    """Always in view, on every page."""
+    st.html(STYLE)
+    with st.container(key="disclaimer"):
+        st.markdown(
+            ":material/warning: **Not a medical device.** For teaching and research only: "
+            "never decide about a patient with it."
+        )
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -66,14 +84,12 @@ def choose_picture() -> Upload | None:
         type=TYPES,
         help="PNG, JPEG, WebP, TIFF, BMP or DICOM, up to 64 MB. Nothing is stored.",
     )
-    with st.expander("No picture at hand? Pick a sample", expanded=file is None and "picture" not in st.session_state):
-        st.caption(
-            "Phantoms are computed, their lesions known. The cases are real and fetched from the web on a click."
-        )
-        columns = st.columns(2)
-        for index, name in enumerate(PHANTOMS):
-            if columns[index % 2].button(name, width="stretch"):
+    with st.expander("No picture at hand? Pick a sample", expanded=True, icon=":material/image_search:"):
+        st.caption("Phantoms are computed, their lesions known.")
+        for name in PHANTOMS:
+            if st.button(name, width="stretch"):
                 st.session_state["picture"] = Upload(name, _phantom(name), synthetic=True)
+        st.caption("These cases are of real patients, openly licensed, fetched from the web on a click.")
         case = st.selectbox(
             "Real case from the web",
             gallery.cases(),

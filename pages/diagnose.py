@@ -10,57 +10,104 @@ from covid_core.diagnose import Diagnosis
 from covid_core.weights import WeightsError
 from pages import _ui
 
-WORDS = {
-    "covid": ("COVID-19 pattern", "error"),
-    "non_covid": ("No COVID-19 pattern", "success"),
-    "uncertain": ("Cannot say", "warning"),
-    "refused": ("No answer for this picture", "warning"),
+VERDICTS = {
+    "covid": ("COVID-19 pattern", "error", ":material/coronavirus:"),
+    "non_covid": ("No COVID-19 pattern", "success", ":material/check_circle:"),
+    "uncertain": ("Cannot say", "warning", ":material/help:"),
+    "refused": ("No answer for this picture", "warning", ":material/block:"),
 }
+KINDS = {"xray": "chest X-ray", "ct": "chest CT slice"}
+NAMES = {"covid": "COVID-19", "non_covid": "not COVID-19"}
+
+
+def invitation() -> None:
+    """What a visitor sees before there is a picture."""
+    st.markdown(
+        "Upload a **chest X-ray** or a **chest CT slice** on the left, or press one of the phantoms for an answer right "
+        "away. You get:"
+    )
+    cards = (
+        (":material/balance:", "An answer with bars", "COVID-19 or not, from 250 samples, with their spread."),
+        (":material/pulmonology:", "Lungs and lesions", "Marked by a U-Net, with its own doubt for every pixel."),
+        (":material/center_focus_strong:", "Where it looked", "Grad-CAM on a fixed scale: weak evidence looks weak."),
+        (":material/front_hand:", "The right to abstain", "Photographs are refused, unlike pictures marked."),
+    )
+    for column, (icon, title, text) in zip(st.columns(4), cards, strict=True):
+        with column.container(border=True, height="stretch"):
+            st.markdown(f"### {icon}\n**{title}**\n\n{text}")
 
 
 def verdict(result: Diagnosis) -> None:
     """The answer in words."""
     answer = result.classification
-    title, kind = WORDS[answer.decision]
-    kinds = {"xray": "chest X-ray", "ct": "chest CT slice"}
+    title, kind, icon = VERDICTS[answer.decision]
     lines = [f"**{title}.**"]
     if answer.probability is not None and answer.interval is not None:
-        low, high = answer.interval
+        low, high = (report.percent(v) for v in answer.interval)
         lines.append(
-            f"Seen as a {kinds[answer.modality]}. Probability of COVID-19 **{answer.probability:.0%}**, "
-            f"{answer.level:.0%} interval {low:.0%} to {high:.0%}."
+            f"Seen as a {KINDS[answer.modality]}. Probability of COVID-19 **{report.percent(answer.probability)}**, "
+            f"{answer.level:.0%} interval {low} to {high}."
         )
     if answer.reason:
         lines.append(answer.reason)
-    getattr(st, kind)(" ".join(lines))
+    getattr(st, kind)(" ".join(lines), icon=icon)
 
 
-def numbers(result: Diagnosis) -> None:
-    """Bars, prediction set and what they mean."""
+def summary(result: Diagnosis) -> None:
+    """The four numbers, side by side."""
+    answer, found = result.classification, result.segmentation
+    if answer.probability is None:
+        return
+    first, second, third, fourth = st.columns(4)
+    first.metric("COVID-19 probability", report.percent(answer.probability), border=True)
+    chosen = " or ".join(NAMES[c] for c in answer.prediction_set) or "neither"
+    second.metric(
+        f"Not ruled out ({answer.level:.0%})",
+        chosen,
+        border=True,
+        help="The prediction set: classes that the calibration cannot rule out at this level. Both, or neither, means "
+        "cannot say.",
+    )
+    if found is None or found.lesion_percent_of_lung is None or found.lesion_interval is None:
+        third.metric("Lesions in the lungs", "cannot say", border=True, help=found.reason if found else None)
+    else:
+        low, high = found.lesion_interval
+        third.metric(
+            "Lesions in the lungs",
+            f"{found.lesion_percent_of_lung:.0f} %",
+            border=True,
+            help=f"Share of the lungs marked as lesion; 90 % interval {low:.1f} to {high:.1f} %.",
+        )
+    score = answer.gate.ood_score
+    fourth.metric(
+        "Distance from training",
+        f"{score:.2f}",
+        border=True,
+        help="Above 1 the picture is unlike the images the model learned from, and the answer is withheld.",
+    )
+
+
+def uncertainty(result: Diagnosis) -> None:
+    """Bars and what they mean."""
     answer = result.classification
     if answer.probability is None:
         return
+    st.markdown("#### How sure is it?")
     st.plotly_chart(figures.probability_bar(answer), key="probability", config={"displayModeBar": False})
     st.plotly_chart(figures.uncertainty_bar(answer), key="uncertainty", config={"displayModeBar": False})
-    names = {"covid": "COVID-19", "non_covid": "not COVID-19"}
-    chosen = " or ".join(names[c] for c in answer.prediction_set) or "neither (unusual for both)"
-    st.markdown(f"**Prediction set at {answer.level:.0%}:** {chosen}")
-    score = answer.gate.ood_score
-    st.markdown(f"**Distance from the training images:** {score:.2f} (above 1: unlike them)")
-    with st.expander("What do these mean?"):
+    with st.expander("What do these mean?", icon=":material/school:"):
         st.markdown(
             "- **Interval:** where the middle part of the samples lies. Each sample asks one of five heads with part of "
-            "its inputs dropped; only the last layer is sampled.\n"
+            "its inputs dropped (head-only dropout: the last layer alone is sampled, not the whole network).\n"
             "- **Aleatoric** uncertainty is doubt every sample shares, **epistemic** is disagreement between them.\n"
-            "- **Prediction set:** the classes that calibration images of known answer cannot rule out. Both classes, or "
-            "none, means *cannot say*.\n"
-            "- All of this holds for images like those it was calibrated on. A confident answer on a picture from "
-            "another hospital can still be wrong: see the external rows on the Models page."
+            "- **What cannot be ruled out** was calibrated on images of known answer, for each class on its own.\n"
+            "- All of this holds for images like those. A confident answer on a picture from another hospital can still "
+            "be wrong: compare *test* and *external* on the Models page."
         )
 
 
 def lesions(result: Diagnosis) -> None:
-    """Share of the lungs that is lesion."""
+    """Share of the lungs that is lesion, and how much of the evidence lies inside them."""
     found = result.segmentation
     if found is None:
         return
@@ -85,8 +132,8 @@ def picture(result: Diagnosis) -> None:
     shown = (
         st.pills("Layers", available, selection_mode="multi", default=available[:2], key="layers") if available else []
     )
-    opacity = st.slider("Opacity", 0.0, 1.0, 0.5, 0.05, key="opacity") if available else 0.0
     alt = f"{result.image.name} with layers: {', '.join(shown) or 'none'}"
+    opacity = st.slider("Opacity of the layers", 0.0, 1.0, 0.5, 0.05, key="opacity") if available else 0.0
     st.image(figures.layers(result, list(shown), opacity), caption=alt, width="stretch")
     st.markdown(
         " ".join(
@@ -106,17 +153,29 @@ def downloads(result: Diagnosis) -> None:
         )
     left, right = st.columns(2)
     left.download_button(
-        "Answer as JSON", json.dumps(rows, indent=1), "answer.json", "application/json", width="stretch"
+        "Answer as JSON",
+        json.dumps(rows, indent=1),
+        "answer.json",
+        "application/json",
+        icon=":material/download:",
+        width="stretch",
     )
     if found is not None:
-        right.download_button("Mask as PNG", report.mask_png(found), "mask.png", "image/png", width="stretch")
+        right.download_button(
+            "Mask as PNG",
+            report.mask_png(found),
+            "mask.png",
+            "image/png",
+            icon=":material/download:",
+            width="stretch",
+        )
 
 
 st.title("Is it COVID-19, and how sure can one be?")
-side, main = st.columns([1, 2], gap="large")
+side, main = st.columns([1, 3], gap="large")
 with side:
     chosen = _ui.choose_picture()
-    with st.expander("Settings"):
+    with st.expander("Settings", icon=":material/tune:"):
         modality = st.segmented_control(
             "Kind of image", list(_ui.MODALITIES), format_func=_ui.MODALITIES.get, default="auto", key="modality"
         )
@@ -126,9 +185,7 @@ with side:
         level = st.slider("Confidence level", 0.80, 0.99, 0.90, 0.01, key="level")
 with main:
     if chosen is None:
-        st.info(
-            "Upload a chest X-ray or CT slice, or pick a sample. The answer comes with bars that say how sure it is."
-        )
+        invitation()
     else:
         st.subheader(chosen.name)
         if chosen.credit:
@@ -139,14 +196,15 @@ with main:
             sha = hashlib.sha256(chosen.data).hexdigest()
             result = _ui.answer(chosen.data, sha, chosen.name, modality or "auto", model, method, level)
         except (images.ImageError, WeightsError) as error:
-            st.error(str(error))
+            st.error(str(error), icon=":material/error:")
         else:
             verdict(result)
-            left, right = st.columns(2)
+            summary(result)
+            left, right = st.columns(2, gap="medium")
             with left:
                 picture(result)
             with right:
-                numbers(result)
+                uncertainty(result)
                 lesions(result)
                 downloads(result)
                 st.caption(

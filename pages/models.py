@@ -1,18 +1,24 @@
 """Models: every model's card, figures with intervals, reliability, weights."""
 
+from typing import Any
+
 import streamlit as st
 
 from covid_core import figures, registry, weights
 
-st.title("Models")
-st.markdown(
-    "Every figure was computed once by `train/evaluate.py` on images the model never saw, with a 95 % bootstrap interval "
-    "over patients. Compare *test* (the same sources as in training) with *external* (other hospitals): the gap is what "
-    "the network learned about the sources instead of the disease."
-)
+MEASURES = {
+    "auc": "AUC: chance that a COVID-19 image gets the higher probability (0.5 = guessing)",
+    "accuracy": "Accuracy of the more probable class",
+    "accuracy_of_decided": "Accuracy of the answers it decides",
+    "decided": "Share of images it decides",
+    "called_covid": "Share called COVID-19",
+    "ece": "Calibration error (ECE, smaller is better)",
+    "coverage_covid": "Prediction sets that hold the truth, COVID-19 images (promised: 0.90)",
+    "coverage_non_covid": "Prediction sets that hold the truth, other images (promised: 0.90)",
+}
 
 
-def table(metrics: dict, path: tuple[str, ...] = ()) -> list[dict]:
+def table(metrics: dict[str, Any], path: tuple[str, ...] = ()) -> list[dict[str, Any]]:
     """All figures below a part of the metrics, one row each."""
     found = []
     for name, value in metrics.items():
@@ -35,31 +41,74 @@ def table(metrics: dict, path: tuple[str, ...] = ()) -> list[dict]:
     return found
 
 
-for spec in registry.MODELS.values():
-    st.header(spec.title)
-    st.caption(
-        f"`{spec.name}`, {spec.architecture}, {spec.size} px, reads {' and '.join(spec.modalities)}. "
-        f"Weights: {weights.status(spec)}."
-    )
-    try:
-        config = weights.load_config(spec)
-        card = weights.ASSETS / spec.name / "README.md"
-        data = weights.locate(spec, registry.WEIGHTS).read_bytes()
-    except weights.WeightsError as error:
-        st.error(str(error))
-        continue
-    st.dataframe(table(config["metrics"]), width="stretch", hide_index=True)
-    protocols = {
-        f"{modality} / {name}": part["reliability"]
-        for modality, parts in config["metrics"].items()
+def protocols(metrics: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Protocol name -> its figures, of all modalities."""
+    return {
+        f"{modality} / {name}": part
+        for modality, parts in metrics.items()
         for name, part in parts.items()
-        if isinstance(part, dict) and "reliability" in part
+        if isinstance(part, dict) and "value" not in part
     }
-    if protocols:
-        chosen = st.selectbox("Reliability on", list(protocols), key=f"reliability-{spec.name}")
-        st.plotly_chart(figures.reliability_diagram(protocols[chosen], chosen), key=f"diagram-{spec.name}")
-    with st.expander("Model card and training data"):
-        st.markdown(card.read_text(encoding="utf-8").split("---", 2)[-1])
-    st.download_button(
-        f"Weights ({len(data) / 2**20:.1f} MB)", data, f"{spec.name}.safetensors", key=f"weights-{spec.name}"
+
+
+def measured(spec: registry.ModelSpec, metrics: dict[str, Any]) -> None:
+    """Forest plot of one measure over all protocols, and reliability."""
+    parts = protocols(metrics)
+    if not parts:
+        return
+    left, right = st.columns(2, gap="large")
+    with left:
+        measure = st.selectbox("Measure", list(MEASURES), format_func=MEASURES.get, key=f"measure-{spec.name}")
+        shown = {n: p[measure] for n, p in parts.items() if measure in p and p[measure]["value"] is not None}
+        st.plotly_chart(figures.forest(shown, measure), key=f"forest-{spec.name}", config={"displayModeBar": False})
+    with right:
+        binned = {name: part["reliability"] for name, part in parts.items() if "reliability" in part}
+        chosen = st.selectbox("Reliability on", list(binned), key=f"reliability-{spec.name}")
+        st.plotly_chart(
+            figures.reliability_diagram(binned[chosen], chosen),
+            key=f"diagram-{spec.name}",
+            config={"displayModeBar": False},
+        )
+
+
+def segmented(spec: registry.ModelSpec, metrics: dict[str, Any]) -> None:
+    """Forest plot of all figures of a U-Net."""
+    shown = {f"{r['protocol']}: {r['measure']}": r for r in table(metrics)}
+    renamed = {label: {**r, "low": r["95 % low"], "high": r["95 % high"]} for label, r in shown.items()}
+    st.plotly_chart(
+        figures.forest(renamed, "Dice, or share"), key=f"forest-{spec.name}", config={"displayModeBar": False}
     )
+
+
+st.title("Models")
+st.markdown(
+    "Every figure was computed once by `train/evaluate.py` on images the model never saw, with a 95 % bootstrap interval "
+    "over patients. Compare *test* (the same sources as in training) with *external* (other hospitals): the gap is what "
+    "the network learned about the sources instead of the disease."
+)
+for tab, spec in zip(st.tabs([s.title for s in registry.MODELS.values()]), registry.MODELS.values(), strict=True):
+    with tab:
+        st.header(spec.title)
+        st.caption(
+            f"`{spec.name}`, {spec.architecture}, reads {' and '.join(f'{m} at {s} px' for m, s in spec.sizes.items())}. "
+            f"Weights: {weights.status(spec)}."
+        )
+        try:
+            config = weights.load_config(spec)
+            card = weights.ASSETS / spec.name / "README.md"
+            data = weights.locate(spec, registry.WEIGHTS).read_bytes()
+        except weights.WeightsError as error:
+            st.error(str(error), icon=":material/error:")
+            continue
+        (measured if spec.task == "classify" else segmented)(spec, config["metrics"])
+        with st.expander("All figures", icon=":material/table:"):
+            st.dataframe(table(config["metrics"]), width="stretch", hide_index=True)
+        with st.expander("Model card and training data", icon=":material/description:"):
+            st.markdown(card.read_text(encoding="utf-8").split("---", 2)[-1])
+        st.download_button(
+            f"Weights ({len(data) / 2**20:.1f} MB)",
+            data,
+            f"{spec.name}.safetensors",
+            key=f"weights-{spec.name}",
+            icon=":material/download:",
+        )

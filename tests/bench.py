@@ -36,16 +36,20 @@ def main() -> None:
     for name, modality in (("xray-lesions", "xray"), ("ct-lesions", "ct")):
         picture = images.decode(golden.png(name), name)
         classify, segment = registry.get(registry.DEFAULT), registry.segmenter_for(modality)
-        backbone, unet = engine.start(classify), engine.start(segment)
-        one = np.zeros((1, 1, classify.size, classify.size), np.float32)
-        two = np.zeros((2, 1, segment.size, segment.size), np.float32)
+        glance, backbone, unet = (
+            engine.start(spec, m) for spec, m in ((classify, "xray"), (classify, modality), (segment, modality))
+        )
+        first, one, two = (
+            np.zeros((n, 1, size, size), np.float32)
+            for n, size in ((1, classify.sizes["xray"]), (1, classify.sizes[modality]), (2, segment.sizes[modality]))
+        )
 
-        def bare(backbone=backbone, unet=unet, one=one, two=two) -> None:
-            backbone(one)
+        def bare(glance=glance, backbone=backbone, unet=unet, first=first, one=one, two=two) -> None:
+            glance(first)
             unet(two)
             backbone(one)
 
-        network = networks.load(classify, weights.locate(classify, registry.WEIGHTS))
+        network = networks.load(classify, weights.locate(classify, registry.WEIGHTS), modality)
         tensor = torch.from_numpy(one)
 
         def stochastic(network=network, tensor=tensor) -> None:
@@ -55,12 +59,11 @@ def main() -> None:
 
         full = median(lambda picture=picture, modality=modality: diagnose.diagnose(picture, modality))
         passes = median(bare)
-        sampled = median(stochastic) if modality == "xray" else None
+        sampled = median(stochastic)
         print(
             f"{modality}: full answer / bare passes = {full / passes:.2f}  ({full * 1e3:.1f} ms / {passes * 1e3:.1f} ms)"
         )
-        if sampled is not None:
-            print(f"{modality}: full answer / 50 stochastic PyTorch passes = 1/{sampled / full:.0f}")
+        print(f"{modality}: full answer / 50 stochastic PyTorch passes = 1/{sampled / full:.0f}")
 
 
 if __name__ == "__main__":

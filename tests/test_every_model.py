@@ -24,15 +24,16 @@ def test_files_are_bundled_and_pinned(spec: registry.ModelSpec) -> None:
     for file, digest in spec.files.items():
         assert weights.sha256(weights.locate(spec, file)) == digest
     config = weights.load_config(spec)
-    assert config["model"] == spec.name and config["size"] == spec.size
+    assert config["model"] == spec.name and config["sizes"] == dict(spec.sizes)
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=names)
 def test_engines_agree(spec: registry.ModelSpec) -> None:
-    batch = np.random.default_rng(0).uniform(-1, 1, (2, 1, spec.size, spec.size)).astype(np.float32)
-    one, two = engine.start(spec, "openvino")(batch), engine.start(spec, "torch")(batch)
-    assert one.shape == two.shape
-    assert np.abs(one - two).max() < engine.TOLERANCE * max(1.0, float(np.abs(two).max()))
+    for modality, size in spec.sizes.items():
+        batch = np.random.default_rng(0).uniform(-1, 1, (2, 1, size, size)).astype(np.float32)
+        one, two = engine.start(spec, modality, "openvino")(batch), engine.start(spec, modality, "torch")(batch)
+        assert one.shape == two.shape
+        assert np.abs(one - two).max() < engine.TOLERANCE * max(1.0, float(np.abs(two).max()))
 
 
 @pytest.mark.parametrize("spec", CLASSIFIERS, ids=names)
@@ -67,7 +68,7 @@ def test_grad_cam_adds_up_to_the_logit(spec: registry.ModelSpec) -> None:
     features = classifier.features(picture, "xray", segmentation)
     shown = explain(classifier, features, "xray", segmentation.lungs)
     logit = classifier.sample(features.pooled, "xray", "ensemble").mean() / classifier.config["temperature"]["xray"]
-    assert float(shown.cells.sum()) + shown.bias == pytest.approx(float(logit), abs=1e-4)
+    assert float(shown.cells.sum()) + shown.evidence + shown.bias == pytest.approx(float(logit), abs=1e-4)
 
 
 @pytest.mark.parametrize("spec", CLASSIFIERS, ids=names)
@@ -75,12 +76,12 @@ def test_loading_is_strict(spec: registry.ModelSpec, tmp_path) -> None:
     from safetensors.numpy import load_file, save_file
 
     state = load_file(weights.locate(spec, registry.WEIGHTS))
-    state.pop("body.conv_stem.weight")
+    state.pop("ct.body.conv_stem.weight")
     save_file(state, tmp_path / "model.safetensors")
     from covid_core import networks
 
     with pytest.raises(RuntimeError, match="Missing key"):
-        networks.load(spec, tmp_path / "model.safetensors")
+        networks.load(spec, tmp_path / "model.safetensors", "ct")
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=names)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from covid_core import registry
+from covid_core import registry, report
 from covid_core.engine import TOLERANCE
 from tests import golden
 
@@ -57,4 +57,4 @@ def test_page() -> None:
     words = {"covid": "COVID-19 pattern", "non_covid": "No COVID-19", "uncertain": "Cannot say", "refused": "No answer"}
     assert words[expected["decision"]] in shown
     if expected["probability"] is not None:
-        assert f"{expected['probability']:.0%}" in shown
+        assert report.percent(expected["probability"]) in shown

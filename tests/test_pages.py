@@ -54,7 +54,7 @@ def test_disclaimer_and_invitation_without_a_picture() -> None:
     app = open_app().run()
     assert not app.exception
     assert any("Not a medical device" in m.value for m in app.markdown)
-    assert any("Upload a chest X-ray" in i.value for i in app.info)
+    assert any("Upload a **chest X-ray**" in m.value for m in app.markdown)
 
 
 def test_an_answer_survives_a_change_of_page() -> None:

@@ -30,7 +30,7 @@ CONTENTS = {WEIGHTS: os.urandom(5000), CONFIG: b'{"temperature": 1.5}'}
 
 def made_up(contents: dict[str, bytes] = CONTENTS, repo: str = REPO, revision: str = COMMIT) -> ModelSpec:
     files = {file: hashlib.sha256(content).hexdigest() for file, content in contents.items()}
-    return ModelSpec("small", "Small", "classify", ("xray",), "none", 8, files, repo, revision)
+    return ModelSpec("small", "Small", "classify", {"xray": 8}, "none", files, repo, revision)
 
 
 SPEC = made_up()

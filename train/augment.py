@@ -5,11 +5,14 @@ Images are float tensors in 0..1, [1, S, S].
 
 from collections.abc import Callable
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import interpolate
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 
@@ -31,6 +34,66 @@ class GreyLevels(torch.nn.Module):
         exponent = float(torch.empty(1).uniform_(-self.gamma, self.gamma).exp())
         stretched = ((image - low) / (1 + high - low)).clamp(0, 1)
         return stretched**exponent
+
+
+class Tone(torch.nn.Module):
+    """A random rising tone curve and a smooth shading, as if from another detector and another hospital's processing."""
+
+    def __init__(self, pieces: int = 6, bend: float = 1.6, shading: float = 0.12) -> None:
+        super().__init__()
+        self.pieces, self.bend, self.shading = pieces, bend, shading
+
+    def forward(self, image: Tensor) -> Tensor:
+        """[1, S, S] in 0..1 to the same."""
+        curve = torch.cat([torch.zeros(1), (torch.rand(self.pieces) * self.bend).exp().cumsum(0)])
+        curve = curve / curve[-1]
+        place = image.clamp(0, 1) * self.pieces
+        left = place.floor().clamp(max=self.pieces - 1).long()
+        bent = torch.lerp(curve[left], curve[left + 1], place - left)
+        if torch.rand(1) < 0.5:
+            coarse = torch.randn(1, 1, 3, 3) * self.shading
+            bent = bent + interpolate(coarse, image.shape[-2:], mode="bicubic", align_corners=True)[0]
+        low, drop = (torch.rand(2) * 0.25).tolist()
+        return (low + (1 - drop - low) * bent).clamp(0, 1)
+
+
+class StyleExchange(torch.nn.Module):
+    """Give a picture the grain and the grey levels of another training picture, whatever its source and finding.
+
+    Where the source of a picture all but gives its label away, a network learns the source. After the exchange the mean
+    power at every frequency and the distribution of grey levels no longer say which source a picture is from; what lies
+    where is untouched. (After "Fourier domain adaptation", arXiv 2004.05498, with rings in place of single frequencies.)
+    """
+
+    RINGS = 24
+    MOST = 4.0  # a ring is amplified or damped by no more than this
+
+    def __init__(self, references: NDArray[np.uint8]) -> None:
+        """Keep the styles of the pictures to draw from, [N, S, S]."""
+        super().__init__()
+        size = references.shape[-1]
+        frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]) * size
+        self.ring = np.digitize(frequency, np.geomspace(1.5, size // 2, self.RINGS))
+        self.levels = np.linspace(0, 1, 33)
+        styles = [self._style(np.fft.rfft2(r / 255.0), r / 255.0) for r in references]
+        self.spectra, self.greys = (np.stack(part).astype(np.float32) for part in zip(*styles, strict=True))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """[1, S, S] in 0..1 to the same."""
+        drawn = int(torch.randint(len(self.spectra), (1,)))
+        picture = image[0].numpy()
+        waves = np.fft.rfft2(picture)
+        spectrum, _ = self._style(waves, picture)
+        gain = np.exp(np.clip(self.spectra[drawn] - spectrum, -np.log(self.MOST), np.log(self.MOST)))
+        gain[0] = 1  # brightness and the coarsest shading stay; the grey levels follow below
+        filtered = np.fft.irfft2(waves * gain[self.ring], picture.shape)
+        own = np.quantile(filtered, self.levels) + np.arange(len(self.levels)) * 1e-6  # rising, as interp needs
+        return torch.from_numpy(np.interp(filtered, own, self.greys[drawn]).astype(np.float32))[None]
+
+    def _style(self, waves: NDArray[Any], picture: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        counts = np.bincount(self.ring.ravel(), minlength=self.RINGS + 1)
+        sums = np.bincount(self.ring.ravel(), np.abs(waves).ravel(), minlength=self.RINGS + 1)
+        return np.log(sums / np.maximum(counts, 1) + 1e-3), np.quantile(picture, self.levels)
 
 
 class Compression(torch.nn.Module):
@@ -88,10 +151,15 @@ def degradations() -> v2.Transform:
     )
 
 
-def segmentation_augmentation(modality: str, size: int) -> Callable[[Tensor, Tensor], Pair]:
+def segmentation_augmentation(modality: str, references: NDArray[np.uint8]) -> Callable[[Tensor, Tensor], Pair]:
     """A function (image [1, S, S], masks [2, S, S]) -> the same, moved together; what moves in is unknown to the loss.
 
-    CT slices are also turned upside down: some published volumes are stored so.
+    CT slices are also turned upside down: some published volumes are stored so. X-rays exchange styles, for in them the
+    sources with lesions are others than those without.
+
+    Args:
+        modality: "xray" or "ct".
+        references: [N, S, S], pictures to take styles from.
     """
     flips = [v2.RandomHorizontalFlip()] + ([v2.RandomVerticalFlip(0.3)] if modality == "ct" else [])
     geometry = v2.Compose(
@@ -107,7 +175,8 @@ def segmentation_augmentation(modality: str, size: int) -> Callable[[Tensor, Ten
             ),
         ]
     )
-    grey = degradations()
+    exchange = [v2.RandomApply([StyleExchange(references)], 0.7)] if modality == "xray" else []
+    grey = v2.Compose([*exchange, degradations()])
 
     def augment(image: Tensor, masks: Tensor) -> Pair:
         moved, moved_masks = geometry(tv_tensors.Image(image), tv_tensors.Mask(masks))
@@ -117,28 +186,35 @@ def segmentation_augmentation(modality: str, size: int) -> Callable[[Tensor, Ten
 
 
 def classifier_augmentation(modality: str, size: int) -> Callable[[Tensor, Tensor], Pair]:
-    """A function (image [1, S, S], opacity grid [g, g]) -> the same, moved together; -1 in the grid means unmarked."""
-    fill = {tv_tensors.Image: 0, tv_tensors.Mask: -1}
+    """A function (image [1, W, W], opacity [1, W, W]) -> the same moved together and cut to [1, size, size].
+
+    The views are wider than what is cut from them, so that moving seldom brings in a border.
+    """
     geometry = v2.Compose(
         [
             v2.RandomHorizontalFlip(),
             *([v2.RandomVerticalFlip(0.15)] if modality == "ct" else []),
             v2.RandomAffine(
-                degrees=12,
-                translate=(0.08, 0.08),
-                scale=(0.8, 1.3),
-                shear=8,
+                degrees=10,
+                translate=(0.06, 0.06),
+                scale=(0.85, 1.25),
+                shear=6,
                 interpolation=InterpolationMode.BILINEAR,
-                fill=fill,
             ),
+            v2.CenterCrop(size),
         ]
     )
-    grey = v2.Compose([degradations(), v2.RandomApply([Marker()], 0.3), v2.RandomErasing(0.3, scale=(0.03, 0.2))])
+    grey = v2.Compose(
+        [
+            v2.RandomApply([Tone()], 0.3),
+            degradations(),
+            v2.RandomApply([Marker()], 0.3),
+            v2.RandomErasing(0.3, scale=(0.03, 0.2)),
+        ]
+    )
 
     def augment(image: Tensor, opacity: Tensor) -> Pair:
-        coarse = opacity.repeat_interleave(size // opacity.shape[-1], 0).repeat_interleave(size // opacity.shape[-1], 1)
-        moved, grid = geometry(tv_tensors.Image(image), tv_tensors.Mask(coarse[None]))
-        pooled = torch.nn.functional.avg_pool2d(grid.as_subclass(Tensor), size // opacity.shape[-1])[0]
-        return grey(moved.as_subclass(Tensor).clamp(0, 1)), pooled
+        moved, grid = geometry(tv_tensors.Image(image), tv_tensors.Image(opacity))
+        return grey(moved.as_subclass(Tensor).clamp(0, 1)), grid.as_subclass(Tensor).clamp(0, 1)
 
     return augment

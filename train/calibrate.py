@@ -31,22 +31,18 @@ def lesion_threshold(found: Sequence[Outcome]) -> float:
     return float(THRESHOLDS[int(np.argmax(scores))])
 
 
-def share_error(found: Outcome, threshold: float) -> tuple[float, float, float]:
-    """Predicted and true lesion share of the predicted lungs, and the doubt the interval is measured in."""
+def shares(found: Outcome, threshold: float) -> tuple[float, float]:
+    """Predicted and true lesion share of the predicted lungs."""
     lungs = segment.lungs_from(found.lung.astype(np.float32))
     truth = found.lesion_truth if found.lesion_truth is not None else np.zeros_like(lungs)
-    return (
-        segment.lesion_share(lungs, found.lesion > threshold),
-        segment.lesion_share(lungs, truth),
-        segment.lesion_doubt(lungs, found.lesion.astype(np.float32)),
-    )
+    return segment.lesion_share(lungs, found.lesion > threshold), segment.lesion_share(lungs, truth)
 
 
-def interval_scale(found: Sequence[Outcome], threshold: float) -> float:
-    """The factor on the doubt that makes the interval hold the true share in `LEVEL` of the val images with lungs."""
-    rows = [share_error(o, threshold) for o in found if o.lesion_truth is not None and (o.lung > 0.5).mean() > 0.02]
-    ratios = [abs(predicted - truth) / doubt for predicted, truth, doubt in rows]
-    return float(np.quantile(ratios, LEVEL, method="higher"))
+def interval_spread(found: Sequence[Outcome], threshold: float) -> float:
+    """The spread that makes `segment.share_interval` hold the true share in `LEVEL` of the val images with lungs."""
+    rows = [shares(o, threshold) for o in found if o.lesion_truth is not None and (o.lung > 0.5).mean() > 0.02]
+    errors = [abs(predicted**0.5 - truth**0.5) for predicted, truth in rows]
+    return float(np.quantile(errors, LEVEL, method="higher"))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -60,22 +56,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     spec = registry.get(options.model)
     modality = spec.modalities[0]
-    segmenter = segment.Segmenter(spec, engine.of_file(spec, options.weights), {})
+    segmenter = segment.Segmenter(spec, engine.of_file(spec, modality, options.weights), {})
     records = [r for r in datasets.read(options.data) if r.modality == modality and r.split == "val"]
     found = outcomes([r for r in records if r.lesions_known or r.lungs], segmenter)
     threshold = lesion_threshold(found)
-    table, _, _ = features.load(options.features)
+    table, _ = features.load(options.features)
     shapes = table[(table.split == "val") & (table.modality == modality)]
     config = {
         "model": spec.name,
-        "size": spec.size,
+        "sizes": dict(spec.sizes),
         "channels": ["lung", "lesion"],
         "lesion_threshold": threshold,
-        "lesion_interval": {"level": LEVEL, "scale": interval_scale(found, threshold)},
+        "lesion_interval": {"level": LEVEL, "spread": interval_spread(found, threshold)},
         "lung_limits": {
             "area": [float(shapes.area.quantile(OUTSIDE)), float(shapes.area.quantile(1 - OUTSIDE))],
             "certainty": float(shapes.certainty.quantile(OUTSIDE)),
-            "balance": float(shapes.balance.quantile(OUTSIDE)),
+            "middle": float(shapes.middle.quantile(1 - OUTSIDE)),
         },
     }
     options.out.mkdir(parents=True, exist_ok=True)

@@ -18,17 +18,19 @@ tags: [covid-19, chest-x-ray, ct, uncertainty]
 
 {what}
 
-Input: one grey channel, {size} x {size} px, -1..1. Weights: fp16 safetensors. Every figure below was written into
+Input: one grey channel, {size}, -1..1. Weights: fp16 safetensors. Every figure below was written into
 `config.json` by `train/evaluate.py`; brackets hold the 95 % interval (1,000 bootstrap resamples of whole patients or
 groups). Choices were made on `val` rows only; every row below was looked at once, with the finished model.
 """
 WHAT = {
     "classify": (
-        "One backbone ({architecture}, ImageNet start) for chest X-rays and CT slices, with five linear dropout heads for each,\n"
-        "a temperature, class-conditional prediction sets and an input gate. It sees the box around the lungs that the\n"
-        "U-Nets draw. In the X-ray training data the source all but gives the label away; the rows of other hospitals\n"
-        "say what is left of the internal figure outside. The lung masks the X-ray U-Net learned from belong to images of\n"
-        "the external row (masks only, no diagnosis)."
+        "A backbone ({architecture}, ImageNet start) for chest X-rays and one for CT slices, with five linear dropout heads\n"
+        "each, a temperature, class-conditional prediction sets and an input gate. It sees the box around the lungs that the\n"
+        "U-Nets draw, and beside it how much opacity they mark. In the X-ray training data the source all but gives the\n"
+        "label away; the rows of other hospitals say what is left of the internal figure outside. The lung masks the X-ray\n"
+        "U-Net learned from belong to images of the external row (masks only, no diagnosis). That an earlier model failed on\n"
+        "the external row was known when this one was designed; its settings were chosen on val and on web images (rows\n"
+        "`extra_*`) that train nothing."
     ),
     "segment": (
         "A U-Net ({architecture} encoder, ImageNet start) that marks lungs and lesions. X-ray lung masks follow two\n"
@@ -68,7 +70,14 @@ def card(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any]) -> st
     """The README.md of a model."""
     tag = "image-classification" if spec.task == "classify" else "image-segmentation"
     what = WHAT[spec.task].format(architecture=spec.architecture)
-    lines = [HEADER.format(tag=tag, title=spec.title, what=what, size=spec.size)]
+    lines = [
+        HEADER.format(
+            tag=tag,
+            title=spec.title,
+            what=what,
+            size=" and ".join(f"{s} x {s} px ({m})" for m, s in spec.sizes.items()),
+        )
+    ]
     lines += ["## Figures", "", "| protocol | measure | value |", "| --- | --- | --- |"]
     lines += [f"| {protocol} | {measure} | {value} |" for protocol, measure, value in rows(config["metrics"])]
     lines += ["", "## Training data", ""]

@@ -41,18 +41,22 @@ class Answers:
         classifier: classify.Classifier,
         limits: dict[str, dict[str, Any]],
         table: pd.DataFrame,
-        crop: Any,
-        whole: Any,
+        arrays: features.Arrays,
     ) -> None:
         self.table = table.reset_index(drop=True)
-        glances = [classifier.gate.look(row) for row in whole]
+        glances = [classifier.gate.look(row) for row in arrays["whole"]]
         self.modality_found = np.array([g.modality for g in glances])
-        self.distance = np.array([g.distance[m] for g, m in zip(glances, table.modality, strict=True)])
+        self.distance = np.array(
+            [
+                max(g.distance[m], classifier.gate.style_distance(style, m))
+                for g, m, style in zip(glances, table.modality, arrays["style"], strict=True)
+            ]
+        )
         self.probability = np.zeros((len(table), 2))
         for modality in classifier.spec.modalities:
             mine = (table.modality == modality).to_numpy()
             if mine.any():
-                self.probability[mine] = classifier.probabilities(crop[mine], modality).mean(axis=1)
+                self.probability[mine] = classifier.probabilities(arrays["pooled"][mine], modality).mean(axis=1)
         self.sets = np.zeros((len(table), 2), bool)
         decisions, refused = [], []
         for i, (row, glance) in enumerate(zip(table.itertuples(), glances, strict=True)):
@@ -61,15 +65,13 @@ class Answers:
                 self.probability[i], {int(c): s for c, s in scores.items()}, classify.LEVEL
             )
             self.sets[i, list(chosen)] = True
-            shape = segment.LungShape(row.area, row.certainty, row.balance)
+            shape = segment.LungShape(row.area, row.certainty, row.middle)
             # An automatic answer uses the modality found, and with it that U-Net's limits.
             reason = segment.implausible(shape, limits[row.modality])
             colour = row.chroma > gate.MOST_COLOUR or row.contrast < gate.LEAST_CONTRAST
             refused.append(bool(colour or diagnose.refusal(glance, reason, row.modality)))
-            atypical = self.distance[i] > 1
-            decisions.append("uncertain" if atypical else uncertainty.decide(chosen, not refused[-1]))
-            if refused[-1]:
-                decisions[-1] = "refused"
+            decided = classify.verdict(chosen, self.distance[i], row.evidence)[0]
+            decisions.append("refused" if refused[-1] else decided)
         self.decision, self.refused = np.array(decisions), np.array(refused)
 
     def part(self, rows: NDArray[np.bool_]) -> Figure:
@@ -205,10 +207,11 @@ def segmenter_metrics(segmenter: segment.Segmenter, records: Sequence[Record]) -
 
 
 def _interval_coverage(segmenter: segment.Segmenter, found: Sequence[Outcome], threshold: float) -> Figure:
-    scale = float(segmenter.config["lesion_interval"]["scale"])
+    spread = float(segmenter.config["lesion_interval"]["spread"])
     marked = [o for o in found if o.lesion_truth is not None and (o.lung > 0.5).mean() > 0.02]
-    rows = [calibrate.share_error(o, threshold) for o in marked]
-    inside = np.array([abs(p - t) <= scale * d for p, t, d in rows])
+    rows = [calibrate.shares(o, threshold) for o in marked]
+    intervals = [segment.share_interval(p, spread) for p, _ in rows]
+    inside = np.array([low <= t <= high for (low, high), (_, t) in zip(intervals, rows, strict=True)])
     return figure(lambda d: float(np.mean(d)), inside, groups=[o.record.group for o in marked])
 
 
@@ -218,25 +221,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", required=True, choices=list(registry.MODELS))
     parser.add_argument("--folder", type=Path, required=True, help="holds NAME/config.json and NAME/model.safetensors")
     parser.add_argument("--data", nargs="+", metavar="NAME=FOLDER", help="for a U-Net")
-    parser.add_argument("--features", type=Path, help="for a classifier, by train.features")
+    parser.add_argument("--features", type=Path, help="for a classifier, folder by train.features")
     options = parser.parse_args(arguments)
     spec = registry.get(options.model)
     home = options.folder / spec.name
     config = json.loads((home / registry.CONFIG).read_text())
     if spec.task == "classify":
-        table, crop, whole = features.load(options.features)
+        table, arrays = features.load(options.features)
         rows = table.split.isin(features.REPORTED).to_numpy()
         tensors = {
-            n: v.astype(np.float32) for n, v in load_file(home / registry.WEIGHTS).items() if not n.startswith("body")
+            n: v.astype(np.float32)
+            for n, v in load_file(home / registry.WEIGHTS).items()
+            if n.startswith(("heads", "gate"))
         }
-        classifier = classify.Classifier(spec, lambda batch: batch, tensors, config)
+        classifier = classify.Classifier(spec, {}, tensors, config)
         limits = {
             m: json.loads((options.folder / f"unet_{m}" / registry.CONFIG).read_text())["lung_limits"]
             for m in spec.modalities
         }
-        config["metrics"] = classifier_metrics(Answers(classifier, limits, table[rows], crop[rows], whole[rows]))
+        config["metrics"] = classifier_metrics(
+            Answers(classifier, limits, table[rows], {name: values[rows] for name, values in arrays.items()})
+        )
     else:
-        segmenter = segment.Segmenter(spec, engine.of_file(spec, home / registry.WEIGHTS), config)
+        segmenter = segment.Segmenter(spec, engine.of_file(spec, spec.modalities[0], home / registry.WEIGHTS), config)
         config["metrics"] = segmenter_metrics(segmenter, datasets.read(options.data))
     (home / registry.CONFIG).write_text(json.dumps(config, indent=1) + "\n")
     print(json.dumps(config["metrics"], indent=1))

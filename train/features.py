@@ -1,10 +1,10 @@
-"""What the networks make of every image, once: `python -m train.features --data manifests=ROOT --backbone FILE --out FILE`.
+"""What the networks make of every image: `python -m train.features --modality xray --data manifests=ROOT --out FOLDER`.
 
-Heads, gate, calibration and evaluation all work on this table, computed by the functions the app runs.
+Heads, gate, calibration and evaluation all work on these tables, one a modality, computed by the functions the app runs.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +15,19 @@ from covid_core import classify, engine, images, preprocess, registry, segment
 from train import datasets, loading
 from train.datasets.records import Record
 
+Arrays = dict[str, NDArray[np.float32]]
 # Splits whose images train nothing and calibrate nothing.
 REPORTED = ("test", "external", "pediatric", "lateral", "photograph")
+# Splits for choices: of the training sources, and of a source that trains nothing.
+CHOSEN_ON = ("val", "extra_val", "extra_train", "extra_test")
 MOST_TRAINING = 1500  # of one source and finding; heads on 1280 features need no more
 
 
 def wanted(records: Sequence[Record], seed: int = 0) -> list[Record]:
     """Records with a finding, of the splits a classifier is made and measured with, and pictures to be refused."""
     rng = np.random.default_rng(seed)
-    kept = [r for r in records if r.split in (*REPORTED, "val") and (r.finding or r.split in ("lateral", "photograph"))]
+    shown = (*REPORTED, *CHOSEN_ON)
+    kept = [r for r in records if r.split in shown and (r.finding or r.split in ("lateral", "photograph"))]
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         if record.split == "train" and record.finding:
@@ -34,23 +38,24 @@ def wanted(records: Sequence[Record], seed: int = 0) -> list[Record]:
 
 
 def describe(
-    record: Record, run: engine.Run, size: int, segmenters: dict[str, segment.Segmenter]
-) -> tuple[dict[str, object], NDArray[np.float32], NDArray[np.float32]]:
-    """One row of the table, the features of the box around the lungs and of the whole picture.
+    record: Record, runs: Mapping[str, engine.Run], sizes: Mapping[str, int], segmenter: segment.Segmenter
+) -> tuple[dict[str, object], Arrays]:
+    """One row of the table, and "crop" and "style" of the box around the lungs, "whole" of the whole picture.
 
     A picture that the app would not even decode keeps a row, for it is refused all the same.
     """
+    size = sizes[record.modality]
     try:
         image = images.read(record.image)
     except images.ImageError:
         image = images.DecodedImage(np.zeros((size, size), np.float32), None, 0.0, "", None, "", record.image.name)
     pixels = image.pixels.T.copy() if record.transposed else image.pixels
-    probability, frame = segmenters[record.modality].probabilities(pixels)
-    lung = frame.restore(probability[0])
+    probability, frame = segmenter.probabilities(pixels)
+    lung, lesion = (frame.restore(p) for p in probability)
     lungs = segment.lungs_from(lung)
     shape = segment.lung_shape(lungs, lung)
     crop, _ = preprocess.lung_crop(pixels, lungs, record.modality, size)
-    pooled = run(preprocess.to_input(crop)[None, None])[0].mean(axis=(1, 2))
+    pooled = runs[record.modality](preprocess.to_input(crop)[None, None])[0].mean(axis=(1, 2))
     row = {
         "image": record.image.name,
         "modality": record.modality,
@@ -64,16 +69,32 @@ def describe(
         "contrast": float(pixels.std()),
         "area": shape.area,
         "certainty": shape.certainty,
-        "balance": shape.balance,
+        "middle": shape.middle,
+        "evidence": segment.evidence(lungs, lesion),
     }
-    return row, pooled, classify.glance_features(run, pixels, size)
+    whole = classify.glance_features(runs["xray"], pixels, sizes["xray"])
+    return row, {"crop": pooled, "style": classify.style_of(crop), "whole": whole}
 
 
-def load(file: Path) -> tuple[pd.DataFrame, NDArray[np.float32], NDArray[np.float32]]:
-    """The table, the crops' features [N, C] and the whole pictures' features [N, C]."""
-    table = pd.read_csv(file.with_suffix(".csv"), keep_default_na=False)
-    with np.load(file.with_suffix(".npz")) as arrays:
-        return table, arrays["crop"].astype(np.float32), arrays["whole"].astype(np.float32)
+def load(folder: Path) -> tuple[pd.DataFrame, Arrays]:
+    """The tables of all modalities as one, and "pooled" (`classify.Features.pooled`), "style" and "whole" of its rows."""
+    tables, parts = [], []
+    for file in sorted(folder.glob("*.csv")):
+        tables.append(pd.read_csv(file, keep_default_na=False))
+        with np.load(file.with_suffix(".npz")) as stored:
+            arrays = {name: stored[name].astype(np.float32) for name in ("crop", "style", "whole")}
+        evidence = tables[-1].evidence.to_numpy(np.float32)[:, None]
+        parts.append({**arrays, "pooled": np.concatenate([arrays["crop"], evidence], axis=1)})
+    if not tables:
+        raise ValueError(f"{folder} holds no table of train.features.")
+    return pd.concat(tables, ignore_index=True), {
+        name: np.concatenate([p[name] for p in parts]) for name in ("pooled", "style", "whole")
+    }
+
+
+def backbone_file(folder: Path, modality: str) -> Path:
+    """Where `train.classifier` left the backbone of a modality."""
+    return folder / modality / "backbone.safetensors"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -81,21 +102,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", required=True, metavar="NAME=FOLDER")
     parser.add_argument("--model", default=registry.DEFAULT)
-    parser.add_argument("--backbone", type=Path, required=True, help="safetensors file written by train.classifier")
+    parser.add_argument("--modality", choices=["xray", "ct"], required=True)
+    parser.add_argument("--backbones", type=Path, required=True, help="holds MODALITY/backbone.safetensors")
     parser.add_argument("--segmenters", type=Path, help="folder with unet_xray and unet_ct; default: the bundled ones")
-    parser.add_argument("--out", type=Path, required=True, help="name of the .csv and .npz files")
+    parser.add_argument("--out", type=Path, required=True, help="folder for MODALITY.csv and MODALITY.npz")
     options = parser.parse_args(arguments)
     spec = registry.get(options.model)
-    run = engine.of_file(spec, options.backbone)
-    segmenters = loading.segmenters(options.segmenters, spec.modalities)
-    records = wanted(datasets.read(options.data))
-    rows = loading.in_parallel(lambda r: describe(r, run, spec.size, segmenters), records, "features")
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame([row for row, _, _ in rows]).to_csv(options.out.with_suffix(".csv"), index=False)
+    # The X-ray backbone takes the first look at every picture.
+    runs = {m: engine.of_file(spec, m, backbone_file(options.backbones, m)) for m in {"xray", options.modality}}
+    segmenter = loading.segmenters(options.segmenters, [options.modality])[options.modality]
+    records = [r for r in wanted(datasets.read(options.data)) if r.modality == options.modality]
+    rows = loading.in_parallel(lambda r: describe(r, runs, spec.sizes, segmenter), records, "features")
+    options.out.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame([row for row, _ in rows]).to_csv(options.out / f"{options.modality}.csv", index=False)
     np.savez(
-        options.out.with_suffix(".npz"),
-        crop=np.stack([c for _, c, _ in rows]).astype(np.float16),
-        whole=np.stack([w for _, _, w in rows]).astype(np.float16),
+        options.out / f"{options.modality}.npz",
+        crop=np.stack([arrays["crop"] for _, arrays in rows]).astype(np.float16),
+        style=np.stack([arrays["style"] for _, arrays in rows]).astype(np.float16),
+        whole=np.stack([arrays["whole"] for _, arrays in rows]).astype(np.float16),
     )
 
 

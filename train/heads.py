@@ -1,6 +1,6 @@
-"""Fit the heads and the gate on cached features: `python -m train.heads --features FILE --backbone FILE --out FOLDER`.
+"""Fit the heads and the gate on cached features: `python -m train.heads --features FOLDER --backbones FOLDER --out FOLDER`.
 
-Writes model.safetensors (backbone, heads, gate) and config.json (temperature, conformal scores, gate thresholds).
+Writes model.safetensors (backbones, heads, gate) and config.json (temperature, conformal scores, gate thresholds).
 Parameters are fitted on train rows; temperature, conformal scores and thresholds on val rows.
 """
 
@@ -19,12 +19,14 @@ from torch.nn import functional as F
 
 from covid_core import classify, gate, registry, uncertainty
 from train import features
+from train.classifier import soft_target
 
 HEADS = 5
 MASKS = 50
 DROPOUT = 0.3
+BLIND = 0.3  # share of the training rows on which a head must do with the evidence alone, so that it learns its worth
 DIRECTIONS = 64  # main directions of the features that the gate measures distance in
-ACCEPTED = 0.985  # share of val images the gate's distance lets through as typical
+ACCEPTED = 0.97  # share of val images that each of the gate's distances lets through as typical
 
 Floats = NDArray[np.float32]
 
@@ -39,12 +41,23 @@ def weights(table: pd.DataFrame) -> Floats:
     return result.to_numpy(np.float32)
 
 
-def fit_head(pooled: Floats, covid: Floats, weight: Floats, groups: Sequence[str], seed: int) -> tuple[Floats, float]:
+def targets(table: pd.DataFrame, modality: str) -> Floats:
+    """What the heads of a modality are taught, as the backbone was: [N] float32 in 0..1."""
+    covid = (table.finding == "covid").astype(int)
+    if modality != "xray":
+        return covid.to_numpy(np.float32)
+    return np.array([soft_target(c, e) for c, e in zip(covid, table.evidence, strict=True)], np.float32)
+
+
+def fit_head(pooled: Floats, target: Floats, weight: Floats, groups: Sequence[str], seed: int) -> tuple[Floats, float]:
     """One linear head with dropout, trained on a bootstrap of the groups.
 
+    On a part of the rows the backbone's features are replaced by their mean: they give the training labels away so well
+    that beside them the evidence would be thought worthless, and it is what holds in another hospital.
+
     Args:
-        pooled: [N, C].
-        covid: [N] of 0 and 1.
+        pooled: [N, C + 1], evidence last.
+        target: [N] in 0..1.
         weight: [N].
         groups: [N].
         seed: of bootstrap and dropout.
@@ -57,14 +70,16 @@ def fit_head(pooled: Floats, covid: Floats, weight: Floats, groups: Sequence[str
     drawn = np.bincount(rng.integers(0, len(names), len(names)), minlength=len(names))[index]
     w = torch.from_numpy(weight * drawn)
     w = w / w.sum()
-    x, y = torch.from_numpy(pooled), torch.from_numpy(covid)
+    x, y = torch.from_numpy(pooled), torch.from_numpy(target)
+    mean = x[:, :-1].mean(dim=0)
     torch.manual_seed(seed)
     head = torch.nn.Linear(x.shape[1], 1)
     torch.nn.init.zeros_(head.weight)
     torch.nn.init.zeros_(head.bias)
     optimizer = torch.optim.AdamW(head.parameters(), 3e-3, weight_decay=0.1)
     for _ in range(300):
-        logit = head(F.dropout(x, DROPOUT))[:, 0]
+        features = torch.where(torch.rand(len(x), 1) < BLIND, mean, F.dropout(x[:, :-1], DROPOUT))
+        logit = head(torch.cat([features, x[:, -1:]], dim=1))[:, 0]
         loss = (F.binary_cross_entropy_with_logits(logit, y * 0.96 + 0.02, reduction="none") * w).sum()
         optimizer.zero_grad()
         loss.backward()
@@ -80,7 +95,7 @@ def cloud(pooled: Floats) -> tuple[Floats, Floats]:
     return mean, (directions[:k] / np.maximum(size[:k, None], 1e-6) * np.sqrt(len(pooled))).T
 
 
-def fit_gate(table: pd.DataFrame, whole: Floats) -> tuple[dict[str, Floats], dict[str, object]]:
+def fit_gate(table: pd.DataFrame, style: Floats, whole: Floats) -> tuple[dict[str, Floats], dict[str, object]]:
     """The gate's tensors and its part of the config."""
     from sklearn.linear_model import LogisticRegression
 
@@ -89,28 +104,29 @@ def fit_gate(table: pd.DataFrame, whole: Floats) -> tuple[dict[str, Floats], dic
     regression.fit(whole[train], table.modality[train] == "ct")
     tensors: dict[str, Floats] = {"gate.weight": regression.coef_[0].astype(np.float32)}
     thresholds = {}
-    for modality in gate.MODALITIES:
-        mine = table.modality == modality
-        mean, basis = cloud(whole[train & mine])
-        tensors |= {f"gate.{modality}.mean": mean, f"gate.{modality}.basis": basis}
-        distances = [gate.mahalanobis(row, mean, basis) for row in whole[val & mine]]
-        thresholds[modality] = float(np.quantile(distances, ACCEPTED))
+    for name in gate.CLOUDS:
+        modality, _, is_style = name.partition(".")
+        points, mine = style if is_style else whole, table.modality == modality
+        mean, basis = cloud(points[train & mine])
+        tensors |= {f"gate.{name}.mean": mean, f"gate.{name}.basis": basis}
+        distances = [gate.mahalanobis(row, mean, basis) for row in points[val & mine]]
+        thresholds[name] = float(np.quantile(distances, ACCEPTED))
     return tensors, {"bias": float(regression.intercept_[0]), "thresholds": thresholds}
 
 
-def calibrate(classifier: classify.Classifier, table: pd.DataFrame, crop: Floats) -> None:
+def calibrate(classifier: classify.Classifier, table: pd.DataFrame, pooled: Floats) -> None:
     """Temperature and conformal scores from val rows, written into the classifier's config."""
     for modality in classifier.spec.modalities:
         val = ((table.split == "val") & (table.modality == modality)).to_numpy()
         covid = (table.finding[val] == "covid").to_numpy().astype(int)
-        logit = classifier.sample(crop[val], modality)
+        logit = classifier.sample(pooled[val], modality)
         pairs = np.stack([np.zeros_like(logit), logit], axis=-1)
         classifier.config["temperature"][modality] = uncertainty.temperature(pairs, covid)
         classifier.config["conformal"][modality] = {
             method: {
                 str(c): [round(float(s), 6) for s in scores]
                 for c, scores in uncertainty.conformal_scores(
-                    classifier.probabilities(crop[val], modality, method).mean(axis=1), covid
+                    classifier.probabilities(pooled[val], modality, method).mean(axis=1), covid
                 ).items()
             }
             for method in get_args(classify.Method)
@@ -122,18 +138,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=registry.DEFAULT)
     parser.add_argument("--features", type=Path, required=True, help="written by train.features")
-    parser.add_argument("--backbone", type=Path, required=True, help="the file the features came from")
+    parser.add_argument("--backbones", type=Path, required=True, help="what the features came from")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     spec = registry.get(options.model)
-    table, crop, whole = features.load(options.features)
+    table, arrays = features.load(options.features)
+    pooled = arrays["pooled"]
 
-    tensors, gate_config = fit_gate(table, whole)
+    tensors, gate_config = fit_gate(table, arrays["style"], arrays["whole"])
     for modality in spec.modalities:
         rows = ((table.split == "train") & (table.modality == modality)).to_numpy()
         part = table[rows]
-        covid = (part.finding == "covid").to_numpy(np.float32)
-        heads = [fit_head(crop[rows], covid, weights(part), list(part.group), seed) for seed in range(HEADS)]
+        target = targets(part, modality)
+        heads = [fit_head(pooled[rows], target, weights(part), list(part.group), seed) for seed in range(HEADS)]
         tensors[f"heads.{modality}.weight"] = np.stack([w for w, _ in heads])
         tensors[f"heads.{modality}.bias"] = np.array([b for _, b in heads], np.float32)
 
@@ -141,18 +158,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     stored = {n: torch.from_numpy(np.ascontiguousarray(v)).half() for n, v in tensors.items()}
     config = {
         "model": spec.name,
-        "size": spec.size,
+        "sizes": dict(spec.sizes),
         "classes": list(classify.CLASSES),
         "heads": {"count": HEADS, "masks": MASKS, "dropout": DROPOUT, "seed": 0},
         "gate": gate_config,
         "temperature": {},
         "conformal": {m: {} for m in spec.modalities},
     }
-    run = lambda batch: batch  # noqa: E731  (the features are there already)
-    classifier = classify.Classifier(spec, run, {n: v.float().numpy() for n, v in stored.items()}, config)
-    calibrate(classifier, table, crop)
+    # No networks: the features are there already.
+    classifier = classify.Classifier(spec, {}, {n: v.float().numpy() for n, v in stored.items()}, config)
+    calibrate(classifier, table, pooled)
     options.out.mkdir(parents=True, exist_ok=True)
-    save_file({**load_file(options.backbone), **stored}, str(options.out / registry.WEIGHTS))
+    for modality in spec.modalities:
+        backbone = load_file(features.backbone_file(options.backbones, modality))
+        stored |= {f"{modality}.{name}": value for name, value in backbone.items()}
+    save_file(stored, str(options.out / registry.WEIGHTS))
     (options.out / registry.CONFIG).write_text(json.dumps(config) + "\n")
 
 

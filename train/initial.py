@@ -21,14 +21,20 @@ def initialise(network: Backbone | UNet, architecture: str, init: str) -> str:
     Args:
         network: to be filled; its own first convolution takes one grey channel.
         architecture: timm's name.
-        init: "imagenet" (needs a network), "random", or a safetensors file: ImageNet weights under timm's names, or the
-            weights of another network of this project with the same backbone (a U-Net's encoder starts a classifier).
+        init: "imagenet" (needs a network), "random", or a safetensors file: ImageNet weights under timm's names, the
+            weights of a network like this one (all of it is loaded), or of another network of this project with the same
+            backbone (a U-Net's encoder starts a classifier).
 
     Returns:
         one line on what was loaded.
     """
     if init == "random":
         return "random weights"
+    if init != "imagenet" and _is_like(network, Path(init)):
+        from safetensors.torch import load_model
+
+        load_model(network, init)
+        return f"all tensors from {init}"
     state = _from_hub(architecture) if init == "imagenet" else _from_file(Path(init))
     body = network.body.encoder.model if isinstance(network, UNet) else network.body
     wanted = body.state_dict()
@@ -38,6 +44,13 @@ def initialise(network: Backbone | UNet, architecture: str, init: str) -> str:
         raise ValueError(f"{init} holds {len(found)} of the {len(wanted)} tensors of {architecture}: another network?")
     body.load_state_dict(found, strict=False)
     return f"{len(found)} of {len(wanted)} tensors from {init}"
+
+
+def _is_like(network: nn.Module, file: Path) -> bool:
+    from safetensors import safe_open
+
+    with safe_open(file, "pt") as tensors:
+        return set(tensors.keys()) == set(network.state_dict())
 
 
 def _fit(value: Tensor, wanted: Tensor) -> Tensor:

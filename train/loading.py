@@ -18,6 +18,7 @@ from train.datasets.records import Record
 
 T = TypeVar("T")
 UNKNOWN = 255  # value of a mask pixel nobody marked
+UNSURE = 0.25  # a teacher's probability further than this from 0 and 1 marks nothing
 
 
 def pixels(record: Record) -> NDArray[np.float32]:
@@ -44,8 +45,10 @@ def mask(record: Record, file: Path | None, shape: tuple[int, int]) -> NDArray[n
     return values.T.copy() if record.transposed else values
 
 
-def segmentation_example(record: Record, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """One training example for the U-Net.
+def segmentation_example(
+    record: Record, size: int, teacher: segment.Segmenter | None = None
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """One training example for the U-Net; without any mask, what the teacher is sure of.
 
     Returns:
         image [size, size] uint8 and masks [2, size, size] uint8 (lung, lesion): 0, 1 or `UNKNOWN`.
@@ -53,6 +56,10 @@ def segmentation_example(record: Record, size: int) -> tuple[NDArray[np.uint8], 
     picture = pixels(record)
     frame = preprocess.whole(picture.shape)
     square = frame.extract(preprocess.stretch(picture, record.modality), size)
+    if teacher is not None and record.lungs is None and not record.lesions_known:
+        probability, _ = teacher.probabilities(picture)
+        sure = np.abs(probability - 0.5) > 0.5 - UNSURE
+        return np.round(square * 255).astype(np.uint8), np.where(sure, probability > 0.5, UNKNOWN).astype(np.uint8)
     known = (record.lungs is not None, record.lesions_known or record.lesions is not None)
     masks = np.stack(
         [
@@ -82,6 +89,6 @@ def segmenters(folder: Path | None, modalities: Sequence[str]) -> dict[str, segm
     if folder is None:
         return {m: segment.Segmenter.load(spec) for m, spec in specs.items()}
     return {
-        m: segment.Segmenter(spec, engine.of_file(spec, folder / spec.name / registry.WEIGHTS), {})
+        m: segment.Segmenter(spec, engine.of_file(spec, m, folder / spec.name / registry.WEIGHTS), {})
         for m, spec in specs.items()
     }

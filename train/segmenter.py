@@ -1,6 +1,8 @@
 """Train a U-Net that marks lungs and lesions: `python -m train.segmenter --modality xray --data manifests=ROOT`.
 
 A mask nobody drew is ignored in the loss, so that sets with only lungs and sets with only lesions train one network.
+With `--teacher` a finished U-Net also marks the training images that nobody marked, where it is sure, and the strongly
+augmented student learns from both (self-training, as Semi-Inf-Net and "noisy student" do).
 """
 
 import argparse
@@ -18,14 +20,19 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
 from torchmetrics.classification import BinaryF1Score
 
-from covid_core import networks, registry
+from covid_core import engine, networks, registry, segment
 from train import datasets, initial, loading, trainer
 from train.augment import segmentation_augmentation
 from train.datasets.records import Record
 from train.overlap import without_copies
 
 CHANNELS = ("lung", "lesion")
-HEALTHY = 450  # X-rays without a lesion added to those with one: the network must also learn to mark nothing
+HEALTHY = 1500  # X-rays without a lesion added to those with one: the network must also learn to mark nothing
+
+
+def unmarked(records: Sequence[Record], modality: str) -> list[Record]:
+    """Training images without any mask, for a teacher to mark."""
+    return [r for r in records if r.modality == modality and r.split == "train" and r.finding and not r.lesions_known]
 
 
 def select(records: Sequence[Record], modality: str, split: str, seed: int = 0) -> list[Record]:
@@ -49,13 +56,15 @@ def select(records: Sequence[Record], modality: str, split: str, seed: int = 0) 
 
 
 class Examples(Dataset[tuple[Tensor, Tensor]]):
-    """Images and masks in memory, augmented on the way out when training."""
+    """Images and masks in memory, augmented on the way out when training; a teacher marks what nobody did."""
 
-    def __init__(self, records: Sequence[Record], size: int, augment: bool) -> None:
-        pairs = loading.in_parallel(lambda record: loading.segmentation_example(record, size), records, "images")
+    def __init__(
+        self, records: Sequence[Record], size: int, augment: bool, teacher: segment.Segmenter | None = None
+    ) -> None:
+        pairs = loading.in_parallel(lambda r: loading.segmentation_example(r, size, teacher), records, "images")
         self.images = np.stack([image for image, _ in pairs])
         self.masks = np.stack([masks for _, masks in pairs])
-        self.augmentation = segmentation_augmentation(records[0].modality, size) if augment else None
+        self.augmentation = segmentation_augmentation(records[0].modality, self.images) if augment else None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -71,13 +80,16 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
 def sampling_weights(records: Sequence[Record]) -> list[float]:
     """Balance volumes and patients a little, and slices with a lesion against those without."""
     counts: dict[tuple[str, bool], int] = defaultdict(int)
-    keys = [(r.group if r.dataset == "ct_lesions" else r.dataset, r.lesions is not None) for r in records]
+    keys = [
+        (r.group if r.dataset == "ct_lesions" else r.dataset, r.lesions is not None or not r.lesions_known)
+        for r in records
+    ]
     for key in keys:
         counts[key] += 1
     emphasis = {True: 3.0, False: 1.0}
     if records[0].modality == "xray":
         return [1.0] * len(records)
-    return [emphasis[r.lesions is not None] * counts[key] ** -0.5 for r, key in zip(records, keys, strict=True)]
+    return [emphasis[key[1]] * counts[key] ** -0.5 for key in keys]
 
 
 def masked_loss(logits: Tensor, masks: Tensor) -> Tensor:
@@ -130,17 +142,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--modality", choices=["xray", "ct"], required=True)
     parser.add_argument("--examples", type=int, help="drawn per epoch; default: as many as there are")
+    parser.add_argument("--teacher", type=Path, help="weights of a finished U-Net that marks unmarked images")
     trainer.add_arguments(parser, epochs=10, batch=24, rate=1e-3)
     options = parser.parse_args(arguments)
     generator = initial.seed_everything(options.seed)
 
     spec = registry.MODELS[f"unet_{options.modality}"]
-    size = options.size or spec.size
+    size = options.size or spec.sizes[options.modality]
     records = datasets.read(options.data)
     task = SegmenterTask(spec.architecture, options.rate)
     print(initial.initialise(task.network, spec.architecture, options.init), flush=True)
     train_records = select(records, options.modality, "train")
-    examples = Examples(train_records, size, augment=True)
+    teacher = None
+    if options.teacher:
+        teacher = segment.Segmenter(spec, engine.of_file(spec, options.modality, options.teacher), {})
+        train_records += unmarked(records, options.modality)
+    examples = Examples(train_records, size, augment=True, teacher=teacher)
     sampler = WeightedRandomSampler(
         sampling_weights(train_records), options.examples or len(examples), generator=generator
     )

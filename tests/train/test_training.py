@@ -100,12 +100,19 @@ def test_from_images_to_model_card(collection: Path, tmp_path: Path) -> None:
         out = ["--out", str(nets / f"unet_{modality}")]
         segmenter.main(["--modality", modality, "--examples", "4", *data, *short, *out])
         assert (nets / f"unet_{modality}" / "last.ckpt").exists()
-    classifier.main(["--examples", "4", *data, *short, "--segmenters", str(nets), "--out", str(tmp_path / "cls")])
-    backbone = tmp_path / "cls" / "backbone.safetensors"
-    table = tmp_path / "features"
-    features.main([*data, "--backbone", str(backbone), "--segmenters", str(nets), "--out", str(table)])
-    bundle = tmp_path / "bundle"
-    heads.main(["--features", str(table), "--backbone", str(backbone), "--out", str(bundle / "mobilenetv2")])
+    teacher = str(nets / "unet_ct" / "model.safetensors")
+    out = ["--init", teacher, "--teacher", teacher, "--out", str(tmp_path / "student")]
+    segmenter.main(["--modality", "ct", "--examples", "4", *data, *short, *out])
+    assert (tmp_path / "student" / "model.safetensors").exists()
+    cropped = ["--segmenters", str(nets)]
+    backbones, table, bundle = (tmp_path / name for name in ("backbones", "features", "bundle"))
+    for modality in ("xray", "ct"):
+        out = ["--out", str(backbones / modality)]
+        classifier.main(["--modality", modality, "--examples", "4", *data, *short, *cropped, *out])
+    for modality in ("xray", "ct"):
+        out = ["--out", str(table)]
+        features.main(["--modality", modality, *data, "--backbones", str(backbones), *cropped, *out])
+    heads.main(["--features", str(table), "--backbones", str(backbones), "--out", str(bundle / "mobilenetv2")])
     for name in ("unet_xray", "unet_ct"):
         weights = str(nets / name / "model.safetensors")
         calibrate.main(

@@ -1,0 +1,33 @@
+"""The verdict: what is withheld, and why."""
+
+import numpy as np
+import pytest
+
+from covid_core import classify, report, segment
+
+SEEN, UNSEEN = float(np.log(0.21)), float(np.log(0.011))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "distance", "evidence", "decision", "reason"),
+    [
+        ((1,), 0.9, SEEN, "covid", ""),
+        ((0,), 0.9, UNSEEN, "non_covid", ""),
+        ((0,), 0.9, SEEN, "non_covid", ""),
+        ((1,), 0.9, UNSEEN, "uncertain", classify.INVISIBLE),
+        ((1,), 1.1, SEEN, "uncertain", classify.UNLIKE),
+        ((0, 1), 0.9, SEEN, "uncertain", classify.AMBIGUOUS),
+        ((), 0.9, SEEN, "uncertain", classify.UNUSUAL),
+    ],
+)
+def test_verdict(chosen, distance, evidence, decision, reason) -> None:
+    assert classify.verdict(chosen, distance, evidence) == (decision, reason)
+
+
+def test_nothing_is_less_than_plain() -> None:
+    assert segment.mean_probability(UNSEEN) < segment.NOTHING < segment.PLAIN < segment.mean_probability(SEEN)
+
+
+def test_no_percentage_claims_certainty() -> None:
+    shown = [report.percent(p) for p in (0.0, 0.004, 0.37, 0.994, 1.0)]
+    assert shown == ["< 1 %", "< 1 %", "37 %", "> 99 %", "> 99 %"]

@@ -1,0 +1,78 @@
+"""Lung shape, lesion share and its interval, evidence: by hand on masks of a few pixels and on phantoms."""
+
+import numpy as np
+import pytest
+
+from covid_core import phantom, segment
+
+LIMITS = {"area": [0.1, 0.5], "certainty": 0.8, "middle": 0.35}
+
+
+def two_lungs() -> np.ndarray:
+    mask = np.zeros((40, 40), bool)
+    mask[10:30, 5:16] = mask[10:30, 24:35] = True
+    return mask
+
+
+def test_two_lungs_leave_the_middle_free() -> None:
+    mask = two_lungs()
+    shape = segment.lung_shape(mask, mask.astype(np.float32))
+    assert shape.area == pytest.approx(440 / 1600)
+    assert shape.certainty == 1 and shape.middle == 0
+    assert segment.implausible(shape, LIMITS) == ""
+
+
+def test_one_lung_over_the_other_is_refused() -> None:
+    mask = np.zeros((40, 40), bool)
+    mask[8:32, 8:32] = True
+    shape = segment.lung_shape(mask, mask.astype(np.float32))
+    assert shape.middle == 1
+    assert "two lungs side by side" in segment.implausible(shape, LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        (segment.LungShape(0.0, 0.0, 0.0), "No lungs"),
+        (segment.LungShape(0.7, 1.0, 0.0), "larger than"),
+        (segment.LungShape(0.3, 0.6, 0.0), "uncertain"),
+    ],
+)
+def test_other_implausible_masks(shape: segment.LungShape, words: str) -> None:
+    assert words in segment.implausible(shape, LIMITS)
+
+
+def test_an_empty_mask_has_no_shape() -> None:
+    nothing = np.zeros((8, 8), bool)
+    assert segment.lung_shape(nothing, nothing.astype(np.float32)) == segment.LungShape(0.0, 0.0, 0.0)
+    assert segment.mean_probability(segment.evidence(nothing, nothing.astype(np.float32))) == pytest.approx(0)
+
+
+def test_phantom_lungs_have_the_shape_of_lungs() -> None:
+    lungs = phantom.xray(seed=3).lungs
+    assert segment.lung_shape(lungs, lungs.astype(np.float32)).middle < 0.35
+
+
+def test_specks_and_a_third_component_are_dropped() -> None:
+    probability = two_lungs().astype(np.float32)
+    probability[0, 0] = 1
+    assert (segment.lungs_from(probability) == two_lungs()).all()
+
+
+def test_share_and_interval() -> None:
+    lungs = two_lungs()
+    lesions = np.zeros_like(lungs)
+    lesions[10:20, 5:16] = True
+    lesions[0:5] = True  # outside the lungs does not count
+    share = segment.lesion_share(lungs, lesions)
+    assert share == pytest.approx(0.25)
+    assert segment.share_interval(share, 0.1) == pytest.approx((0.16, 0.36))
+    assert segment.share_interval(0.0, 0.1) == pytest.approx((0.0, 0.01))
+    assert segment.share_interval(0.9, 0.5)[1] == 1
+
+
+def test_evidence_is_the_logarithm_of_the_mean_inside_the_lungs() -> None:
+    lungs = two_lungs()
+    probability = np.where(lungs, 0.09, 1.0).astype(np.float32)
+    assert segment.evidence(lungs, probability) == pytest.approx(np.log(0.10), abs=1e-5)
+    assert segment.mean_probability(segment.evidence(lungs, probability)) == pytest.approx(0.09, abs=1e-6)
