@@ -6,6 +6,7 @@ from those of the training images, and the shape of the lungs found in it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -133,13 +134,21 @@ def style(crop: Array) -> Array:
     Returns:
         [RINGS + len(GREYS)] float32: logarithm of the mean spectral power in rings of rising frequency, and quantiles.
     """
-    window = np.hanning(STYLE_SIDE)
-    power = np.abs(np.fft.fftshift(np.fft.fft2((crop - crop.mean()) * np.outer(window, window)))) ** 2
-    rows, columns = np.mgrid[:STYLE_SIDE, :STYLE_SIDE] - STYLE_SIDE // 2
-    ring = np.digitize(np.hypot(rows, columns), np.geomspace(2, STYLE_SIDE // 2, RINGS + 1))
-    sums, counts = np.bincount(ring.ravel(), power.ravel()), np.bincount(ring.ravel())
+    window, ring, counts = _rings()
+    power = np.abs(np.fft.fft2((crop - crop.mean()) * window)) ** 2
+    sums = np.bincount(ring, power.ravel())
     spectrum = np.log(sums[1 : RINGS + 1] / counts[1 : RINGS + 1] + 1e-6)
     return np.concatenate([spectrum, np.quantile(crop, GREYS)]).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _rings() -> tuple[Array, NDArray[np.int64], NDArray[np.int64]]:
+    """Window against the picture's edges [S, S]; ring of every frequency [S * S]; frequencies in each ring."""
+    frequency = np.fft.fftfreq(STYLE_SIDE, 1 / STYLE_SIDE)
+    distance = np.hypot(frequency[:, None], frequency[None])
+    ring = np.digitize(distance, np.geomspace(2, STYLE_SIDE // 2, RINGS + 1)).ravel()
+    window = np.hanning(STYLE_SIDE).astype(np.float32)
+    return np.outer(window, window), ring, np.bincount(ring)
 
 
 def look_at_pixels(pixels: Array, chroma: float) -> str:

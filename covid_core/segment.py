@@ -113,7 +113,8 @@ class Segmenter:
             image: a decoded picture.
         """
         probability, frame = self.probabilities(image.pixels)
-        lung, lesion = (frame.restore(p) for p in probability)
+        doubt = uncertainty.entropy(np.stack([1 - probability[1], probability[1]], axis=-1)).astype(np.float32)
+        lung, lesion, doubt = (frame.restore(p) for p in (*probability, doubt))
         lungs = lungs_from(lung)
         shape = lung_shape(lungs, lung)
         reason = implausible(shape, self.config["lung_limits"])
@@ -125,7 +126,7 @@ class Segmenter:
             lungs=lungs,
             lesions=lesions,
             lesion_probability=lesion,
-            uncertainty=uncertainty.entropy(np.stack([1 - lesion, lesion], axis=-1)).astype(np.float32),
+            uncertainty=doubt,
             shape=shape,
             plausible=not reason,
             reason=reason,
