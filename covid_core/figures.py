@@ -115,7 +115,7 @@ def layers(diagnosis: Diagnosis, shown: list[str], opacity: float) -> NDArray[np
     return painted
 
 
-def reliability_diagram(bins: list[dict[str, float]], title: str) -> "Figure":
+def reliability_diagram(bins: list[dict[str, float]]) -> "Figure":
     """Accuracy over confidence, by `metrics.reliability`; on the diagonal a model is as right as it claims."""
     import plotly.graph_objects as go
 
@@ -132,8 +132,7 @@ def reliability_diagram(bins: list[dict[str, float]], title: str) -> "Figure":
     )
     figure.update_xaxes(title="Confidence", range=[0.45, 1.02])
     figure.update_yaxes(title="Share right", range=[0, 1.05])
-    figure.update_layout(title=title)
-    return _compact(figure, 320)
+    return _compact(figure, 340)
 
 
 def forest(figures: dict[str, dict[str, float]], axis: str) -> "Figure":

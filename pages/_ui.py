@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from covid_core import gallery, images, phantom, registry
 from covid_core.diagnose import Diagnosis, diagnose
@@ -37,6 +38,35 @@ class Upload:
     data: bytes
     credit: str = ""
     synthetic: bool = False
+
+
+def navigation() -> StreamlitPage:
+    """The one list of pages; returns the page asked for."""
+    return st.navigation(
+        [
+            st.Page("pages/diagnose.py", title="Diagnose", icon=":material/pulmonology:", default=True),
+            st.Page("pages/models.py", title="Models", icon=":material/deployed_code:"),
+        ],
+        position="top",
+    )
+
+
+def begin() -> None:
+    """First call of app.py, on every run: window title, style, disclaimer."""
+    st.session_state["through_app"] = True
+    st.set_page_config(page_title="Covid Core", page_icon=":material/pulmonology:", layout="wide")
+    disclaimer()
+
+
+def only_through_app() -> None:
+    """First call of every page.
+
+    When the first visitor of a fresh server asks for a page's own address, Streamlit does not know yet that app.py
+    navigates and runs the page alone, without disclaimer. Navigating once tells it; then app.py runs first.
+    """
+    if "through_app" not in st.session_state:
+        navigation()
+        st.rerun()
 
 
 # The disclaimer stays at the lower edge of the window however far one scrolls; pills wrap instead of hiding.

@@ -171,6 +171,7 @@ def downloads(result: Diagnosis) -> None:
         )
 
 
+_ui.only_through_app()
 st.title("Is it COVID-19, and how sure can one be?")
 side, main = st.columns([1, 3], gap="large")
 with side:

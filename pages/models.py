@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from covid_core import figures, registry, weights
+from pages import _ui
 
 MEASURES = {
     "auc": "AUC: chance that a COVID-19 image gets the higher probability (0.5 = guessing)",
@@ -65,7 +66,7 @@ def measured(spec: registry.ModelSpec, metrics: dict[str, Any]) -> None:
         binned = {name: part["reliability"] for name, part in parts.items() if "reliability" in part}
         chosen = st.selectbox("Reliability on", list(binned), key=f"reliability-{spec.name}")
         st.plotly_chart(
-            figures.reliability_diagram(binned[chosen], chosen),
+            figures.reliability_diagram(binned[chosen]),
             key=f"diagram-{spec.name}",
             config={"displayModeBar": False},
         )
@@ -80,6 +81,7 @@ def segmented(spec: registry.ModelSpec, metrics: dict[str, Any]) -> None:
     )
 
 
+_ui.only_through_app()
 st.title("Models")
 st.markdown(
     "Every figure was computed once by `train/evaluate.py` on images the model never saw, with a 95 % bootstrap interval "

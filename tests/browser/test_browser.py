@@ -53,6 +53,21 @@ def address() -> Iterator[str]:
         server.wait(20)
 
 
+def test_a_page_opened_first_by_its_own_address(address: str) -> None:
+    """Must stay the first test of the file: it is about the very first visitor of a server."""
+    from playwright.sync_api import expect, sync_playwright
+
+    assert CHROMIUM is not None, "in CI a missing browser is a failure"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(f"{address}/models")
+        expect(page.get_by_text("Not a medical device.").first).to_be_visible(timeout=60_000)
+        expect(page.get_by_role("heading", name="MobileNetV2", exact=True)).to_be_visible(timeout=60_000)
+        expect(page.get_by_role("link", name="Diagnose")).to_be_visible()
+        browser.close()
+
+
 def test_upload_to_answer(address: str, tmp_path: Path) -> None:
     from playwright.sync_api import expect, sync_playwright
 
