@@ -201,7 +201,7 @@ class Classifier:
         chosen = uncertainty.prediction_set(np.asarray(summary.mean), scores, level)
         distance = max(glance.distance[modality], self.gate.style_distance(features.style, modality))
         decided = GateDecision(True, UNLIKE if distance > 1 else "", distance, distance > 1)
-        decision, reason = verdict(chosen, distance, features.evidence)
+        decision, reason = verdict(chosen, distance, features.evidence, modality)
         return Classification(
             modality=modality,
             modality_found=glance.modality,
@@ -248,20 +248,21 @@ def style_of(crop: Array) -> Array:
     return gate.style(preprocess.whole((crop.shape[0], crop.shape[1])).extract(crop, gate.STYLE_SIDE))
 
 
-def verdict(chosen: tuple[int, ...], distance: float, evidence: float) -> tuple[str, str]:
+def verdict(chosen: tuple[int, ...], distance: float, evidence: float, modality: str) -> tuple[str, str]:
     """The decision on an accepted picture, and why it is "uncertain" if it is.
 
     Args:
         chosen: the prediction set.
         distance: from the training images, in units of the threshold.
         evidence: `segment.evidence`.
+        modality: "xray" or "ct".
     """
     if distance > 1:
         return "uncertain", UNLIKE
     decision = uncertainty.decide(chosen, True)
     if decision == "uncertain":
         return decision, AMBIGUOUS if chosen else UNUSUAL
-    if decision == "covid" and segment.mean_probability(evidence) < segment.NOTHING:
+    if decision == "covid" and segment.mean_probability(evidence) < segment.VISIBLE[modality]:
         return "uncertain", INVISIBLE
     return decision, ""
 

@@ -17,8 +17,9 @@ from covid_core.registry import WEIGHTS, ModelSpec
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-# Mean lesion probability in the lungs below which there is nothing to see, and above which there plainly is something.
-NOTHING, PLAIN = 0.02, 0.08
+# Mean lesion probability in the lungs from which on there plainly is something to see. Lesions in one CT slice cover less of
+# the lungs than their shadows in an X-ray, and have sharper borders.
+VISIBLE = {"xray": 0.08, "ct": 0.02}
 # A component smaller than this share of the larger lung is a speck, not the second lung.
 SPECK = 0.08
 

@@ -21,11 +21,15 @@ SEEN, UNSEEN = float(np.log(0.21)), float(np.log(0.011))
     ],
 )
 def test_verdict(chosen, distance, evidence, decision, reason) -> None:
-    assert classify.verdict(chosen, distance, evidence) == (decision, reason)
+    for modality in ("xray", "ct"):
+        assert classify.verdict(chosen, distance, evidence, modality) == (decision, reason)
 
 
-def test_nothing_is_less_than_plain() -> None:
-    assert segment.mean_probability(UNSEEN) < segment.NOTHING < segment.PLAIN < segment.mean_probability(SEEN)
+def test_a_slice_needs_less_opacity_than_an_xray() -> None:
+    between = float(np.log(0.05 + 0.01))
+    assert segment.mean_probability(UNSEEN) < segment.VISIBLE["ct"] < segment.VISIBLE["xray"] < 0.2
+    assert classify.verdict((1,), 0.9, between, "ct")[0] == "covid"
+    assert classify.verdict((1,), 0.9, between, "xray")[0] == "uncertain"
 
 
 def test_no_percentage_claims_certainty() -> None:

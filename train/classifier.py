@@ -36,6 +36,7 @@ from train.overlap import without_copies
 CELL = 32  # side in pixels of a cell of the grid on which opacities are located
 NOBODY = -1.0  # not marked by anybody
 MARGIN = 0.08  # kept around the crop, as a share of it, so that augmentation can move without inventing black borders
+NOTHING = 0.02  # mean lesion probability in the lungs up to which there is nothing to see
 HARDLY_KNOWN = 0.4  # target of a COVID-19 X-ray without visible opacity
 
 Example = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -58,7 +59,7 @@ class View:
 
 def soft_target(covid: int, evidence: float) -> float:
     """What an X-ray with this label and `segment.evidence` is taught as: 0, `HARDLY_KNOWN` to 1 for COVID-19."""
-    seen = (segment.mean_probability(evidence) - segment.NOTHING) / (segment.PLAIN - segment.NOTHING)
+    seen = (segment.mean_probability(evidence) - NOTHING) / (segment.VISIBLE["xray"] - NOTHING)
     return covid * (HARDLY_KNOWN + (1 - HARDLY_KNOWN) * float(np.clip(seen, 0, 1)))
 
 

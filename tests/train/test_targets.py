@@ -54,3 +54,22 @@ def test_a_tone_curve_rises() -> None:
     for _ in range(10):
         bent = augment.Tone(shading=0.0)(ramp)
         assert (bent.diff(dim=-1) >= -1e-6).all()
+
+
+def test_a_picture_takes_on_the_style_of_another() -> None:
+    rng = np.random.default_rng(0)
+    smooth = np.linspace(0.2, 0.9, 64)[:, None] * np.ones((1, 64))
+    rough = np.clip(smooth**2 + rng.normal(0, 0.1, smooth.shape), 0, 1)
+    exchange = augment.StyleExchange(np.round(rough[None] * 255).astype(np.uint8))
+    result = exchange(torch.from_numpy(smooth[None].astype(np.float32)))[0].numpy()
+    assert result.min() >= 0 and result.max() <= 1 and result.dtype == np.float32
+    levels = np.linspace(0.05, 0.95, 10)
+    assert np.allclose(np.quantile(result, levels), np.quantile(rough, levels), atol=0.02)
+    # What lies where stays: rows still get brighter downwards.
+    assert np.corrcoef(result.mean(axis=1), smooth.mean(axis=1))[0, 1] > 0.9
+
+
+def test_a_picture_keeps_its_own_style() -> None:
+    own = np.random.default_rng(1).integers(0, 256, (64, 64), np.uint8)
+    result = augment.StyleExchange(own[None])(torch.from_numpy(own[None] / np.float32(255)))[0].numpy()
+    assert np.abs(result - own / 255).max() < 0.02

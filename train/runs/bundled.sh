@@ -8,19 +8,21 @@ data="manifests=$1" init="$2" work=work
 # glibc returns big buffers to the system after every step; keeping them makes CPU training half as fast again.
 export MALLOC_TOP_PAD_=268435456 MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592
 
-# The U-Nets; the one for CT teaches a second of its kind on the slices nobody marked.
-python -m train.segmenter --modality xray --data "$data" --init "$init" --out $work/nets/unet_xray --epochs 10
-python -m train.segmenter --modality ct --data "$data" --init "$init" --out $work/teacher --epochs 10 \
-  --examples 1300 --batch 16
-teacher=$work/teacher/model.safetensors
-python -m train.segmenter --modality ct --data "$data" --init $teacher --teacher $teacher --out $work/nets/unet_ct \
-  --epochs 6 --examples 1300 --batch 16 --rate 5e-4
+# The U-Nets. The one for CT teaches a second of its kind on the slices nobody marked; the one for X-rays goes on a second
+# time around, as do the backbones: one-cycle schedules in a row, each stage from the last one's weights.
+unet() { python -m train.segmenter --modality "$1" --data "$data" "${@:2}"; }
+unet xray --init "$init" --out $work/first/unet_xray --epochs 10
+unet xray --init $work/first/unet_xray/model.safetensors --out $work/nets/unet_xray --epochs 6 --examples 2400 --rate 7e-4
+unet ct --init "$init" --out $work/first/unet_ct --epochs 10 --examples 1300 --batch 16
+teacher=$work/first/unet_ct/model.safetensors
+unet ct --init $teacher --teacher $teacher --out $work/nets/unet_ct --epochs 6 --examples 1300 --batch 16 --rate 5e-4
 
-# One backbone a modality: a shared one was worse on the val rows of both (see CHANGELOG.md).
-python -m train.classifier --modality xray --data "$data" --segmenters $work/nets --init "$init" \
-  --out $work/backbones/xray --epochs 9 --examples 5000
-python -m train.classifier --modality ct --data "$data" --segmenters $work/nets --init "$init" \
-  --out $work/backbones/ct --epochs 10 --examples 2500
+# One backbone a modality: a shared one was worse on the val rows of both.
+backbone() { python -m train.classifier --modality "$1" --data "$data" --segmenters $work/nets "${@:2}"; }
+backbone xray --init "$init" --out $work/first/xray --epochs 9 --examples 5000
+backbone xray --init $work/first/xray/backbone.safetensors --out $work/backbones/xray --epochs 6 --examples 5000 --rate 5e-4
+backbone ct --init "$init" --out $work/first/ct --epochs 10 --examples 2400
+backbone ct --init $work/first/ct/backbone.safetensors --out $work/backbones/ct --epochs 4 --examples 2400 --rate 5e-4 --seed 1
 
 for modality in xray ct; do
   python -m train.features --modality $modality --data "$data" --segmenters $work/nets --backbones $work/backbones \
