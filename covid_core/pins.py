@@ -2,12 +2,12 @@
 
 PINS: dict[str, dict[str, str]] = {
     "mobilenetv2": {
-        "config.json": "47fc0aad28be9d1175ea7c4d54ae33f38f7ede3836578f2af389b92d82e1beaa",
-        "model.safetensors": "f2c5e16e7cc2f5e8dc68afc880de7759473781b10c896293ae9d8fcbd93648d4",
+        "config.json": "1994eb1dc753f68711822f4b7f18ecdc0760b17425faf338d8dc0cd5754afb35",
+        "model.safetensors": "2bb3a160208cc89ab4064a9cc6613e95390988de9e1ede9a9f0810e794db8c1d",
     },
     "unet_xray": {
-        "config.json": "397ca1329521748c57369668021fd06543e88bf37637bfb4d326b49b62bc930b",
-        "model.safetensors": "9a21689fca0c7aed3f21d9381e2d01d7499202d0f38ef65c198e520abc50c29d",
+        "config.json": "bb1b885b0eb1de509623868f1d9479ef4d561f3ff410584ff44e4aac7c2dd8b0",
+        "model.safetensors": "c8f6b7ae3d32b4d714771212bfa187defbbe951a9027bdf3abd7aeeaf597651d",
     },
     "unet_ct": {
         "config.json": "798cf6f5050142f8890f04317c75e3b8c674ae9a8ef98933c203cd3c69a6b6ba",

@@ -9,7 +9,7 @@ data="manifests=$1" init="$2" work=work
 export MALLOC_TOP_PAD_=268435456 MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592
 
 # The U-Nets. The one for CT teaches a second of its kind on the slices nobody marked; the one for X-rays goes on a second
-# time around, as do the backbones: one-cycle schedules in a row, each stage from the last one's weights.
+# time around, as does the X-ray backbone: one-cycle schedules in a row, each stage from the last one's weights.
 unet() { python -m train.segmenter --modality "$1" --data "$data" "${@:2}"; }
 unet xray --init "$init" --out $work/first/unet_xray --epochs 10
 unet xray --init $work/first/unet_xray/model.safetensors --out $work/nets/unet_xray --epochs 6 --examples 2400 --rate 7e-4
@@ -21,8 +21,7 @@ unet ct --init $teacher --teacher $teacher --out $work/nets/unet_ct --epochs 6 -
 backbone() { python -m train.classifier --modality "$1" --data "$data" --segmenters $work/nets "${@:2}"; }
 backbone xray --init "$init" --out $work/first/xray --epochs 9 --examples 5000
 backbone xray --init $work/first/xray/backbone.safetensors --out $work/backbones/xray --epochs 6 --examples 5000 --rate 5e-4
-backbone ct --init "$init" --out $work/first/ct --epochs 10 --examples 2400
-backbone ct --init $work/first/ct/backbone.safetensors --out $work/backbones/ct --epochs 4 --examples 2400 --rate 5e-4 --seed 1
+backbone ct --init "$init" --out $work/backbones/ct --epochs 10 --examples 2400
 
 for modality in xray ct; do
   python -m train.features --modality $modality --data "$data" --segmenters $work/nets --backbones $work/backbones \
