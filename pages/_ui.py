@@ -75,7 +75,7 @@ STYLE = """
 .st-key-disclaimer { position: fixed; inset: auto 0 0 0; z-index: 100; padding: 0.5rem 1rem 0.75rem; text-align: center;
   background: #7c2d12; }
 .st-key-disclaimer * { color: #ffffff; }
-.st-key-disclaimer p { margin: 0; text-align: center; }
+.st-key-disclaimer p, .st-key-disclaimer [data-testid="stMarkdownContainer"] { margin: 0; text-align: center; }
 [data-testid="stMainBlockContainer"] { padding-top: 3.5rem; padding-bottom: 4.5rem; }
 [data-testid="stPills"] > div, [data-testid="stButtonGroup"] > div { flex-wrap: wrap; overflow: visible; }
 h1 { font-size: 2rem !important; }

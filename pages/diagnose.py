@@ -60,7 +60,9 @@ def summary(result: Diagnosis) -> None:
         return
     first, second, third, fourth = st.columns(4)
     first.metric("COVID-19 probability", report.percent(answer.probability), border=True)
-    chosen = " or ".join(NAMES[c] for c in answer.prediction_set) or "neither"
+    chosen = (
+        "both" if len(answer.prediction_set) == 2 else "".join(NAMES[c] for c in answer.prediction_set) or "neither"
+    )
     second.metric(
         f"Not ruled out ({answer.level:.0%})",
         chosen,
