@@ -48,9 +48,11 @@ class Frame:
         Returns:
             [size, size] float32.
         """
-        window = np.zeros((self.side, self.side), np.float32)
-        rows, columns, inner_rows, inner_columns = self._overlap()
-        window[inner_rows, inner_columns] = pixels[rows, columns]
+        window = np.asarray(pixels, np.float32)
+        if not self._is_picture:
+            window = np.zeros((self.side, self.side), np.float32)
+            rows, columns, inner_rows, inner_columns = self._overlap()
+            window[inner_rows, inner_columns] = pixels[rows, columns]
         return np.asarray(Image.fromarray(window).resize((size, size), Image.Resampling.BILINEAR), np.float32)
 
     def restore(self, values: Array) -> Array:
@@ -65,6 +67,8 @@ class Frame:
         enlarged = Image.fromarray(np.ascontiguousarray(values, np.float32)).resize(
             (self.side, self.side), Image.Resampling.BILINEAR
         )
+        if self._is_picture:
+            return np.asarray(enlarged)
         picture = np.zeros((self.height, self.width), np.float32)
         rows, columns, inner_rows, inner_columns = self._overlap()
         picture[rows, columns] = np.asarray(enlarged)[inner_rows, inner_columns]
@@ -74,6 +78,10 @@ class Frame:
         """The window with this share of its side added on each of its sides."""
         extra = round(self.side * margin)
         return Frame(self.top - extra, self.left - extra, self.side + 2 * extra, self.height, self.width)
+
+    @property
+    def _is_picture(self) -> bool:
+        return (self.top, self.left, self.side, self.side) == (0, 0, self.height, self.width)
 
     def _overlap(self) -> tuple[slice, slice, slice, slice]:
         top, left = max(self.top, 0), max(self.left, 0)

@@ -154,8 +154,9 @@ def lungs_from(probability: Array) -> Mask:
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     order = np.argsort(sizes)[::-1][:2]
-    kept = [label for label in order if sizes[label] > SPECK * sizes[order[0]]]
-    result: Mask = np.isin(labels, kept)
+    is_kept = np.zeros(len(sizes), bool)
+    is_kept[[label for label in order if sizes[label] > SPECK * sizes[order[0]]]] = True
+    result: Mask = is_kept[labels]
     return result
 
 
