@@ -27,14 +27,16 @@ WHAT = {
         "A backbone ({architecture}, ImageNet start) for chest X-rays and one for CT slices, with five linear dropout heads\n"
         "each, a temperature, class-conditional prediction sets and an input gate. It sees the box around the lungs that the\n"
         "U-Nets draw, and beside it how much opacity they mark. In the X-ray training data the source all but gives the\n"
-        "label away; the rows of other hospitals say what is left of the internal figure outside. The lung masks the X-ray\n"
-        "U-Net learned from belong to images of the external row (masks only, no diagnosis). That an earlier model failed on\n"
+        "label away; the rows of other hospitals say what is left of the internal figure outside. The X-ray U-Net learned\n"
+        "from images of the external row: their lung masks and, for exchanging styles, their grain and grey levels, but no\n"
+        "diagnosis. That an earlier model failed on\n"
         "the external row was known when this one was designed; its settings were chosen on val and on web images (rows\n"
         "`extra_*`) that train nothing."
     ),
     "segment": (
         "A U-Net ({architecture} encoder, ImageNet start) that marks lungs and lesions. X-ray lung masks follow two\n"
-        "conventions (Shenzhen without the heart's shadow, V7 with it); lesion masks are coarse."
+        "conventions (Shenzhen without the heart's shadow, V7 with it); lesion masks are coarse. In training, X-rays\n"
+        "exchanged grain and grey levels with each other, those with lung masks included."
     ),
 }
 

@@ -17,7 +17,7 @@ unet ct --init "$init" --out $work/first/unet_ct --epochs 10 --examples 1300 --b
 teacher=$work/first/unet_ct/model.safetensors
 unet ct --init $teacher --teacher $teacher --out $work/nets/unet_ct --epochs 6 --examples 1300 --batch 16 --rate 5e-4
 
-# One backbone a modality: a shared one was worse on the val rows of both.
+# One backbone a modality, each at its own size: the shared one was worse on the val rows of both CT sets.
 backbone() { python -m train.classifier --modality "$1" --data "$data" --segmenters $work/nets "${@:2}"; }
 backbone xray --init "$init" --out $work/first/xray --epochs 9 --examples 5000
 backbone xray --init $work/first/xray/backbone.safetensors --out $work/backbones/xray --epochs 6 --examples 5000 --rate 5e-4
