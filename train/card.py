@@ -29,8 +29,8 @@ WHAT = {
         "U-Nets draw, and beside it how much opacity they mark. In the X-ray training data the source all but gives the\n"
         "label away; the rows of other hospitals say what is left of the internal figure outside. The X-ray U-Net learned\n"
         "from images of the external row: their lung masks and, for exchanging styles, their grain and grey levels, but no\n"
-        "diagnosis. That an earlier model failed on\n"
-        "the external row was known when this one was designed; its settings were chosen on val and on web images (rows\n"
+        "diagnosis. That two earlier models failed on the external row, and that the U-Net of the second marked healthy\n"
+        "lungs there, was known when this one was designed; its settings were chosen on val and on web images (rows\n"
         "`extra_*`) that train nothing."
     ),
     "segment": (
