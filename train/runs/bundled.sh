@@ -3,6 +3,10 @@
 #   DATA  folder with xray/ ct/ ct_lesions/ ct_lesions_infnet/ xray_lesions/ xray_lungs/, each with a manifest.csv
 #   INIT  ImageNet weights of mobilenetv2_100 as safetensors, or "imagenet" to fetch timm's from the Hub
 # About three hours on two CPU cores. Stop and start it as you like: a training goes on from its last checkpoint.
+#
+# What is bundled now was not made in one go with today's code: the first stage of unet_xray had no style exchange and 450
+# healthy X-rays, the first stage of the X-ray backbone had tone curves on half of its draws, and both backbones were
+# cropped, and the X-ray one taught what is visible, by the U-Nets' earlier stages.
 set -euo pipefail
 data="manifests=$1" init="$2" work=work
 # glibc returns big buffers to the system after every step; keeping them makes CPU training half as fast again.

@@ -1,0 +1,54 @@
+"""Frames: what is cut out comes back to its place, whatever the picture's shape."""
+
+import numpy as np
+import pytest
+
+from covid_core.preprocess import Frame, around, limits, stretch, whole
+
+
+def picture(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).random((height, width)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("height", "width"), [(40, 40), (30, 40), (40, 31)])
+def test_a_whole_picture_comes_back(height: int, width: int) -> None:
+    pixels = picture(height, width)
+    frame = whole((height, width))
+    assert np.allclose(frame.restore(frame.extract(pixels, frame.side)), pixels, atol=1e-6)
+
+
+def test_a_square_picture_is_cut_like_any_other() -> None:
+    """The short cut for windows that are the picture gives what a picture with a black row more would give."""
+    pixels = picture(40, 40)
+    taller = np.concatenate([pixels, np.zeros((1, 40), np.float32)])
+    short, long = Frame(0, 0, 40, 40, 40), Frame(0, 0, 40, 41, 40)
+    assert np.array_equal(short.extract(pixels, 16), long.extract(taller, 16))
+    small = picture(16, 16)
+    assert np.array_equal(short.restore(small), long.restore(small)[:40])
+
+
+def test_a_window_beyond_the_picture_is_black_there() -> None:
+    window = Frame(-10, -10, 60, 40, 40).extract(np.ones((40, 40), np.float32), 60)
+    assert window[:10].max() == 0 and window[50:].max() == 0 and window[10:50, 10:50].min() == 1
+
+
+def test_widened_keeps_the_middle() -> None:
+    mask = np.zeros((50, 50), bool)
+    mask[10:30, 20:40] = True
+    frame = around(mask, 0.0)
+    assert (frame.top, frame.left, frame.side) == (10, 20, 20)
+    wide = frame.widened(0.25)
+    assert (wide.top, wide.left, wide.side) == (5, 15, 30)
+
+
+def test_stretch_lies_between_the_limits() -> None:
+    pixels = picture(60, 60)
+    low, high = limits(pixels, "xray")
+    result = stretch(pixels, "xray")
+    assert result.min() == 0 and result.max() == 1
+    assert np.allclose(
+        result[(pixels > low) & (pixels < high)],
+        (pixels[(pixels > low) & (pixels < high)] - low) / (high - low),
+        atol=1e-5,
+    )
+    assert stretch(np.full((9, 9), 0.3, np.float32), "ct").max() == 0
