@@ -29,6 +29,10 @@ LEVEL = 0.90
 UNLIKE = "The picture is unlike the images this model was trained on, so its answer cannot be relied on."
 AMBIGUOUS = "Neither answer can be ruled out at this level."
 UNUSUAL = "The probability is unusual for either class: it lies where hardly any image of known answer lay."
+UNPROVEN = (
+    "The classifier tends to COVID-19, but pictures of other diseases and of healthy lungs reach this probability too when "
+    "they only look different."
+)
 INVISIBLE = (
     "The classifier tends to COVID-19, but hardly any opacity was marked in the lungs: its answer would rest on how the "
     "picture looks, not on what the lungs show."
@@ -117,7 +121,8 @@ class Classifier:
         channels = self.heads[spec.modalities[0]][0].shape[1]
         masks = uncertainty.dropout_masks(settings["masks"], channels, settings["dropout"], settings["seed"])
         masks[:, -1] = 1  # the evidence is one number: dropping it would be no small disturbance
-        self.masks = masks
+        # (x * mask) @ w = x @ (mask * w): one product for all heads and masks, [K, T, C + 1].
+        self.masked = {m: weight[:, None, :] * masks for m, (weight, _) in self.heads.items()}
 
     @classmethod
     def load(cls, spec: ModelSpec, kind: engine.Kind = "auto", folder: Path | None = None) -> "Classifier":
@@ -165,11 +170,10 @@ class Classifier:
             return logits
         if method not in METHODS:
             raise ValueError(f"There is no method '{method}'. Choose one of: {', '.join(METHODS)}.")
+        masked = self.masked[modality]
         if method == "mc_dropout":
-            weight, bias = weight[:1], bias[:1]
-        # (x * mask) @ w = x @ (mask * w): one product for all heads and masks.
-        masked = (weight[:, None, :] * self.masks[None]).reshape(-1, weight.shape[1])
-        product: Array = pooled @ masked.T + np.repeat(bias, len(self.masks))
+            masked, bias = masked[:1], bias[:1]
+        product: Array = pooled @ masked.reshape(-1, masked.shape[2]).T + np.repeat(bias, masked.shape[1])
         return product
 
     def probabilities(self, pooled: Array, modality: str, method: Method = "ensemble_mc_dropout") -> Array:
@@ -201,7 +205,8 @@ class Classifier:
         chosen = uncertainty.prediction_set(np.asarray(summary.mean), scores, level)
         distance = max(glance.distance[modality], self.gate.style_distance(features.style, modality))
         decided = GateDecision(True, UNLIKE if distance > 1 else "", distance, distance > 1)
-        decision, reason = verdict(chosen, distance, features.evidence, modality)
+        firm = float(self.config["firm"][modality])
+        decision, reason = verdict(chosen, float(summary.mean[1]), firm, distance, features.evidence, modality)
         return Classification(
             modality=modality,
             modality_found=glance.modality,
@@ -248,11 +253,16 @@ def style_of(crop: Array) -> Array:
     return gate.style(preprocess.whole((crop.shape[0], crop.shape[1])).extract(crop, gate.STYLE_SIDE))
 
 
-def verdict(chosen: tuple[int, ...], distance: float, evidence: float, modality: str) -> tuple[str, str]:
+def verdict(
+    chosen: tuple[int, ...], probability: float, firm: float, distance: float, evidence: float, modality: str
+) -> tuple[str, str]:
     """The decision on an accepted picture, and why it is "uncertain" if it is.
 
     Args:
         chosen: the prediction set.
+        probability: mean probability of COVID-19.
+        firm: from which probability on COVID-19 is answered: hardly any val picture without it comes so far, whatever
+            source's look it is given.
         distance: from the training images, in units of the threshold.
         evidence: `segment.evidence`.
         modality: "xray" or "ct".
@@ -264,6 +274,8 @@ def verdict(chosen: tuple[int, ...], distance: float, evidence: float, modality:
         return decision, AMBIGUOUS if chosen else UNUSUAL
     if decision == "covid" and segment.mean_probability(evidence) < segment.VISIBLE[modality]:
         return "uncertain", INVISIBLE
+    if decision == "covid" and probability < firm:
+        return "uncertain", UNPROVEN
     return decision, ""
 
 

@@ -2,15 +2,15 @@
 
 PINS: dict[str, dict[str, str]] = {
     "mobilenetv2": {
-        "config.json": "1994eb1dc753f68711822f4b7f18ecdc0760b17425faf338d8dc0cd5754afb35",
-        "model.safetensors": "2bb3a160208cc89ab4064a9cc6613e95390988de9e1ede9a9f0810e794db8c1d",
+        "config.json": "e13f5155f9a64b3b04b5ea3e17a3997911f675551549430fb91087d9ff9981de",
+        "model.safetensors": "589b3d3e4b97ee54597f7284cfd740b1c7e5fa1e88fa838e6cddb43c75ee56a3",
     },
     "unet_xray": {
-        "config.json": "bb1b885b0eb1de509623868f1d9479ef4d561f3ff410584ff44e4aac7c2dd8b0",
-        "model.safetensors": "c8f6b7ae3d32b4d714771212bfa187defbbe951a9027bdf3abd7aeeaf597651d",
+        "config.json": "2b347652fc28826f6f269413ff12f4c970f71df3a9297cc5efcb689e98c739cc",
+        "model.safetensors": "e48bad44a84ee4d0ccc1106390ed2c6886ffdb108dbfa231b7253f2f9d8ce32c",
     },
     "unet_ct": {
-        "config.json": "798cf6f5050142f8890f04317c75e3b8c674ae9a8ef98933c203cd3c69a6b6ba",
-        "model.safetensors": "6b547c77b7d9cac0a33e0bbac349f34ffac71d508ce9ae7af327c20e34fbef96",
+        "config.json": "ce0628cef9816317140a1cf79ca32c5d6faaf12cd6f739eb0fdebead04c8008b",
+        "model.safetensors": "20f79546c1311f75d3611a6de3bd8a1d39d998b725f395e28743cb531ff1f156",
     },
 }

@@ -16,6 +16,8 @@ Array = NDArray[np.float32]
 # Percentiles that become black and white. CT slices keep more of the bright end out: in slices stored over the whole
 # CT range the lungs are almost black, and a low upper percentile brings them close to a lung window.
 STRETCH = {"xray": (1.0, 99.0), "ct": (0.5, 95.0)}
+# Percentiles are taken from a grid with at least this many rows and columns: more pixels cost time and change nothing.
+SAMPLED = 128
 # How far the crop reaches beyond the lungs' bounding box, as a share of its longer side.
 CROP_MARGIN = 0.06
 
@@ -126,25 +128,47 @@ def limits(pixels: Array, modality: str) -> tuple[float, float]:
         pixels: [H, W] float, any range.
         modality: "xray" or "ct".
     """
-    low, high = np.percentile(pixels, STRETCH[modality])
+    step = max(min(pixels.shape) // SAMPLED, 1)
+    low, high = np.percentile(pixels[::step, ::step], STRETCH[modality])
     return float(low), float(high)
 
 
-def stretch(pixels: Array, modality: str) -> Array:
-    """Grey levels spread between the picture's `limits`.
+def spread(pixels: Array, low: float, high: float) -> Array:
+    """Grey levels between two limits spread over the full range.
 
     Args:
         pixels: [H, W] float, any range.
-        modality: "xray" or "ct".
+        low: becomes 0, as does what is darker.
+        high: becomes 1, as does what is brighter.
 
     Returns:
-        [H, W] float32 in 0..1; all 0 for a picture of one grey.
+        [H, W] float32 in 0..1; all 0 when the limits are one grey.
     """
-    low, high = limits(pixels, modality)
     if high - low < 1e-6:
         return np.zeros(pixels.shape, np.float32)
     scaled: Array = np.clip((pixels - low) / (high - low), 0, 1).astype(np.float32)
     return scaled
+
+
+def stretch(pixels: Array, modality: str) -> Array:
+    """Grey levels spread between the picture's own `limits`; arguments and result as there and in `spread`."""
+    return spread(pixels, *limits(pixels, modality))
+
+
+def whole_square(pixels: Array, modality: str, size: int) -> tuple[Array, Frame]:
+    """The segmenter's view: the whole picture, its grey levels spread over the full range.
+
+    Args:
+        pixels: [H, W] float.
+        modality: "xray" or "ct".
+        size: side of the result.
+
+    Returns:
+        [size, size] float32 in 0..1, and the window it shows.
+    """
+    frame = whole((pixels.shape[0], pixels.shape[1]))
+    # Scaled after resampling: the same but for rounding, and most pictures have more pixels than the network's input.
+    return spread(frame.extract(pixels, size), *limits(pixels, modality)), frame
 
 
 def to_input(square: Array) -> Array:

@@ -28,7 +28,7 @@ def classification_row(file: str, diagnosis: Diagnosis) -> dict[str, Any]:
         "prediction_set": list(answer.prediction_set),
         "gate": {
             "accepted": answer.gate.accepted,
-            "reason": answer.gate.reason,
+            "reason": answer.reason,  # of whatever withholds the answer, the gate or the calibration
             "ood_score": _rounded(answer.gate.ood_score) if np.isfinite(answer.gate.ood_score) else None,
         },
         "model": answer.model,

@@ -95,8 +95,7 @@ class Segmenter:
 
     def prepare(self, pixels: Array) -> tuple[Array, preprocess.Frame]:
         """Input batch [2, 1, S, S] (picture and mirror image) and the window it shows."""
-        frame = preprocess.whole((pixels.shape[0], pixels.shape[1]))
-        square = frame.extract(preprocess.stretch(pixels, self.modality), self.spec.sizes[self.modality])
+        square, frame = preprocess.whole_square(pixels, self.modality, self.spec.sizes[self.modality])
         return preprocess.to_input(np.stack([square, square[:, ::-1]])[:, None]), frame
 
     def probabilities(self, pixels: Array) -> tuple[Array, preprocess.Frame]:
@@ -114,7 +113,7 @@ class Segmenter:
             image: a decoded picture.
         """
         probability, frame = self.probabilities(image.pixels)
-        doubt = uncertainty.entropy(np.stack([1 - probability[1], probability[1]], axis=-1)).astype(np.float32)
+        doubt = uncertainty.binary_entropy(probability[1])
         lung, lesion, doubt = (frame.restore(p) for p in (*probability, doubt))
         lungs = lungs_from(lung)
         shape = lung_shape(lungs, lung)

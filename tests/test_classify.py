@@ -9,27 +9,28 @@ SEEN, UNSEEN = float(np.log(0.21)), float(np.log(0.011))
 
 
 @pytest.mark.parametrize(
-    ("chosen", "distance", "evidence", "decision", "reason"),
+    ("chosen", "probability", "distance", "evidence", "decision", "reason"),
     [
-        ((1,), 0.9, SEEN, "covid", ""),
-        ((0,), 0.9, UNSEEN, "non_covid", ""),
-        ((0,), 0.9, SEEN, "non_covid", ""),
-        ((1,), 0.9, UNSEEN, "uncertain", classify.INVISIBLE),
-        ((1,), 1.1, SEEN, "uncertain", classify.UNLIKE),
-        ((0, 1), 0.9, SEEN, "uncertain", classify.AMBIGUOUS),
-        ((), 0.9, SEEN, "uncertain", classify.UNUSUAL),
+        ((1,), 0.9, 0.9, SEEN, "covid", ""),
+        ((0,), 0.1, 0.9, UNSEEN, "non_covid", ""),
+        ((0,), 0.1, 0.9, SEEN, "non_covid", ""),
+        ((1,), 0.9, 0.9, UNSEEN, "uncertain", classify.INVISIBLE),
+        ((1,), 0.7, 0.9, SEEN, "uncertain", classify.UNPROVEN),
+        ((1,), 0.9, 1.1, SEEN, "uncertain", classify.UNLIKE),
+        ((0, 1), 0.9, 0.9, SEEN, "uncertain", classify.AMBIGUOUS),
+        ((), 0.9, 0.9, SEEN, "uncertain", classify.UNUSUAL),
     ],
 )
-def test_verdict(chosen, distance, evidence, decision, reason) -> None:
+def test_verdict(chosen, probability, distance, evidence, decision, reason) -> None:
     for modality in ("xray", "ct"):
-        assert classify.verdict(chosen, distance, evidence, modality) == (decision, reason)
+        assert classify.verdict(chosen, probability, 0.8, distance, evidence, modality) == (decision, reason)
 
 
 def test_a_slice_needs_less_opacity_than_an_xray() -> None:
     between = float(np.log(0.05 + 0.01))
     assert segment.mean_probability(UNSEEN) < segment.VISIBLE["ct"] < segment.VISIBLE["xray"] < 0.2
-    assert classify.verdict((1,), 0.9, between, "ct")[0] == "covid"
-    assert classify.verdict((1,), 0.9, between, "xray")[0] == "uncertain"
+    assert classify.verdict((1,), 0.9, 0.5, 0.9, between, "ct")[0] == "covid"
+    assert classify.verdict((1,), 0.9, 0.5, 0.9, between, "xray")[0] == "uncertain"
 
 
 def test_no_percentage_claims_certainty() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from covid_core.preprocess import Frame, around, limits, stretch, whole
+from covid_core.preprocess import SAMPLED, Frame, around, limits, spread, stretch, whole, whole_square
 
 
 def picture(height: int, width: int) -> np.ndarray:
@@ -52,3 +52,20 @@ def test_stretch_lies_between_the_limits() -> None:
         atol=1e-5,
     )
     assert stretch(np.full((9, 9), 0.3, np.float32), "ct").max() == 0
+
+
+def test_limits_of_a_large_picture_are_those_of_all_its_pixels() -> None:
+    pixels = picture(SAMPLED * 5 + 3, SAMPLED * 4)
+    assert np.allclose(limits(pixels, "xray"), np.percentile(pixels, (1, 99)), atol=0.01)
+
+
+def test_what_lies_beyond_a_picture_stays_black_in_the_whole_square() -> None:
+    square, frame = whole_square(picture(40, 30) / 2 + 0.25, "xray", 40)
+    assert frame == whole((40, 30))
+    assert square[:, :4].max() == 0 and square[:, 36:].max() == 0
+    assert square[:, 6:34].mean() > 0.4
+
+
+def test_spread_cuts_off_beyond_its_limits() -> None:
+    result = spread(np.array([[0.1, 0.2, 0.3, 0.4]], np.float32), 0.2, 0.4)
+    assert np.allclose(result, [[0, 0, 0.5, 1]]) and result.dtype == np.float32

@@ -19,6 +19,9 @@ from torchvision.transforms import InterpolationMode, v2
 import covid_core._torchvision  # noqa: F401  (must come before torchvision)
 
 Pair = tuple[Tensor, Tensor]
+# Share of the draws of X-rays that take on the style of another training picture: in them the sources with lesions are
+# others than those without. In CT slices grey levels are densities, and exchanging them cost lesions on val.
+EXCHANGED = 0.5
 
 
 class GreyLevels(torch.nn.Module):
@@ -139,6 +142,10 @@ class Noise(torch.nn.Module):
         return (image + torch.randn_like(image) * float(torch.rand(1)) * self.highest).clamp(0, 1)
 
 
+def _exchange(modality: str, references: NDArray[np.uint8]) -> list[torch.nn.Module]:
+    return [v2.RandomApply([StyleExchange(references)], EXCHANGED)] if modality == "xray" else []
+
+
 def degradations() -> v2.Transform:
     """Changes of grey levels and sharpness that leave every pixel in its place."""
     return v2.Compose(
@@ -154,8 +161,7 @@ def degradations() -> v2.Transform:
 def segmentation_augmentation(modality: str, references: NDArray[np.uint8]) -> Callable[[Tensor, Tensor], Pair]:
     """A function (image [1, S, S], masks [2, S, S]) -> the same, moved together; what moves in is unknown to the loss.
 
-    CT slices are also turned upside down: some published volumes are stored so. X-rays exchange styles, for in them the
-    sources with lesions are others than those without.
+    CT slices are also turned upside down: some published volumes are stored so. X-rays exchange styles.
 
     Args:
         modality: "xray" or "ct".
@@ -175,8 +181,7 @@ def segmentation_augmentation(modality: str, references: NDArray[np.uint8]) -> C
             ),
         ]
     )
-    exchange = [v2.RandomApply([StyleExchange(references)], 0.7)] if modality == "xray" else []
-    grey = v2.Compose([*exchange, degradations()])
+    grey = v2.Compose([*_exchange(modality, references), degradations()])
 
     def augment(image: Tensor, masks: Tensor) -> Pair:
         moved, moved_masks = geometry(tv_tensors.Image(image), tv_tensors.Mask(masks))
@@ -185,10 +190,18 @@ def segmentation_augmentation(modality: str, references: NDArray[np.uint8]) -> C
     return augment
 
 
-def classifier_augmentation(modality: str, size: int) -> Callable[[Tensor, Tensor], Pair]:
+def classifier_augmentation(
+    modality: str, size: int, references: NDArray[np.uint8]
+) -> Callable[[Tensor, Tensor], Pair]:
     """A function (image [1, W, W], opacity [1, W, W]) -> the same moved together and cut to [1, size, size].
 
-    The views are wider than what is cut from them, so that moving seldom brings in a border.
+    The views are wider than what is cut from them, so that moving seldom brings in a border. X-rays exchange
+    styles.
+
+    Args:
+        modality: "xray" or "ct".
+        size: side of the result.
+        references: [N, size, size], pictures to take styles from.
     """
     geometry = v2.Compose(
         [
@@ -206,6 +219,7 @@ def classifier_augmentation(modality: str, size: int) -> Callable[[Tensor, Tenso
     )
     grey = v2.Compose(
         [
+            *_exchange(modality, references),
             v2.RandomApply([Tone()], 0.3),
             degradations(),
             v2.RandomApply([Marker()], 0.3),

@@ -30,10 +30,13 @@ WHAT = {
         "label away; the rows of other hospitals say what is left of the internal figure outside. The X-ray U-Net learned\n"
         "from images of the external row: their lung masks and, for exchanging styles, their grain and grey levels, but no\n"
         "diagnosis.\n\n"
-        "The external and pediatric rows are no longer untouched. That two earlier models failed on them, and that the\n"
-        "second one's U-Net marked healthy lungs there, was known when two choices were made: the style exchange in the\n"
-        "U-Net's training, and how much opacity a COVID-19 answer on an X-ray needs. All other choices were made on val and\n"
-        "on web images (rows `extra_*`) that train nothing."
+        "What holds whatever a picture looks like counts more than the source: in training, X-rays take on the grain and grey\n"
+        "levels of each other, and the heads learn on such restyled pictures too. COVID-19 is answered on an X-ray only from a\n"
+        "probability on that hardly any restyled val picture without it reaches, and only where opacity was marked.\n\n"
+        "The external and pediatric rows are no longer untouched. That three earlier models failed on them, and that one's U-Net\n"
+        "marked healthy lungs there, was known when these choices were made: the style exchange, the restyled pictures for the\n"
+        "heads, and the opacity and the probability that a COVID-19 answer on an X-ray needs. How much of each was chosen on val\n"
+        "and on web images (rows `extra_*`) that train nothing."
     ),
     "segment": (
         "A U-Net ({architecture} encoder, ImageNet start) that marks lungs and lesions. X-ray lung masks follow two\n"

@@ -72,7 +72,7 @@ def view(record: Record, segmenter: segment.Segmenter, size: int) -> View:
     box = preprocess.around(lungs)
     low, high = preprocess.limits(box.extract(picture, size), record.modality)
     wide, side = box.widened(MARGIN), wide_side(size)
-    crop = np.clip((wide.extract(picture, side) - low) / max(high - low, 1e-6), 0, 1)
+    crop = preprocess.spread(wide.extract(picture, side), low, high)
     opacity = None
     if record.lesions or record.lesions_known or record.finding == "normal":
         opacity = np.round(wide.extract(loading.mask(record, record.lesions, picture.shape), side) * 255).astype(
@@ -155,7 +155,9 @@ class Views(Dataset[Example]):
         self.target = [v.target for v in crops]
         self.label = [NOBODY if r.covid is None else float(r.covid) for r in records]
         self.size = size
-        self.augmentation = classifier_augmentation(records[0].modality, size) if augment else None
+        margin = round(size * MARGIN)
+        middles = np.stack([v.crop[margin : margin + size, margin : margin + size] for v in crops])
+        self.augmentation = classifier_augmentation(records[0].modality, size, middles) if augment else None
 
     def __len__(self) -> int:
         return len(self.crops)

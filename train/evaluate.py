@@ -70,7 +70,10 @@ class Answers:
             reason = segment.implausible(shape, limits[row.modality])
             colour = row.chroma > gate.MOST_COLOUR or row.contrast < gate.LEAST_CONTRAST
             refused.append(bool(colour or diagnose.refusal(glance, reason, row.modality)))
-            decided = classify.verdict(chosen, self.distance[i], row.evidence, row.modality)[0]
+            firm = classifier.config["firm"][row.modality]
+            decided = classify.verdict(
+                chosen, self.probability[i, 1], firm, self.distance[i], row.evidence, row.modality
+            )[0]
             decisions.append("refused" if refused[-1] else decided)
         self.decision, self.refused = np.array(decisions), np.array(refused)
 

@@ -1,6 +1,8 @@
 """What the networks make of every image: `python -m train.features --modality xray --data manifests=ROOT --out FOLDER`.
 
 Heads, gate, calibration and evaluation all work on these tables, one a modality, computed by the functions the app runs.
+X-rays of the train and val splits have a second row, of the splits `RESTYLED`: the same crop in the style of another
+training picture. On them the heads learn, and calibration measures, what holds whatever a picture looks like.
 """
 
 import argparse
@@ -9,10 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from covid_core import classify, engine, images, preprocess, registry, segment
 from train import datasets, loading
+from train.augment import StyleExchange
 from train.datasets.records import Record
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -20,6 +25,7 @@ Arrays = dict[str, NDArray[np.float32]]
 REPORTED = ("test", "external", "pediatric", "lateral", "photograph")
 # Splits for choices: of the training sources, and of a source that trains nothing.
 CHOSEN_ON = ("val", "extra_val", "extra_train", "extra_test")
+RESTYLED = {"train": "restyled_train", "val": "restyled_val"}
 MOST_TRAINING = 1500  # of one source and finding; heads on 1280 features need no more
 
 
@@ -42,7 +48,8 @@ def describe(
 ) -> tuple[dict[str, object], Arrays]:
     """One row of the table, and "crop" and "style" of the box around the lungs, "whole" of the whole picture.
 
-    A picture that the app would not even decode keeps a row, for it is refused all the same.
+    The box itself comes along as "pixels", [size, size]. A picture that the app would not even decode keeps a row, for it
+    is refused all the same.
     """
     size = sizes[record.modality]
     try:
@@ -55,7 +62,6 @@ def describe(
     lungs = segment.lungs_from(lung)
     shape = segment.lung_shape(lungs, lung)
     crop, _ = preprocess.lung_crop(pixels, lungs, record.modality, size)
-    pooled = runs[record.modality](preprocess.to_input(crop)[None, None])[0].mean(axis=(1, 2))
     row = {
         "image": record.image.name,
         "modality": record.modality,
@@ -73,7 +79,30 @@ def describe(
         "evidence": segment.evidence(lungs, lesion),
     }
     whole = classify.glance_features(runs["xray"], pixels, sizes["xray"])
-    return row, {"crop": pooled, "style": classify.style_of(crop), "whole": whole}
+    arrays = {"crop": pooled(runs[record.modality], crop), "style": classify.style_of(crop), "whole": whole}
+    return row, {**arrays, "pixels": crop}
+
+
+def pooled(run: engine.Run, crop: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[C] features of a crop [size, size] in 0..1."""
+    result: NDArray[np.float32] = run(preprocess.to_input(crop)[None, None])[0].mean(axis=(1, 2))
+    return result
+
+
+def restyled(
+    rows: Sequence[tuple[dict[str, object], Arrays]], run: engine.Run, seed: int = 0
+) -> list[tuple[dict[str, object], Arrays]]:
+    """The rows of the train and val splits again, each crop in the style of a random training picture."""
+    torch.manual_seed(seed)
+    chosen = [(row, arrays) for row, arrays in rows if row["split"] in RESTYLED]
+    styles = [arrays["pixels"] for row, arrays in chosen if row["split"] == "train"]
+    exchange = StyleExchange(np.round(np.stack(styles) * 255).astype(np.uint8))
+    result = []
+    for row, arrays in tqdm(chosen, desc="restyled", mininterval=10):
+        crop = exchange(torch.from_numpy(arrays["pixels"])[None])[0].numpy()
+        seen = {**arrays, "crop": pooled(run, crop), "style": classify.style_of(crop)}
+        result.append(({**row, "split": RESTYLED[str(row["split"])]}, seen))
+    return result
 
 
 def load(folder: Path) -> tuple[pd.DataFrame, Arrays]:
@@ -113,6 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     segmenter = loading.segmenters(options.segmenters, [options.modality])[options.modality]
     records = [r for r in wanted(datasets.read(options.data)) if r.modality == options.modality]
     rows = loading.in_parallel(lambda r: describe(r, runs, spec.sizes, segmenter), records, "features")
+    if options.modality == "xray":
+        rows += restyled(rows, runs["xray"])
     options.out.mkdir(parents=True, exist_ok=True)
     pd.DataFrame([row for row, _ in rows]).to_csv(options.out / f"{options.modality}.csv", index=False)
     np.savez(

@@ -1,7 +1,8 @@
 """Fit the heads and the gate on cached features: `python -m train.heads --features FOLDER --backbones FOLDER --out FOLDER`.
 
 Writes model.safetensors (backbones, heads, gate) and config.json (temperature, conformal scores, gate thresholds).
-Parameters are fitted on train rows; temperature, conformal scores and thresholds on val rows.
+Parameters are fitted on train rows, those of the X-ray heads also on restyled ones; temperature, conformal scores and
+thresholds on val rows.
 """
 
 import argparse
@@ -26,6 +27,7 @@ MASKS = 50
 DROPOUT = 0.3
 BLIND = 0.3  # share of the training rows on which a head must do with the evidence alone, so that it learns its worth
 DIRECTIONS = 64  # main directions of the features that the gate measures distance in
+CALLED = 0.02  # share of restyled val images without COVID-19 that may reach the probability from which it is answered
 ACCEPTED = 0.97  # share of val images that each of the gate's distances lets through as typical
 
 Floats = NDArray[np.float32]
@@ -114,11 +116,34 @@ def fit_gate(table: pd.DataFrame, style: Floats, whole: Floats) -> tuple[dict[st
     return tensors, {"bias": float(regression.intercept_[0]), "thresholds": thresholds}
 
 
+def firm(probability: Floats, table: pd.DataFrame) -> float:
+    """From which probability on COVID-19 is answered: one half, or more where restyled val images say so.
+
+    Args:
+        probability: [N] of COVID-19.
+        table: [N] rows. In no source and finding without COVID-19 among the restyled val rows may more than `CALLED`
+            reach the result: the healthy are many and easy, and those with another disease few.
+    """
+    other = ((table.split == features.RESTYLED["val"]) & (table.finding != "covid")).to_numpy()
+    cells = pd.Series(probability[other]).groupby((table.source + table.finding)[other].to_numpy())
+    return max([0.5, *cells.quantile(1 - CALLED)])
+
+
+def alike(table: pd.DataFrame) -> NDArray[np.int64]:
+    """Row numbers with those of the smaller data sets repeated, so that each set has about as many.
+
+    What holds in the largest set alone would pass for what holds in general.
+    """
+    counts = table.dataset.map(table.dataset.value_counts())
+    return np.repeat(np.arange(len(table)), np.round(counts.max() / counts).astype(int))
+
+
 def calibrate(classifier: classify.Classifier, table: pd.DataFrame, pooled: Floats) -> None:
-    """Temperature and conformal scores from val rows, written into the classifier's config."""
+    """Temperature, conformal scores and `firm` from val rows, written into the classifier's config."""
     for modality in classifier.spec.modalities:
-        val = ((table.split == "val") & (table.modality == modality)).to_numpy()
-        covid = (table.finding[val] == "covid").to_numpy().astype(int)
+        val = np.flatnonzero((table.split == "val") & (table.modality == modality))
+        val = val[alike(table.iloc[val])]
+        covid = (table.finding.iloc[val] == "covid").to_numpy().astype(int)
         logit = classifier.sample(pooled[val], modality)
         pairs = np.stack([np.zeros_like(logit), logit], axis=-1)
         classifier.config["temperature"][modality] = uncertainty.temperature(pairs, covid)
@@ -131,6 +156,9 @@ def calibrate(classifier: classify.Classifier, table: pd.DataFrame, pooled: Floa
             }
             for method in get_args(classify.Method)
         }
+        mine = (table.modality == modality).to_numpy()
+        probability = classifier.probabilities(pooled[mine], modality).mean(axis=1)[:, 1]
+        classifier.config["firm"][modality] = round(firm(probability, table[mine]), 4)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -147,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     tensors, gate_config = fit_gate(table, arrays["style"], arrays["whole"])
     for modality in spec.modalities:
-        rows = ((table.split == "train") & (table.modality == modality)).to_numpy()
+        rows = (table.split.isin(["train", features.RESTYLED["train"]]) & (table.modality == modality)).to_numpy()
         part = table[rows]
         target = targets(part, modality)
         heads = [fit_head(pooled[rows], target, weights(part), list(part.group), seed) for seed in range(HEADS)]
@@ -164,6 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "gate": gate_config,
         "temperature": {},
         "conformal": {m: {} for m in spec.modalities},
+        "firm": {},
     }
     # No networks: the features are there already.
     classifier = classify.Classifier(spec, {}, {n: v.float().numpy() for n, v in stored.items()}, config)

@@ -54,8 +54,7 @@ def segmentation_example(
         image [size, size] uint8 and masks [2, size, size] uint8 (lung, lesion): 0, 1 or `UNKNOWN`.
     """
     picture = pixels(record)
-    frame = preprocess.whole(picture.shape)
-    square = frame.extract(preprocess.stretch(picture, record.modality), size)
+    square, frame = preprocess.whole_square(picture, record.modality, size)
     if teacher is not None and record.lungs is None and not record.lesions_known:
         probability, _ = teacher.probabilities(picture)
         sure = np.abs(probability - 0.5) > 0.5 - UNSURE

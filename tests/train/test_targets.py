@@ -41,7 +41,8 @@ def test_data_sets_with_both_classes_are_drawn_alike() -> None:
 def test_augmentation_keeps_shape_and_range(modality: str) -> None:
     torch.manual_seed(0)
     wide = classifier.wide_side(96)
-    move = augment.classifier_augmentation(modality, 96)
+    references = np.random.default_rng(0).integers(0, 256, (3, 96, 96), np.uint8)
+    move = augment.classifier_augmentation(modality, 96, references)
     for _ in range(20):
         image, opacity = move(torch.rand(1, wide, wide), (torch.rand(1, wide, wide) > 0.5).float())
         assert image.shape == opacity.shape == (1, 96, 96)

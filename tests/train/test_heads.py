@@ -1,0 +1,33 @@
+"""Calibration: sets that count alike, and from which probability on COVID-19 is answered."""
+
+import numpy as np
+import pandas as pd
+
+from train import heads
+
+
+def table(split: str, finding: str, n: int, source: str = "here") -> pd.DataFrame:
+    return pd.DataFrame({"split": [split] * n, "finding": finding, "source": source})
+
+
+def test_the_worst_source_and_finding_decides_where_covid_is_answered() -> None:
+    rows = [
+        (table("restyled_val", "normal", 101), np.linspace(0.0, 0.2, 101)),
+        (table("restyled_val", "pneumonia", 11), np.linspace(0.0, 0.8, 11)),
+        (table("restyled_val", "covid", 9), np.full(9, 0.99)),
+        (table("val", "pneumonia", 9), np.full(9, 0.95)),
+    ]
+    probability = np.concatenate([p for _, p in rows]).astype(np.float32)
+    found = heads.firm(probability, pd.concat([t for t, _ in rows], ignore_index=True))
+    assert np.isclose(found, 0.98 * 0.8)
+
+
+def test_covid_is_never_answered_below_one_half() -> None:
+    assert heads.firm(np.array([0.1, 0.2], np.float32), table("restyled_val", "normal", 2)) == 0.5
+    assert heads.firm(np.array([0.9], np.float32), table("val", "normal", 1)) == 0.5
+
+
+def test_small_data_sets_are_repeated_until_they_count_alike() -> None:
+    rows = pd.DataFrame({"dataset": ["large"] * 7 + ["small"] * 2})
+    assert list(heads.alike(rows)) == [0, 1, 2, 3, 4, 5, 6, 7, 7, 7, 7, 8, 8, 8, 8]
+    assert list(heads.alike(rows[:7])) == list(range(7))
