@@ -5,6 +5,7 @@ the average are undecided the pixel is uncertain.
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,6 @@ class Segmentation:
         lungs: [H, W] bool.
         lesions: [H, W] bool, inside the lungs.
         lesion_probability: [H, W] float32, 0..1.
-        uncertainty: [H, W] float32, entropy of the lesion probability in bits, 0..1.
         shape: what the lung mask looks like.
         plausible: whether the lung mask looks like that of a chest image.
         reason: why not, "" when plausible.
@@ -57,12 +57,13 @@ class Segmentation:
         lesion_interval: (low, high) of that share at the level in the model's config, in per cent, or None.
         model: name.
         weights_sha256: of the weights.
+        network_lesion: [S, S] float32, lesion probability at the network's resolution.
+        frame: the window of the picture that it covers.
     """
 
     lungs: Mask
     lesions: Mask
     lesion_probability: Array = field(repr=False)
-    uncertainty: Array = field(repr=False)
     shape: LungShape
     plausible: bool
     reason: str
@@ -71,6 +72,13 @@ class Segmentation:
     lesion_interval: tuple[float, float] | None
     model: str
     weights_sha256: str
+    network_lesion: Array = field(repr=False)
+    frame: preprocess.Frame = field(repr=False)
+
+    @cached_property
+    def uncertainty(self) -> Array:
+        """[H, W] float32, entropy of the lesion probability in bits, 0..1; computed when it is first looked at."""
+        return self.frame.restore(uncertainty.binary_entropy(self.network_lesion))
 
 
 class Segmenter:
@@ -113,8 +121,7 @@ class Segmenter:
             image: a decoded picture.
         """
         probability, frame = self.probabilities(image.pixels)
-        doubt = uncertainty.binary_entropy(probability[1])
-        lung, lesion, doubt = (frame.restore(p) for p in (*probability, doubt))
+        lung, lesion = (frame.restore(p) for p in probability)
         lungs = lungs_from(lung)
         shape = lung_shape(lungs, lung)
         reason = implausible(shape, self.config["lung_limits"])
@@ -126,7 +133,6 @@ class Segmenter:
             lungs=lungs,
             lesions=lesions,
             lesion_probability=lesion,
-            uncertainty=doubt,
             shape=shape,
             plausible=not reason,
             reason=reason,
@@ -135,6 +141,8 @@ class Segmenter:
             lesion_interval=None if reason else (100 * low, 100 * high),
             model=self.spec.name,
             weights_sha256=self.spec.files[WEIGHTS],
+            network_lesion=probability[1],
+            frame=frame,
         )
 
 
@@ -146,8 +154,11 @@ def lungs_from(probability: Array) -> Mask:
     """
     from scipy import ndimage
 
-    mask = probability > 0.5
-    labels, count = ndimage.label(mask)
+    mask: Mask = probability > 0.5
+    if not mask.any():
+        return mask
+    box = _box(mask)  # labelling takes time by the pixel
+    labels, count = ndimage.label(mask[box])
     if count <= 1:
         return mask
     sizes = np.bincount(labels.ravel())
@@ -155,19 +166,24 @@ def lungs_from(probability: Array) -> Mask:
     order = np.argsort(sizes)[::-1][:2]
     is_kept = np.zeros(len(sizes), bool)
     is_kept[[label for label in order if sizes[label] > SPECK * sizes[order[0]]]] = True
-    result: Mask = is_kept[labels]
-    return result
+    mask[box] = is_kept[labels]
+    return mask
 
 
 def lung_shape(lungs: Mask, probability: Array) -> LungShape:
     """Area, certainty and middle of a lung mask [H, W] with its probability [H, W]."""
     if not lungs.any():
         return LungShape(0.0, 0.0, 0.0)
-    rows, columns = np.flatnonzero(lungs.any(axis=1)), np.flatnonzero(lungs.any(axis=0))
-    box = lungs[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    box = lungs[_box(lungs)]
     width = box.shape[1]
     middle = box[:, int(width * 0.42) : max(int(np.ceil(width * 0.58)), 1)].mean(axis=0).min()
     return LungShape(float(lungs.mean()), float(probability[lungs].mean()), float(middle))
+
+
+def _box(mask: Mask) -> tuple[slice, slice]:
+    """The rows and columns between the outermost pixels of a mask with at least one."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def lesion_share(lungs: Mask, lesions: Mask) -> float:

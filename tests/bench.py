@@ -16,15 +16,16 @@ from tests import golden
 ROUNDS = 25
 
 
-def median(run: Callable[[], object]) -> float:
-    """Median seconds of a call, after three to warm up."""
-    times = []
+def medians(*runs: Callable[[], object]) -> list[float]:
+    """Median seconds of each call, after three to warm up; in turns, so that a busy moment of the machine meets all."""
+    times: list[list[float]] = [[] for _ in runs]
     for index in range(ROUNDS + 3):
-        started = time.perf_counter()
-        run()
-        if index >= 3:
-            times.append(time.perf_counter() - started)
-    return statistics.median(times)
+        for run, mine in zip(runs, times, strict=True):
+            started = time.perf_counter()
+            run()
+            if index >= 3:
+                mine.append(time.perf_counter() - started)
+    return [statistics.median(t) for t in times]
 
 
 def main() -> None:
@@ -57,13 +58,15 @@ def main() -> None:
                 for _ in range(50):
                     torch.nn.functional.dropout(network(tensor), 0.3)
 
-        full = median(lambda picture=picture, modality=modality: diagnose.diagnose(picture, modality))
-        passes = median(bare)
-        sampled = median(stochastic)
+        def answer(picture=picture, modality=modality) -> None:
+            diagnose.diagnose(picture, modality)
+
+        full, passes = medians(answer, bare)
+        whole, sampled = medians(answer, stochastic)
         print(
             f"{modality}: full answer / bare passes = {full / passes:.2f}  ({full * 1e3:.1f} ms / {passes * 1e3:.1f} ms)"
         )
-        print(f"{modality}: full answer / 50 stochastic PyTorch passes = 1/{sampled / full:.0f}")
+        print(f"{modality}: full answer / 50 stochastic PyTorch passes = 1/{sampled / whole:.0f}")
 
 
 if __name__ == "__main__":
