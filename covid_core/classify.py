@@ -30,8 +30,8 @@ UNLIKE = "The picture is unlike the images this model was trained on, so its ans
 AMBIGUOUS = "Neither answer can be ruled out at this level."
 UNUSUAL = "The probability is unusual for either class: it lies where hardly any image of known answer lay."
 UNPROVEN = (
-    "The classifier tends to COVID-19, but pictures of other diseases and of healthy lungs reach this probability too when "
-    "they only look different."
+    "The classifier tends to COVID-19, but pictures without it come this far too when only their look is changed: it is "
+    "answered from {firm:.0%} on."
 )
 INVISIBLE = (
     "The classifier tends to COVID-19, but hardly any opacity was marked in the lungs: its answer would rest on how the "
@@ -275,7 +275,7 @@ def verdict(
     if decision == "covid" and segment.mean_probability(evidence) < segment.VISIBLE[modality]:
         return "uncertain", INVISIBLE
     if decision == "covid" and probability < firm:
-        return "uncertain", UNPROVEN
+        return "uncertain", UNPROVEN.format(firm=firm)
     return decision, ""
 
 
