@@ -30,8 +30,8 @@ UNLIKE = "The picture is unlike the images this model was trained on, so its ans
 AMBIGUOUS = "Neither answer can be ruled out at this level."
 UNUSUAL = "The probability is unusual for either class: it lies where hardly any image of known answer lay."
 UNPROVEN = (
-    "The classifier tends to COVID-19, but pictures without it come this far too when only their look is changed: it is "
-    "answered from {firm:.0%} on."
+    "The classifier tends to COVID-19, but its probability is below the {firm:.0f} % that this answer needs: pictures "
+    "without COVID-19 come this far too."
 )
 INVISIBLE = (
     "The classifier tends to COVID-19, but hardly any opacity was marked in the lungs: its answer would rest on how the "
@@ -204,7 +204,6 @@ class Classifier:
         scores = {int(c): np.asarray(s) for c, s in self.config["conformal"][modality][method].items()}
         chosen = uncertainty.prediction_set(np.asarray(summary.mean), scores, level)
         distance = max(glance.distance[modality], self.gate.style_distance(features.style, modality))
-        decided = GateDecision(True, UNLIKE if distance > 1 else "", distance, distance > 1)
         firm = float(self.config["firm"][modality])
         decision, reason = verdict(chosen, float(summary.mean[1]), firm, distance, features.evidence, modality)
         return Classification(
@@ -218,7 +217,7 @@ class Classifier:
             aleatoric=summary.aleatoric,
             epistemic=summary.epistemic,
             prediction_set=tuple(CLASSES[c] for c in chosen),
-            gate=decided,
+            gate=GateDecision(True, distance),
             method=method,
             level=level,
             model=self.spec.name,
@@ -240,7 +239,7 @@ class Classifier:
             aleatoric=None,
             epistemic=None,
             prediction_set=(),
-            gate=GateDecision(False, reason, score),
+            gate=GateDecision(False, score),
             method="",
             level=level,
             model=self.spec.name,
@@ -275,7 +274,7 @@ def verdict(
     if decision == "covid" and segment.mean_probability(evidence) < segment.VISIBLE[modality]:
         return "uncertain", INVISIBLE
     if decision == "covid" and probability < firm:
-        return "uncertain", UNPROVEN.format(firm=firm)
+        return "uncertain", UNPROVEN.format(firm=100 * firm)
     return decision, ""
 
 
@@ -292,6 +291,10 @@ def glance_features(run: engine.Run, pixels: Array, size: int) -> Array:
     """
     square = preprocess.whole((pixels.shape[0], pixels.shape[1])).extract(pixels, size)
     # The modality is not known yet, so both are stretched alike here.
-    cells = run(preprocess.to_input(preprocess.stretch(square, "xray"))[None, None])[0]
-    pooled: Array = cells.mean(axis=(1, 2))
+    return pooled_features(run, preprocess.stretch(square, "xray"))
+
+
+def pooled_features(run: engine.Run, square: Array) -> Array:
+    """[C] float32, the mean over the cells of what the backbone makes of a square [S, S] in 0..1."""
+    pooled: Array = run(preprocess.to_input(square)[None, None])[0].mean(axis=(1, 2))
     return pooled

@@ -32,15 +32,11 @@ class GateDecision:
 
     Attributes:
         accepted: False: no answer.
-        reason: one sentence for the visitor, "" when accepted and like the training images.
         ood_score: distance from the training features in units of the threshold: above 1 an image is unlike them.
-        atypical: accepted, but unlike the training images.
     """
 
     accepted: bool
-    reason: str
     ood_score: float
-    atypical: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ Array = NDArray[np.float32]
 # Percentiles that become black and white. CT slices keep more of the bright end out: in slices stored over the whole
 # CT range the lungs are almost black, and a low upper percentile brings them close to a lung window.
 STRETCH = {"xray": (1.0, 99.0), "ct": (0.5, 95.0)}
-# Percentiles are taken from a grid with at least this many rows and columns: more pixels cost time and change nothing.
+# Percentiles are taken from a grid with at least this many rows and columns: more pixels cost time and hardly change them.
 SAMPLED = 128
 # How far the crop reaches beyond the lungs' bounding box, as a share of its longer side.
 CROP_MARGIN = 0.06
@@ -167,7 +167,7 @@ def whole_square(pixels: Array, modality: str, size: int) -> tuple[Array, Frame]
         [size, size] float32 in 0..1, and the window it shows.
     """
     frame = whole((pixels.shape[0], pixels.shape[1]))
-    # Scaled after resampling: the same but for rounding, and most pictures have more pixels than the network's input.
+    # Scaled after resampling: most pictures have more pixels than the network's input.
     return spread(frame.extract(pixels, size), *limits(pixels, modality)), frame
 
 

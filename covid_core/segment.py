@@ -78,7 +78,8 @@ class Segmentation:
     @cached_property
     def uncertainty(self) -> Array:
         """[H, W] float32, entropy of the lesion probability in bits, 0..1; computed when it is first looked at."""
-        return self.frame.restore(uncertainty.binary_entropy(self.network_lesion))
+        pair = np.stack([1 - self.network_lesion, self.network_lesion], axis=-1)
+        return self.frame.restore(uncertainty.entropy(pair).astype(np.float32))
 
 
 class Segmenter:

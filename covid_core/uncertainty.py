@@ -67,20 +67,6 @@ def entropy(p: Array) -> NDArray[np.float64]:
     return np.asarray(np.maximum(bits, 0.0))
 
 
-def binary_entropy(p: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`entropy` of two classes, for maps of many pixels.
-
-    Args:
-        p: [...] float32 in 0..1, the probability of one of them.
-
-    Returns:
-        [...] float32 in 0..1.
-    """
-    inside = np.clip(p, 1e-7, 1 - 1e-7)
-    bits: NDArray[np.float32] = -(inside * np.log2(inside) + (1 - inside) * np.log2(1 - inside))
-    return bits
-
-
 def summarise(samples: Array, level: float = 0.90) -> Summary:
     """Mean, central interval and the split of the entropy.
 

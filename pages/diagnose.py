@@ -46,7 +46,7 @@ def verdict(result: Diagnosis) -> None:
         low, high = (report.percent(v) for v in answer.interval)
         lines.append(
             f"Seen as a {KINDS[answer.modality]}. Probability of COVID-19 **{report.percent(answer.probability)}**, "
-            f"{answer.level:.0%} interval {low} to {high}."
+            f"{report.percent(answer.level)} interval {low} to {high}."
         )
     if answer.reason:
         lines.append(answer.reason)
@@ -64,7 +64,7 @@ def summary(result: Diagnosis) -> None:
         "both" if len(answer.prediction_set) == 2 else "".join(NAMES[c] for c in answer.prediction_set) or "neither"
     )
     second.metric(
-        f"Not ruled out ({answer.level:.0%})",
+        f"Not ruled out ({report.percent(answer.level)})",
         chosen,
         border=True,
         help="The prediction set: classes that the calibration cannot rule out at this level. Both, or neither, means "
@@ -123,7 +123,7 @@ def lesions(result: Diagnosis) -> None:
         )
     share = result.explanation.share_in_lungs if result.explanation else None
     if share is not None:
-        st.markdown(f"**Evidence for COVID-19 inside the lungs (Grad-CAM):** {share:.0%}")
+        st.markdown(f"**Evidence for COVID-19 inside the lungs (Grad-CAM):** {report.percent(share)}")
 
 
 def picture(result: Diagnosis) -> None:

@@ -15,7 +15,7 @@ SEEN, UNSEEN = float(np.log(0.21)), float(np.log(0.011))
         ((0,), 0.1, 0.9, UNSEEN, "non_covid", ""),
         ((0,), 0.1, 0.9, SEEN, "non_covid", ""),
         ((1,), 0.9, 0.9, UNSEEN, "uncertain", classify.INVISIBLE),
-        ((1,), 0.7, 0.9, SEEN, "uncertain", classify.UNPROVEN.format(firm=0.8)),
+        ((1,), 0.7, 0.9, SEEN, "uncertain", classify.UNPROVEN.format(firm=80)),
         ((1,), 0.9, 1.1, SEEN, "uncertain", classify.UNLIKE),
         ((0, 1), 0.9, 0.9, SEEN, "uncertain", classify.AMBIGUOUS),
         ((), 0.9, 0.9, SEEN, "uncertain", classify.UNUSUAL),
@@ -27,7 +27,7 @@ def test_verdict(chosen, probability, distance, evidence, decision, reason) -> N
 
 
 def test_the_reason_names_the_probability_that_is_asked_for() -> None:
-    assert "80%" in classify.verdict((1,), 0.7, 0.8, 0.9, SEEN, "xray")[1]
+    assert "80 %" in classify.verdict((1,), 0.7, 0.8, 0.9, SEEN, "xray")[1]
 
 
 def test_a_slice_needs_less_opacity_than_an_xray() -> None:

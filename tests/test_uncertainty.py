@@ -33,12 +33,6 @@ def test_entropy_by_hand():
     assert u.entropy(np.full((4, 5, 2), 0.5)).shape == (4, 5)
 
 
-def test_binary_entropy_is_entropy_of_two_classes():
-    p = np.array([0, 1e-4, 0.25, 0.5, 1], np.float32)
-    np.testing.assert_allclose(u.binary_entropy(p), u.entropy(np.stack([1 - p, p], axis=-1)), atol=1e-4)
-    assert u.binary_entropy(p).dtype == np.float32
-
-
 def test_summary_of_samples_that_disagree_is_all_epistemic():
     s = u.summarise(two([0, 1, 0, 1]))
     np.testing.assert_allclose(s.mean, [0.5, 0.5])

@@ -146,6 +146,12 @@ def balance(records: Sequence[Record]) -> list[float]:
     return [part[c[1]] * counts[c] ** 0.5 / roots[c[:2]] / counts[c] for c in cells]
 
 
+def middles(crops: Sequence[View], size: int) -> NDArray[np.uint8]:
+    """[N, size, size], the views without their margins."""
+    cut = CenterCrop(size)
+    return np.stack([cut(torch.from_numpy(v.crop)).numpy() for v in crops])
+
+
 class Views(Dataset[Example]):
     """Crop in -1..1, target 0..1 or `NOBODY`, label 0, 1 or `NOBODY`, opacity grid with `NOBODY` where unmarked."""
 
@@ -155,9 +161,9 @@ class Views(Dataset[Example]):
         self.target = [v.target for v in crops]
         self.label = [NOBODY if r.covid is None else float(r.covid) for r in records]
         self.size = size
-        margin = round(size * MARGIN)
-        middles = np.stack([v.crop[margin : margin + size, margin : margin + size] for v in crops])
-        self.augmentation = classifier_augmentation(records[0].modality, size, middles) if augment else None
+        self.augmentation = (
+            classifier_augmentation(records[0].modality, size, middles(crops, size)) if augment else None
+        )
 
     def __len__(self) -> int:
         return len(self.crops)

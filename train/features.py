@@ -25,6 +25,7 @@ Arrays = dict[str, NDArray[np.float32]]
 REPORTED = ("test", "external", "pediatric", "lateral", "photograph")
 # Splits for choices: of the training sources, and of a source that trains nothing.
 CHOSEN_ON = ("val", "extra_val", "extra_train", "extra_test")
+# The second rows of the train and val splits.
 RESTYLED = {"train": "restyled_train", "val": "restyled_val"}
 MOST_TRAINING = 1500  # of one source and finding; heads on 1280 features need no more
 
@@ -48,8 +49,8 @@ def describe(
 ) -> tuple[dict[str, object], Arrays]:
     """One row of the table, and "crop" and "style" of the box around the lungs, "whole" of the whole picture.
 
-    The box itself comes along as "pixels", [size, size]. A picture that the app would not even decode keeps a row, for it
-    is refused all the same.
+    Where the box is to be restyled it comes along as "pixels", [size, size] in 0..1. A picture that the app would not even
+    decode keeps a row, for it is refused all the same.
     """
     size = sizes[record.modality]
     try:
@@ -79,14 +80,14 @@ def describe(
         "evidence": segment.evidence(lungs, lesion),
     }
     whole = classify.glance_features(runs["xray"], pixels, sizes["xray"])
-    arrays = {"crop": pooled(runs[record.modality], crop), "style": classify.style_of(crop), "whole": whole}
-    return row, {**arrays, "pixels": crop}
-
-
-def pooled(run: engine.Run, crop: NDArray[np.float32]) -> NDArray[np.float32]:
-    """[C] features of a crop [size, size] in 0..1."""
-    result: NDArray[np.float32] = run(preprocess.to_input(crop)[None, None])[0].mean(axis=(1, 2))
-    return result
+    arrays = {
+        "crop": classify.pooled_features(runs[record.modality], crop),
+        "style": classify.style_of(crop),
+        "whole": whole,
+    }
+    if record.split in RESTYLED:
+        arrays["pixels"] = crop
+    return row, arrays
 
 
 def restyled(
@@ -100,7 +101,7 @@ def restyled(
     result = []
     for row, arrays in tqdm(chosen, desc="restyled", mininterval=10):
         crop = exchange(torch.from_numpy(arrays["pixels"])[None])[0].numpy()
-        seen = {**arrays, "crop": pooled(run, crop), "style": classify.style_of(crop)}
+        seen = {**arrays, "crop": classify.pooled_features(run, crop), "style": classify.style_of(crop)}
         result.append(({**row, "split": RESTYLED[str(row["split"])]}, seen))
     return result
 

@@ -1,9 +1,9 @@
-"""Calibration: sets that count alike, and from which probability on COVID-19 is answered."""
+"""Restyled rows; calibration: sets that count alike, and from which probability on COVID-19 is answered."""
 
 import numpy as np
 import pandas as pd
 
-from train import heads
+from train import features, heads
 
 
 def table(split: str, finding: str, n: int, source: str = "here") -> pd.DataFrame:
@@ -31,3 +31,32 @@ def test_small_data_sets_are_repeated_until_they_count_alike() -> None:
     rows = pd.DataFrame({"dataset": ["large"] * 7 + ["small"] * 2})
     assert list(heads.alike(rows)) == [0, 1, 2, 3, 4, 5, 6, 7, 7, 7, 7, 8, 8, 8, 8]
     assert list(heads.alike(rows[:7])) == list(range(7))
+
+
+def test_rows_to_train_and_choose_on_come_back_restyled() -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        (
+            {"split": split, "evidence": -float(i)},
+            {"crop": np.zeros(2, np.float32), "pixels": rng.random((48, 48), np.float32)},
+        )
+        for i, split in enumerate(("train", "val", "train"))
+    ]
+    rows.append(({"split": "test", "evidence": 0.0}, {"crop": np.zeros(2, np.float32)}))
+    seen = []
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        seen.append(batch[0, 0])
+        return np.full((1, 2, 1, 1), batch.mean(), np.float32)
+
+    found = features.restyled(rows, run)
+    assert [row for row, _ in found] == [
+        {"split": "restyled_train", "evidence": 0.0},
+        {"split": "restyled_val", "evidence": -1.0},
+        {"split": "restyled_train", "evidence": -2.0},
+    ]
+    assert [arrays["crop"][0] for _, arrays in found] == [batch.mean() for batch in seen]
+    # The val picture has the grey levels of a training picture, the only ones whose style is given away.
+    own = [np.sort(rows[i][1]["pixels"].ravel()) for i in (0, 2)]
+    levels = np.sort((seen[1].ravel() + 1) / 2)
+    assert min(np.abs(levels - o).max() for o in own) < 0.05

@@ -6,8 +6,8 @@
 #
 # What is bundled now was not made in one go with today's code. The first stage of unet_xray had no style exchange and 450
 # healthy X-rays, its second exchanged seven pictures in ten; the first two stages of the X-ray backbone had no style exchange,
-# the first of them tone curves on half of its draws. The backbones were cropped, and the X-ray one taught what is visible,
-# by earlier stages of the U-Nets.
+# the first of them tone curves on half of its draws. The CT backbone and all but the last stage of the X-ray one were cropped,
+# and the latter taught what is visible, by earlier stages of the U-Nets.
 set -euo pipefail
 data="manifests=$1" init="$2" work=work
 # glibc returns big buffers to the system after every step; keeping them makes CPU training half as fast again.
