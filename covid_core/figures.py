@@ -53,7 +53,7 @@ def probability_bar(answer: Classification) -> "Figure":
             "width": 12,
             "color": VERMILION,
         },
-        name=f"mean and {answer.level:.0%} interval",
+        name=f"mean and {100 * answer.level:.0f} % interval",
         hovertemplate=f"mean {answer.probability:.3f}, {low:.3f} to {high:.3f}<extra></extra>",
     )
     figure.add_vline(x=0.5, line={"dash": "dot", "width": 1})

@@ -84,9 +84,10 @@ def segmented(spec: registry.ModelSpec, metrics: dict[str, Any]) -> None:
 _ui.only_through_app()
 st.title("Models")
 st.markdown(
-    "Every figure was computed once by `train/evaluate.py` on images the model never saw, with a 95 % bootstrap interval "
-    "over patients. Compare *test* (the same sources as in training) with *external* (other hospitals): the gap is what "
-    "the network learned about the sources instead of the disease."
+    "Every figure was computed by `train/evaluate.py`, once with every finished model, on images kept out of its training "
+    "(the cards name the exceptions), with a 95 % bootstrap interval over patients. Compare *test* (the same sources as in "
+    "training) with *external* (other hospitals): most of the gap is what the network learned about the sources instead of "
+    "the disease."
 )
 for tab, spec in zip(st.tabs([s.title for s in registry.MODELS.values()]), registry.MODELS.values(), strict=True):
     with tab:
