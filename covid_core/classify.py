@@ -121,6 +121,10 @@ class Classifier:
         channels = self.heads[spec.modalities[0]][0].shape[1]
         masks = uncertainty.dropout_masks(settings["masks"], channels, settings["dropout"], settings["seed"])
         masks[:, -1] = 1  # the evidence is one number: dropping it would be no small disturbance
+        self.conformal = {
+            m: {method: {int(c): np.asarray(s) for c, s in scores.items()} for method, scores in methods.items()}
+            for m, methods in config["conformal"].items()
+        }
         # (x * mask) @ w = x @ (mask * w): one product for all heads and masks, [K, T, C + 1].
         self.masked = {m: weight[:, None, :] * masks for m, (weight, _) in self.heads.items()}
 
@@ -201,8 +205,7 @@ class Classifier:
         """
         samples = self.probabilities(features.pooled, modality, method)
         summary = uncertainty.summarise(samples, level)
-        scores = {int(c): np.asarray(s) for c, s in self.config["conformal"][modality][method].items()}
-        chosen = uncertainty.prediction_set(np.asarray(summary.mean), scores, level)
+        chosen = uncertainty.prediction_set(np.asarray(summary.mean), self.conformal[modality][method], level)
         distance = max(glance.distance[modality], self.gate.style_distance(features.style, modality))
         firm = float(self.config["firm"][modality])
         decision, reason = verdict(chosen, float(summary.mean[1]), firm, distance, features.evidence, modality)

@@ -6,11 +6,13 @@ but for the bias and the part of the U-Net's evidence. They are kept in that uni
 make weak evidence look strong.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from covid_core import preprocess
 from covid_core.classify import Classifier, Features
 
 Array = NDArray[np.float32]
@@ -26,17 +28,23 @@ class Explanation:
     Attributes:
         cells: [s, s] float32, each cell's contribution to the mean logit of the heads; their sum plus `evidence`
             plus `bias` is it.
-        heatmap: [H, W] float32 in the picture's pixels, same unit as a cell; 0 outside the box around the lungs.
+        frame: the window of the picture that they cover.
         evidence: what the opacity marked by the U-Net contributes, in the same unit.
         bias: the heads' mean bias over the temperature.
-        share_in_lungs: part of the positive contributions that lies inside the lung mask, 0..1; None without any.
+        share_in_lungs: part of the positive contributions that lies inside the lung mask, 0..1, where a cell counts by
+            the share of it that is lung; None without any.
     """
 
     cells: Array
-    heatmap: Array = field(repr=False)
+    frame: preprocess.Frame
     evidence: float
     bias: float
     share_in_lungs: float | None
+
+    @cached_property
+    def heatmap(self) -> Array:
+        """[H, W] float32 in the picture's pixels, same unit as a cell; 0 outside the window."""
+        return self.frame.restore(self.cells)
 
 
 def explain(classifier: Classifier, features: Features, modality: str, lungs: NDArray[np.bool_]) -> Explanation:
@@ -53,13 +61,14 @@ def explain(classifier: Classifier, features: Features, modality: str, lungs: ND
     mean = weight.mean(axis=0) / temperature
     count = features.cells.shape[1] * features.cells.shape[2]
     cells: Array = np.tensordot(mean[:-1] / count, features.cells, axes=1).astype(np.float32)
-    heatmap = features.frame.restore(cells)
-    positive = np.maximum(heatmap, 0)
+    positive = np.maximum(cells, 0)
     total = float(positive.sum())
     return Explanation(
         cells=cells,
-        heatmap=heatmap,
+        frame=features.frame,
         evidence=float(mean[-1]) * features.evidence,
         bias=float(bias.mean()) / temperature,
-        share_in_lungs=float(positive[lungs].sum()) / total if total > 0 else None,
+        share_in_lungs=float((positive * features.frame.shares(lungs, len(cells))).sum()) / total
+        if total > 0
+        else None,
     )

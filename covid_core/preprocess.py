@@ -17,7 +17,7 @@ Array = NDArray[np.float32]
 # CT range the lungs are almost black, and a low upper percentile brings them close to a lung window.
 STRETCH = {"xray": (1.0, 99.0), "ct": (0.5, 95.0)}
 # Percentiles are taken from a grid with at least this many rows and columns: more pixels cost time and hardly change them.
-SAMPLED = 128
+SAMPLED = 64
 # How far the crop reaches beyond the lungs' bounding box, as a share of its longer side.
 CROP_MARGIN = 0.06
 
@@ -75,6 +75,14 @@ class Frame:
         rows, columns, inner_rows, inner_columns = self._overlap()
         picture[rows, columns] = np.asarray(enlarged)[inner_rows, inner_columns]
         return picture
+
+    def shares(self, mask: NDArray[np.bool_], count: int) -> Array:
+        """How much of each cell of the window a mask [height, width] covers, [count, count] float32 in 0..1."""
+        window = np.zeros((self.side, self.side), np.uint8)
+        rows, columns, inner_rows, inner_columns = self._overlap()
+        window[inner_rows, inner_columns] = mask[rows, columns]
+        covered = np.asarray(Image.fromarray(window * 255).resize((count, count), Image.Resampling.BOX), np.float32)
+        return covered / np.float32(255)
 
     def widened(self, margin: float) -> "Frame":
         """The window with this share of its side added on each of its sides."""

@@ -32,6 +32,14 @@ def test_a_window_beyond_the_picture_is_black_there() -> None:
     assert window[:10].max() == 0 and window[50:].max() == 0 and window[10:50, 10:50].min() == 1
 
 
+def test_shares_are_those_of_the_mask_in_each_cell() -> None:
+    mask = np.zeros((40, 40), bool)
+    mask[:20, :10] = True
+    # Cells of 20 x 20; the window's first row of them lies above the picture.
+    assert np.allclose(Frame(-20, 0, 40, 40, 40).shares(mask, 2), [[0, 0], [0.5, 0]], atol=0.005)
+    assert np.allclose(Frame(0, 0, 40, 40, 40).shares(mask, 2), [[0.5, 0], [0, 0]], atol=0.005)
+
+
 def test_widened_keeps_the_middle() -> None:
     mask = np.zeros((50, 50), bool)
     mask[10:30, 20:40] = True
