@@ -17,7 +17,7 @@ Array = NDArray[np.float32]
 # CT range the lungs are almost black, and a low upper percentile brings them close to a lung window.
 STRETCH = {"xray": (1.0, 99.0), "ct": (0.5, 95.0)}
 # Percentiles are taken from a grid with at least this many rows and columns: more pixels cost time and hardly change them.
-SAMPLED = 64
+SAMPLED = 128
 # How far the crop reaches beyond the lungs' bounding box, as a share of its longer side.
 CROP_MARGIN = 0.06
 

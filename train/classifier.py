@@ -29,9 +29,9 @@ from torchvision.transforms.v2 import CenterCrop
 
 from covid_core import networks, preprocess, registry, segment
 from train import datasets, initial, loading, trainer
-from train.augment import StyleExchange, classifier_augmentation
-from train.datasets.records import TRAINING, Record
-from train.overlap import without_kept_back
+from train.augment import classifier_augmentation
+from train.datasets.records import Record
+from train.overlap import without_copies
 
 CELL = 32  # side in pixels of a cell of the grid on which opacities are located
 NOBODY = -1.0  # not marked by anybody
@@ -99,13 +99,13 @@ def select(records: Sequence[Record], modality: str, without: Sequence[str], see
     """Training records: those with a finding, and CT slices and X-rays with lesion masks; no source of `without`.
 
     Of a source and finding with more than `MOST` images a random part is taken: beyond it they only cost time.
-    X-rays with lesion masks are of COVID-19 patients; those of them, and of the web images, that come back in a part kept
-    for choices or tests are left out.
+    X-rays with lesion masks are of COVID-19 patients; those that come back in a part kept for choices or tests are left
+    out.
     """
-    chosen = [r for r in records if r.split in TRAINING and r.modality == modality and r.source not in without]
-    found = [r for r in chosen if r.finding and r.split == "train"]
-    found += without_kept_back([r for r in chosen if r.finding and r.split != "train"], records)
-    marked = without_kept_back([r for r in chosen if r.dataset == "xray_lesions"], records)
+    chosen = [r for r in records if r.split == "train" and r.modality == modality and r.source not in without]
+    found = [r for r in chosen if r.finding]
+    kept_back = [r for r in records if r.modality == "xray" and r.finding == "covid" and r.split != "train"]
+    marked = without_copies([r for r in chosen if r.dataset == "xray_lesions"], kept_back)
     marked = [Record(**{**r.__dict__, "finding": "covid"}) for r in marked]
     slices = [r for r in chosen if r.dataset == "ct_lesions"]
     rng = np.random.default_rng(seed)
@@ -152,17 +152,6 @@ def middles(crops: Sequence[View], size: int) -> NDArray[np.uint8]:
     return np.stack([cut(torch.from_numpy(v.crop)).numpy() for v in crops])
 
 
-def exchanges_by_label(records: Sequence[Record], crops: NDArray[np.uint8]) -> dict[float, StyleExchange]:
-    """By label, the exchange that draws from the crops of the other label as often as training draws these.
-
-    Args:
-        records: [N], of both labels.
-        crops: [N, S, S].
-    """
-    label, weight = np.array([r.covid for r in records]), np.array(balance(records))
-    return {c: StyleExchange(crops[label == 1 - c], weight[label == 1 - c].tolist()) for c in (0, 1)}
-
-
 class Views(Dataset[Example]):
     """Crop in -1..1, target 0..1 or `NOBODY`, label 0, 1 or `NOBODY`, opacity grid with `NOBODY` where unmarked."""
 
@@ -172,14 +161,9 @@ class Views(Dataset[Example]):
         self.target = [v.target for v in crops]
         self.label = [NOBODY if r.covid is None else float(r.covid) for r in records]
         self.size = size
-        modality = records[0].modality
-        # By label. An X-ray takes on the style of one with the other label, so that by its style alone neither label is
-        # more likely than the other.
-        self.augmentation = {}
-        if augment:
-            exchanges = exchanges_by_label(records, middles(crops, size)) if modality == "xray" else {}
-            for label in set(self.label):
-                self.augmentation[label] = classifier_augmentation(modality, size, exchanges.get(label))
+        self.augmentation = (
+            classifier_augmentation(records[0].modality, size, middles(crops, size)) if augment else None
+        )
 
     def __len__(self) -> int:
         return len(self.crops)
@@ -188,8 +172,8 @@ class Views(Dataset[Example]):
         image = torch.from_numpy(self.crops[index])[None].float() / 255
         marked = self.opacity[index]
         opacity = torch.zeros_like(image) if marked is None else torch.from_numpy(marked)[None].float() / 255
-        if self.augmentation:
-            image, opacity = self.augmentation[self.label[index]](image, opacity)
+        if self.augmentation is not None:
+            image, opacity = self.augmentation(image, opacity)
         else:
             image, opacity = (CenterCrop(self.size)(t) for t in (image, opacity))
         grid = F.avg_pool2d(opacity, CELL)[0] if marked is not None else F.avg_pool2d(opacity, CELL)[0] + NOBODY

@@ -1,8 +1,8 @@
 """What the networks make of every image: `python -m train.features --modality xray --data manifests=ROOT --out FOLDER`.
 
 Heads, gate, calibration and evaluation all work on these tables, one a modality, computed by the functions the app runs.
-X-rays that train or calibrate have a second row, of the splits `RESTYLED`: the same crop in the style of a training picture
-with the other label. On them the heads learn, and calibration measures, what holds whatever a picture looks like.
+X-rays of the train and val splits have a second row, of the splits `RESTYLED`: the same crop in the style of another
+training picture. On them the heads learn, and calibration measures, what holds whatever a picture looks like.
 """
 
 import argparse
@@ -18,16 +18,15 @@ from tqdm import tqdm
 from covid_core import classify, engine, images, preprocess, registry, segment
 from train import datasets, loading
 from train.augment import StyleExchange
-from train.datasets.records import TRAINING, Record
-from train.overlap import without_kept_back
+from train.datasets.records import Record
 
 Arrays = dict[str, NDArray[np.float32]]
 # Splits whose images train nothing and calibrate nothing.
 REPORTED = ("test", "external", "pediatric", "lateral", "photograph")
-# Splits for choices.
-CHOSEN_ON = ("val", "extra_val", "extra_test")
-# The second rows.
-RESTYLED = {**dict.fromkeys(TRAINING, "restyled_train"), "val": "restyled_val"}
+# Splits for choices: of the training sources, and of a source that trains nothing.
+CHOSEN_ON = ("val", "extra_val", "extra_train", "extra_test")
+# The second rows of the train and val splits.
+RESTYLED = {"train": "restyled_train", "val": "restyled_val"}
 MOST_TRAINING = 1500  # of one source and finding; heads on 1280 features need no more
 
 
@@ -36,24 +35,13 @@ def wanted(records: Sequence[Record], seed: int = 0) -> list[Record]:
     rng = np.random.default_rng(seed)
     shown = (*REPORTED, *CHOSEN_ON)
     kept = [r for r in records if r.split in shown and (r.finding or r.split in ("lateral", "photograph"))]
-    training = [r for r in records if r.split == "train" and r.finding]
-    training += without_kept_back([r for r in records if r.split == "extra_train" and r.finding], records)
     groups: dict[tuple[str, str], list[Record]] = {}
-    for record in training:
-        groups.setdefault((record.source, record.finding), []).append(record)
+    for record in records:
+        if record.split == "train" and record.finding:
+            groups.setdefault((record.source, record.finding), []).append(record)
     for members in groups.values():
         kept += [members[i] for i in rng.permutation(len(members))[:MOST_TRAINING]]
     return kept
-
-
-def weights(table: pd.DataFrame) -> NDArray[np.float32]:
-    """Sampling weights [N]: both classes alike, in a class the sources by the square root of their number."""
-    covid = table.finding == "covid"
-    cells = table.source + "/" + table.finding
-    counts = cells.map(cells.value_counts())
-    root = 1 / np.sqrt(counts)
-    result = root / root.groupby(covid).transform("sum")
-    return result.to_numpy(np.float32)
 
 
 def describe(
@@ -105,19 +93,13 @@ def describe(
 def restyled(
     rows: Sequence[tuple[dict[str, object], Arrays]], run: engine.Run, seed: int = 0
 ) -> list[tuple[dict[str, object], Arrays]]:
-    """The rows of the splits in `RESTYLED` again, each crop in the style of a random training picture of the other label."""
+    """The rows of the train and val splits again, each crop in the style of a random training picture."""
     torch.manual_seed(seed)
     chosen = [(row, arrays) for row, arrays in rows if row["split"] in RESTYLED]
-    styles = [(row, arrays["pixels"]) for row, arrays in chosen if row["split"] in TRAINING]
-    weight = weights(pd.DataFrame([row for row, _ in styles]))
-    exchanges = {}
-    for is_covid in (False, True):
-        mine = [i for i, (row, _) in enumerate(styles) if (row["finding"] == "covid") == is_covid]
-        crops = np.round(np.stack([styles[i][1] for i in mine]) * 255).astype(np.uint8)
-        exchanges[is_covid] = StyleExchange(crops, weight[mine].tolist())
+    styles = [arrays["pixels"] for row, arrays in chosen if row["split"] == "train"]
+    exchange = StyleExchange(np.round(np.stack(styles) * 255).astype(np.uint8))
     result = []
     for row, arrays in tqdm(chosen, desc="restyled", mininterval=10):
-        exchange = exchanges[row["finding"] != "covid"]
         crop = exchange(torch.from_numpy(arrays["pixels"])[None])[0].numpy()
         seen = {**arrays, "crop": classify.pooled_features(run, crop), "style": classify.style_of(crop)}
         result.append(({**row, "split": RESTYLED[str(row["split"])]}, seen))

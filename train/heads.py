@@ -21,7 +21,6 @@ from torch.nn import functional as F
 from covid_core import classify, gate, registry, uncertainty
 from train import features
 from train.classifier import soft_target
-from train.datasets.records import TRAINING
 
 HEADS = 5
 MASKS = 50
@@ -32,6 +31,16 @@ CALLED = 0.02  # share of restyled val images without COVID-19 that may reach th
 ACCEPTED = 0.97  # share of val images that each of the gate's distances lets through as typical
 
 Floats = NDArray[np.float32]
+
+
+def weights(table: pd.DataFrame) -> Floats:
+    """Sampling weights: both classes alike, in a class the sources by the square root of their number."""
+    covid = table.finding == "covid"
+    cells = table.source + "/" + table.finding
+    counts = cells.map(cells.value_counts())
+    root = 1 / np.sqrt(counts)
+    result = root / root.groupby(covid).transform("sum")
+    return result.to_numpy(np.float32)
 
 
 def targets(table: pd.DataFrame, modality: str) -> Floats:
@@ -92,7 +101,7 @@ def fit_gate(table: pd.DataFrame, style: Floats, whole: Floats) -> tuple[dict[st
     """The gate's tensors and its part of the config."""
     from sklearn.linear_model import LogisticRegression
 
-    train, val = table.split.isin(TRAINING), table.split == "val"
+    train, val = table.split == "train", table.split == "val"
     regression = LogisticRegression(C=0.01, max_iter=500, class_weight="balanced")
     regression.fit(whole[train], table.modality[train] == "ct")
     tensors: dict[str, Floats] = {"gate.weight": regression.coef_[0].astype(np.float32)}
@@ -166,12 +175,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     tensors, gate_config = fit_gate(table, arrays["style"], arrays["whole"])
     for modality in spec.modalities:
-        rows = (table.split.isin([*TRAINING, features.RESTYLED["train"]]) & (table.modality == modality)).to_numpy()
+        rows = (table.split.isin(["train", features.RESTYLED["train"]]) & (table.modality == modality)).to_numpy()
         part = table[rows]
         target = targets(part, modality)
-        heads = [
-            fit_head(pooled[rows], target, features.weights(part), list(part.group), seed) for seed in range(HEADS)
-        ]
+        heads = [fit_head(pooled[rows], target, weights(part), list(part.group), seed) for seed in range(HEADS)]
         tensors[f"heads.{modality}.weight"] = np.stack([w for w, _ in heads])
         tensors[f"heads.{modality}.bias"] = np.array([b for _, b in heads], np.float32)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from train.datasets.records import TRAINING, Record
+from train.datasets.records import Record
 from train.loading import in_parallel, pixels
 
 SIDE = 32
@@ -33,9 +33,3 @@ def without_copies(records: Sequence[Record], of: Sequence[Record]) -> list[Reco
     theirs = np.stack(in_parallel(thumbnail, of, "thumbnails"))
     nearest = (ours @ theirs.T).max(axis=1)
     return [record for record, similarity in zip(records, nearest, strict=True) if similarity < SAME]
-
-
-def without_kept_back(chosen: Sequence[Record], records: Sequence[Record]) -> list[Record]:
-    """Those of `chosen` that are no copy of a COVID-19 X-ray among `records` that is kept for choices or tests."""
-    kept_back = [r for r in records if r.modality == "xray" and r.finding == "covid" and r.split not in TRAINING]
-    return without_copies(chosen, kept_back)

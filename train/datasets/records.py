@@ -3,10 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-# Splits that classifiers train on. "extra_train" holds web images of COVID-19 from the websites that the external source
-# ieee8023 also drew on: another look of the positives, at the price that a patient may be in both.
-TRAINING = ("train", "extra_train")
-
 
 @dataclass(frozen=True)
 class Record:
