@@ -30,11 +30,11 @@ UNLIKE = "The picture is unlike the images this model was trained on, so its ans
 AMBIGUOUS = "Neither answer can be ruled out at this level."
 UNUSUAL = "The probability is unusual for either class: it lies where hardly any image of known answer lay."
 UNPROVEN = (
-    "The classifier tends to COVID-19, but its probability is below the {firm:.0f} % that this answer needs: pictures "
+    "Only COVID-19 is not ruled out, but its probability is below the {firm:.0f} % that this answer needs: pictures "
     "without COVID-19 come this far too."
 )
 INVISIBLE = (
-    "The classifier tends to COVID-19, but hardly any opacity was marked in the lungs: its answer would rest on how the "
+    "Only COVID-19 is not ruled out, but hardly any opacity was marked in the lungs: that answer would rest on how the "
     "picture looks, not on what the lungs show."
 )
 

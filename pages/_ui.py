@@ -1,5 +1,6 @@
 """The only home of caches, session keys and the upload widget."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import streamlit as st
@@ -139,14 +140,29 @@ def choose_picture() -> Upload | None:
     return picture
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
-def answer(_data: bytes, sha: str, name: str, modality: str, model: str, method: str, level: float) -> Diagnosis:
-    """The whole answer, computed once for the same picture and settings; bounded, and keyed by content."""
+def answer(data: bytes, sha: str, name: str, modality: str, model: str, method: str, level: float) -> Diagnosis:
+    """The whole answer, with its steps shown while it is computed."""
+    # Made out here: what a cached function draws is drawn again with every cached answer, but not how it went on.
     with st.status("Reading the picture", expanded=False) as status:
-        image = images.decode(_data, name)
-        result = diagnose(image, modality, model, method, level, progress=lambda step: status.update(label=step))  # type: ignore[arg-type]
+        result = _answer(data, sha, name, modality, model, method, level, lambda step: status.update(label=step))
         status.update(label=f"Done in {result.seconds:.2f} s", state="complete")
     return result
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _answer(
+    _data: bytes,
+    sha: str,
+    name: str,
+    modality: str,
+    model: str,
+    method: str,
+    level: float,
+    _progress: Callable[[str], None],
+) -> Diagnosis:
+    """Computed once for the same picture and settings; bounded, and keyed by content."""
+    image = images.decode(_data, name)
+    return diagnose(image, modality, model, method, level, progress=_progress)  # type: ignore[arg-type]
 
 
 def classifiers() -> dict[str, str]:

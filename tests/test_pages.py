@@ -69,6 +69,8 @@ def test_an_answer_survives_a_change_of_page() -> None:
     app.switch_page("pages/diagnose.py").run()
     assert not app.exception
     assert any(s.value == "ct.png" for s in app.subheader)
+    (status,) = app.status  # of an answer from the cache
+    assert status.state == "complete" and status.label.startswith("Done in")
 
 
 def test_models_page_shows_every_figure_with_its_n() -> None:
