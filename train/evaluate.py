@@ -60,10 +60,8 @@ class Answers:
         self.sets = np.zeros((len(table), 2), bool)
         decisions, refused = [], []
         for i, (row, glance) in enumerate(zip(table.itertuples(), glances, strict=True)):
-            scores = classifier.config["conformal"][row.modality]["ensemble_mc_dropout"]
-            chosen = uncertainty.prediction_set(
-                self.probability[i], {int(c): s for c, s in scores.items()}, classify.LEVEL
-            )
+            scores = classifier.conformal[row.modality]["ensemble_mc_dropout"]
+            chosen = uncertainty.prediction_set(self.probability[i], scores, classify.LEVEL)
             self.sets[i, list(chosen)] = True
             shape = segment.LungShape(row.area, row.certainty, row.middle)
             # An automatic answer uses the modality found, and with it that U-Net's limits.
