@@ -96,7 +96,7 @@ def _openvino(spec: ModelSpec, modality: str, file: Path) -> Run:
 
     def run(batch: NDArray[np.float32]) -> NDArray[np.float32]:
         with _one_at_a_time:
-            request.infer([np.ascontiguousarray(batch, np.float32)])
+            request.infer([np.ascontiguousarray(batch, np.float32)], share_inputs=True)
             return np.array(request.get_output_tensor(0).data, np.float32)
 
     return run

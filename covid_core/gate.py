@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from covid_core.preprocess import quantiles
+
 Array = NDArray[np.float32]
 
 MODALITIES = ("xray", "ct")
@@ -134,7 +136,7 @@ def style(crop: Array) -> Array:
     power = np.abs(np.fft.fft2((crop - crop.mean()) * window)) ** 2
     sums = np.bincount(ring, power.ravel())
     spectrum = np.log(sums[1 : RINGS + 1] / counts[1 : RINGS + 1] + 1e-6)
-    return np.concatenate([spectrum, np.quantile(crop, GREYS)]).astype(np.float32)
+    return np.concatenate([spectrum, quantiles(crop, GREYS)]).astype(np.float32)
 
 
 @lru_cache(maxsize=1)

@@ -5,6 +5,7 @@ described by a `Frame`: the whole picture for the segmenter and for telling X-ra
 the classifier.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -137,8 +138,26 @@ def limits(pixels: Array, modality: str) -> tuple[float, float]:
         modality: "xray" or "ct".
     """
     step = max(min(pixels.shape) // SAMPLED, 1)
-    low, high = np.percentile(pixels[::step, ::step], STRETCH[modality])
+    low, high = quantiles(pixels[::step, ::step], [share / 100 for share in STRETCH[modality]])
     return float(low), float(high)
+
+
+def quantiles(values: Array, shares: Sequence[float]) -> Array:
+    """What `np.quantile` gives, in a third of its time: for float32 numpy's sort is far faster than its partition.
+
+    Args:
+        values: any shape, float32, at least one.
+        shares: each 0..1.
+
+    Returns:
+        [len(shares)] float64.
+    """
+    ordered = np.sort(values, axis=None)
+    place = np.asarray(shares) * (len(ordered) - 1)
+    lower = place.astype(int)
+    upper = np.minimum(lower + 1, len(ordered) - 1)
+    result: Array = ordered[lower] + (place - lower) * (ordered[upper] - ordered[lower])
+    return result
 
 
 def spread(pixels: Array, low: float, high: float) -> Array:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from covid_core.preprocess import SAMPLED, Frame, around, limits, spread, stretch, whole, whole_square
+from covid_core.preprocess import SAMPLED, Frame, around, limits, quantiles, spread, stretch, whole, whole_square
 
 
 def picture(height: int, width: int) -> np.ndarray:
@@ -77,3 +77,9 @@ def test_what_lies_beyond_a_picture_stays_black_in_the_whole_square() -> None:
 def test_spread_cuts_off_beyond_its_limits() -> None:
     result = spread(np.array([[0.1, 0.2, 0.3, 0.4]], np.float32), 0.2, 0.4)
     assert np.allclose(result, [[0, 0, 0.5, 1]]) and result.dtype == np.float32
+
+
+@pytest.mark.parametrize("values", [picture(37, 41), np.float32([[3]]), np.float32([2, 2, 2, 7])])
+def test_quantiles_are_numpys(values: np.ndarray) -> None:
+    shares = [0.0, 0.01, 0.5, 0.95, 1.0]
+    assert np.array_equal(quantiles(values, shares), np.quantile(values, shares))
