@@ -17,6 +17,35 @@ MEASURES = {
     "coverage_covid": "Prediction sets that hold the truth, COVID-19 images (promised: 0.90)",
     "coverage_non_covid": "Prediction sets that hold the truth, other images (promised: 0.90)",
 }
+# What the names of the parts in config.json stand for; a part without a line here keeps its name.
+PARTS = {
+    "xray / test": "X-ray, sources of training",
+    "xray / external": "X-ray, other hospitals, all",
+    "xray / external_ieee8023": "X-ray, web collection ieee8023",
+    "xray / external_shenzhen": "X-ray, Shenzhen (nobody with COVID-19)",
+    "xray / external_covid_normal": "X-ray, other hospitals, against healthy",
+    "xray / external_covid_pneumonia": "X-ray, other hospitals, against pneumonia",
+    "xray / external_covid_tuberculosis": "X-ray, other hospitals, against tuberculosis",
+    "xray / pediatric": "X-ray, children (nobody with COVID-19)",
+    "ct / covid_ct_official_test": "CT, COVID-CT, official test",
+    "ct / sars_cov_2_grouped_test": "CT, São Paulo, test by groups",
+    "ct / test": "CT, both sets, test",
+    "gate": "Gate",
+    "test": "Test",
+    "infnet_test": "Inf-Net's 48 slices",
+}
+FIGURES = {
+    "lesion_dice": "lesion Dice",
+    "lung_dice": "lung Dice",
+    "interval_coverage": "lesion shares inside their interval",
+    "mean_dice_over_thresholds": "mean Dice over thresholds",
+    "dice_at_0.5": "Dice at 0.5",
+}
+
+
+def part_name(path: str) -> str:
+    """In words."""
+    return PARTS.get(path, path)
 
 
 def table(metrics: dict[str, Any], path: tuple[str, ...] = ()) -> list[dict[str, Any]]:
@@ -27,8 +56,8 @@ def table(metrics: dict[str, Any], path: tuple[str, ...] = ()) -> list[dict[str,
             if value["value"] is not None:
                 found.append(
                     {
-                        "protocol": " / ".join(path),
-                        "measure": name,
+                        "protocol": part_name(" / ".join(path)),
+                        "measure": FIGURES.get(name, name),
                         "value": value["value"],
                         "95 % low": value["low"],
                         "95 % high": value["high"],
@@ -38,14 +67,15 @@ def table(metrics: dict[str, Any], path: tuple[str, ...] = ()) -> list[dict[str,
         elif isinstance(value, dict):
             found += table(value, (*path, name))
         elif isinstance(value, list) and len(value) == 2 and all(isinstance(v, int) for v in value):
-            found.append({"protocol": " / ".join(path), "measure": name, "value": value[0] / value[1], "n": value[1]})
+            share = {"value": value[0] / value[1], "n": value[1]}
+            found.append({"protocol": part_name(" / ".join(path)), "measure": name, **share})
     return found
 
 
 def protocols(metrics: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Protocol name -> its figures, of all modalities."""
     return {
-        f"{modality} / {name}": part
+        part_name(f"{modality} / {name}"): part
         for modality, parts in metrics.items()
         for name, part in parts.items()
         if isinstance(part, dict) and "value" not in part

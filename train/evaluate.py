@@ -120,6 +120,7 @@ def classifier_metrics(answers: Answers) -> Figure:
             "test": xray & (t.split == "test"),
             "external": external,
             "external_ieee8023": external & (t.source == "ieee8023"),
+            "external_shenzhen": external & (t.source == "nlm_shenzhen"),
             "external_covid_normal": external & t.finding.isin(["covid", "normal"]),
             "external_covid_pneumonia": external & t.finding.isin(["covid", "pneumonia"]),
             "external_covid_tuberculosis": external & t.finding.isin(["covid", "tuberculosis"]),
