@@ -23,6 +23,24 @@ PHANTOMS = {
     "Phantom CT slice, with lesions": ("ct", True),
 }
 
+# What the names of the parts in config.json stand for; a part without a line here keeps its name.
+PARTS = {
+    "xray / test": "X-ray, sources of training",
+    "xray / external": "X-ray, other hospitals, all",
+    "xray / external_ieee8023": "X-ray, web collection ieee8023",
+    "xray / external_shenzhen": "X-ray, Shenzhen (nobody with COVID-19)",
+    "xray / external_covid_normal": "X-ray, other hospitals, against healthy",
+    "xray / external_covid_pneumonia": "X-ray, other hospitals, against pneumonia",
+    "xray / external_covid_tuberculosis": "X-ray, other hospitals, against tuberculosis",
+    "xray / pediatric": "X-ray, children (nobody with COVID-19)",
+    "ct / covid_ct_official_test": "CT, COVID-CT, official test",
+    "ct / sars_cov_2_grouped_test": "CT, São Paulo, test by groups",
+    "ct / test": "CT, both sets, test",
+    "gate": "Gate",
+    "test": "Test",
+    "infnet_test": "Inf-Net's 48 slices",
+}
+
 
 @dataclass(frozen=True)
 class Upload:
@@ -39,6 +57,11 @@ class Upload:
     data: bytes
     credit: str = ""
     synthetic: bool = False
+
+
+def part_name(path: str) -> str:
+    """What a part of a model's figures was measured on, in words."""
+    return PARTS.get(path, path)
 
 
 def navigation() -> StreamlitPage:

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+from typing import Any
 
 import streamlit as st
 
-from covid_core import figures, images, report
+from covid_core import figures, images, registry, report, weights
 from covid_core.diagnose import Diagnosis
 from covid_core.weights import WeightsError
 from pages import _ui
@@ -17,6 +18,8 @@ VERDICTS = {
     "refused": ("No answer for this picture", "warning", ":material/block:"),
 }
 KINDS = {"xray": "chest X-ray", "ct": "chest CT slice"}
+# Same sources as in training, then others: what a visitor's own picture will be like.
+TRUST = (("xray", "test"), ("xray", "external"), ("ct", "covid_ct_official_test"), ("ct", "sars_cov_2_grouped_test"))
 NAMES = {"covid": "COVID-19", "non_covid": "not COVID-19"}
 
 
@@ -35,6 +38,27 @@ def invitation() -> None:
     for column, (icon, title, text) in zip(st.columns(4), cards, strict=True):
         with column.container(border=True, height="stretch"):
             st.markdown(f"### {icon}\n**{title}**\n\n{text}")
+    try:
+        expectation(weights.load_config(registry.get(registry.DEFAULT))["metrics"])
+    except WeightsError as error:
+        st.error(str(error), icon=":material/error:")
+
+
+def expectation(metrics: dict[str, Any]) -> None:
+    """How often the default model's answers were right, at home and elsewhere."""
+    st.markdown("#### How far can you trust it?")
+    st.markdown(
+        "How often it is right when it gives an answer, with 95 % intervals. Where pictures come from the hospitals it "
+        "learned from it looks excellent; elsewhere the same model errs far more often. The **Models** page has every figure."
+    )
+    shown = {}
+    for modality, name in TRUST:
+        part = metrics[modality][name]
+        share = report.percent(part["decided"]["value"])
+        shown[f"{_ui.part_name(f'{modality} / {name}')}<br>answers {share}"] = part["accuracy_of_decided"]
+    st.plotly_chart(
+        figures.forest(shown, "Share of its answers that are right"), key="trust", config={"displayModeBar": False}
+    )
 
 
 def verdict(result: Diagnosis) -> None:

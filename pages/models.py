@@ -17,23 +17,6 @@ MEASURES = {
     "coverage_covid": "Prediction sets that hold the truth, COVID-19 images (promised: 0.90)",
     "coverage_non_covid": "Prediction sets that hold the truth, other images (promised: 0.90)",
 }
-# What the names of the parts in config.json stand for; a part without a line here keeps its name.
-PARTS = {
-    "xray / test": "X-ray, sources of training",
-    "xray / external": "X-ray, other hospitals, all",
-    "xray / external_ieee8023": "X-ray, web collection ieee8023",
-    "xray / external_shenzhen": "X-ray, Shenzhen (nobody with COVID-19)",
-    "xray / external_covid_normal": "X-ray, other hospitals, against healthy",
-    "xray / external_covid_pneumonia": "X-ray, other hospitals, against pneumonia",
-    "xray / external_covid_tuberculosis": "X-ray, other hospitals, against tuberculosis",
-    "xray / pediatric": "X-ray, children (nobody with COVID-19)",
-    "ct / covid_ct_official_test": "CT, COVID-CT, official test",
-    "ct / sars_cov_2_grouped_test": "CT, São Paulo, test by groups",
-    "ct / test": "CT, both sets, test",
-    "gate": "Gate",
-    "test": "Test",
-    "infnet_test": "Inf-Net's 48 slices",
-}
 FIGURES = {
     "lesion_dice": "lesion Dice",
     "lung_dice": "lung Dice",
@@ -41,11 +24,6 @@ FIGURES = {
     "mean_dice_over_thresholds": "mean Dice over thresholds",
     "dice_at_0.5": "Dice at 0.5",
 }
-
-
-def part_name(path: str) -> str:
-    """In words."""
-    return PARTS.get(path, path)
 
 
 def table(metrics: dict[str, Any], path: tuple[str, ...] = ()) -> list[dict[str, Any]]:
@@ -56,7 +34,7 @@ def table(metrics: dict[str, Any], path: tuple[str, ...] = ()) -> list[dict[str,
             if value["value"] is not None:
                 found.append(
                     {
-                        "protocol": part_name(" / ".join(path)),
+                        "protocol": _ui.part_name(" / ".join(path)),
                         "measure": FIGURES.get(name, name),
                         "value": value["value"],
                         "95 % low": value["low"],
@@ -68,14 +46,14 @@ def table(metrics: dict[str, Any], path: tuple[str, ...] = ()) -> list[dict[str,
             found += table(value, (*path, name))
         elif isinstance(value, list) and len(value) == 2 and all(isinstance(v, int) for v in value):
             share = {"value": value[0] / value[1], "n": value[1]}
-            found.append({"protocol": part_name(" / ".join(path)), "measure": name, **share})
+            found.append({"protocol": _ui.part_name(" / ".join(path)), "measure": name, **share})
     return found
 
 
 def protocols(metrics: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Protocol name -> its figures, of all modalities."""
     return {
-        part_name(f"{modality} / {name}"): part
+        _ui.part_name(f"{modality} / {name}"): part
         for modality, parts in metrics.items()
         for name, part in parts.items()
         if isinstance(part, dict) and "value" not in part

@@ -1,6 +1,7 @@
 """Every page through app.py: refusals first, then the happy path, and results that survive a change of page."""
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from covid_core import registry, weights
 from pages._ui import Upload
 from tests import golden
 
@@ -55,6 +57,10 @@ def test_disclaimer_and_invitation_without_a_picture() -> None:
     assert not app.exception
     assert any("Not a medical device" in m.value for m in app.markdown)
     assert any("Upload a **chest X-ray**" in m.value for m in app.markdown)
+    (chart,) = app.get("plotly_chart")
+    drawn = json.loads(chart.proto.spec)["data"][0]["x"]
+    metrics = weights.load_config(registry.get(registry.DEFAULT))["metrics"]
+    assert drawn[:2] == [metrics["xray"][part]["accuracy_of_decided"]["value"] for part in ("test", "external")]
 
 
 def test_an_answer_survives_a_change_of_page() -> None:
