@@ -37,6 +37,10 @@ INVISIBLE = (
     "Only COVID-19 is not ruled out, but hardly any opacity was marked in the lungs: that answer would rest on how the "
     "picture looks, not on what the lungs show."
 )
+ONE_SIDED = (
+    "Only COVID-19 is not ruled out, but hardly any opacity was marked in one of the lungs. COVID-19 pneumonia mostly shows in "
+    "both, other pneumonias and tuberculosis often in one."
+)
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,14 @@ class Features:
         cells: [C, s, s] float32, feature map.
         frame: the window of the picture it was computed from.
         evidence: opacity to see in the lungs, by `segment.evidence`.
+        lesser_side: opacity in the lung that has less of it, by `segment.lesser_side`.
         style: of the box, by `gate.style`.
     """
 
     cells: Array
     frame: preprocess.Frame
     evidence: float
+    lesser_side: float
     style: Array
 
     @cached_property
@@ -154,8 +160,11 @@ class Classifier:
     def features(self, image: DecodedImage, modality: str, found: segment.Segmentation) -> Features:
         """The backbone's pass over the box around the lungs (the whole picture when none were found)."""
         crop, frame = preprocess.lung_crop(image.pixels, found.lungs, modality, self.spec.sizes[modality])
-        cells = self.runs[modality](preprocess.to_input(crop)[None, None])[0]
-        return Features(cells, frame, segment.evidence(found.lungs, found.lesion_probability), style_of(crop))
+        cells = cells_of(self.runs[modality], crop, modality)
+        lungs, lesion = found.lungs, found.lesion_probability
+        return Features(
+            cells, frame, segment.evidence(lungs, lesion), segment.lesser_side(lungs, lesion), style_of(crop)
+        )
 
     def sample(self, pooled: Array, modality: str, method: Method = "ensemble_mc_dropout") -> Array:
         """COVID-19 logits before temperature.
@@ -208,7 +217,9 @@ class Classifier:
         chosen = uncertainty.prediction_set(np.asarray(summary.mean), self.conformal[modality][method], level)
         distance = max(glance.distance[modality], self.gate.style_distance(features.style, modality))
         firm = float(self.config["firm"][modality])
-        decision, reason = verdict(chosen, float(summary.mean[1]), firm, distance, features.evidence, modality)
+        decision, reason = verdict(
+            chosen, float(summary.mean[1]), firm, distance, features.evidence, features.lesser_side, modality
+        )
         return Classification(
             modality=modality,
             modality_found=glance.modality,
@@ -256,7 +267,13 @@ def style_of(crop: Array) -> Array:
 
 
 def verdict(
-    chosen: tuple[int, ...], probability: float, firm: float, distance: float, evidence: float, modality: str
+    chosen: tuple[int, ...],
+    probability: float,
+    firm: float,
+    distance: float,
+    evidence: float,
+    lesser_side: float,
+    modality: str,
 ) -> tuple[str, str]:
     """The decision on an accepted picture, and why it is "uncertain" if it is.
 
@@ -267,6 +284,7 @@ def verdict(
             source's look it is given.
         distance: from the training images, in units of the threshold.
         evidence: `segment.evidence`.
+        lesser_side: `segment.lesser_side`.
         modality: "xray" or "ct".
     """
     if distance > 1:
@@ -276,6 +294,8 @@ def verdict(
         return decision, AMBIGUOUS if chosen else UNUSUAL
     if decision == "covid" and segment.mean_probability(evidence) < segment.VISIBLE[modality]:
         return "uncertain", INVISIBLE
+    if decision == "covid" and lesser_side < segment.BOTH_LUNGS[modality]:
+        return "uncertain", ONE_SIDED
     if decision == "covid" and probability < firm:
         return "uncertain", UNPROVEN.format(firm=100 * firm)
     return decision, ""
@@ -295,6 +315,18 @@ def glance_features(run: engine.Run, pixels: Array, size: int) -> Array:
     square = preprocess.whole((pixels.shape[0], pixels.shape[1])).extract(pixels, size)
     # The modality is not known yet, so both are stretched alike here.
     return pooled_features(run, preprocess.stretch(square, "xray"))
+
+
+def cells_of(run: engine.Run, crop: Array, modality: str) -> Array:
+    """[C, s, s] float32, the backbone's feature map of a crop [S, S] in 0..1.
+
+    Of a CT slice also upside down, and the two maps, laid over each other, averaged: on val rows of both CT sets that
+    ordered the images better than one look.
+    """
+    looks = [crop, crop[::-1]] if modality == "ct" else [crop]
+    cells = run(preprocess.to_input(np.stack(looks))[:, None])
+    result: Array = cells[0] if len(looks) == 1 else (cells[0] + cells[1, :, ::-1]) / 2
+    return result
 
 
 def pooled_features(run: engine.Run, square: Array) -> Array:

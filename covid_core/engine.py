@@ -115,7 +115,8 @@ def converted(spec: ModelSpec, modality: str, file: Path) -> Path:
     """
     import openvino
 
-    key = f"{spec.name}-{modality}-{weights.sha256(file)[:16]}-{openvino.__version__.split('-')[0]}"
+    size = spec.sizes[modality]
+    key = f"{spec.name}-{modality}-{size}-{weights.sha256(file)[:16]}-{openvino.__version__.split('-')[0]}"
     home = weights.cache_folder() / "openvino"
     target = home / key
     if not (target / "model.xml").exists():
@@ -123,7 +124,6 @@ def converted(spec: ModelSpec, modality: str, file: Path) -> Path:
 
         from covid_core import networks
 
-        size = spec.sizes[modality]
         example = torch.zeros(1, 1, size, size)
         model = openvino.convert_model(networks.load(spec, file, modality), example_input=example)
         model.reshape({0: openvino.PartialShape([-1, 1, size, size])})

@@ -2,15 +2,15 @@
 
 PINS: dict[str, dict[str, str]] = {
     "mobilenetv2": {
-        "config.json": "e13f5155f9a64b3b04b5ea3e17a3997911f675551549430fb91087d9ff9981de",
-        "model.safetensors": "589b3d3e4b97ee54597f7284cfd740b1c7e5fa1e88fa838e6cddb43c75ee56a3",
+        "config.json": "115a8efdf819d0b24c537f2d71845fb56c098aafa9c32e40e4e7cb2bad808196",
+        "model.safetensors": "1be6ccba99342afeeb752db9c1437c42a4b985ce8f72a28794b8bb94540bcc5c",
     },
     "unet_xray": {
-        "config.json": "2b347652fc28826f6f269413ff12f4c970f71df3a9297cc5efcb689e98c739cc",
+        "config.json": "ac1e8cddfdab56c4f764abc98a74d3d6ca35a253ab0341c0d2726036c172d804",
         "model.safetensors": "e48bad44a84ee4d0ccc1106390ed2c6886ffdb108dbfa231b7253f2f9d8ce32c",
     },
     "unet_ct": {
-        "config.json": "ce0628cef9816317140a1cf79ca32c5d6faaf12cd6f739eb0fdebead04c8008b",
-        "model.safetensors": "20f79546c1311f75d3611a6de3bd8a1d39d998b725f395e28743cb531ff1f156",
+        "config.json": "27058a95a9866183bdb78854e4b094ffab8b9a20298e4432d46c8aaeefbabed7",
+        "model.safetensors": "47b73f2b4c4e25a38185eb03cd9527e65b35315358deecb42321ac9d8593e9a8",
     },
 }

@@ -49,7 +49,7 @@ def _spec(name: str, title: str, task: Literal["classify", "segment"], **sizes: 
 
 
 _SPECS = (
-    _spec("mobilenetv2", "MobileNetV2", "classify", xray=160, ct=224),
+    _spec("mobilenetv2", "MobileNetV2", "classify", xray=224, ct=256),
     _spec("unet_xray", "U-Net for X-rays", "segment", xray=192),
     _spec("unet_ct", "U-Net for CT", "segment", ct=256),
 )

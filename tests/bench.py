@@ -42,7 +42,11 @@ def main() -> None:
         )
         first, one, two = (
             np.zeros((n, 1, size, size), np.float32)
-            for n, size in ((1, classify.sizes["xray"]), (1, classify.sizes[modality]), (2, segment.sizes[modality]))
+            for n, size in (
+                (1, classify.sizes["xray"]),
+                (2 if modality == "ct" else 1, classify.sizes[modality]),
+                (2, segment.sizes[modality]),
+            )
         )
 
         def bare(glance=glance, backbone=backbone, unet=unet, first=first, one=one, two=two) -> None:
@@ -51,7 +55,7 @@ def main() -> None:
             backbone(one)
 
         network = networks.load(classify, weights.locate(classify, registry.WEIGHTS), modality)
-        tensor = torch.from_numpy(one)
+        tensor = torch.from_numpy(one[:1])
 
         def stochastic(network=network, tensor=tensor) -> None:
             with torch.inference_mode():

@@ -9,34 +9,55 @@ SEEN, UNSEEN = float(np.log(0.21)), float(np.log(0.011))
 
 
 @pytest.mark.parametrize(
-    ("chosen", "probability", "distance", "evidence", "decision", "reason"),
+    ("chosen", "probability", "distance", "evidence", "lesser_side", "decision", "reason"),
     [
-        ((1,), 0.9, 0.9, SEEN, "covid", ""),
-        ((0,), 0.1, 0.9, UNSEEN, "non_covid", ""),
-        ((0,), 0.1, 0.9, SEEN, "non_covid", ""),
-        ((1,), 0.9, 0.9, UNSEEN, "uncertain", classify.INVISIBLE),
-        ((1,), 0.7, 0.9, SEEN, "uncertain", classify.UNPROVEN.format(firm=80)),
-        ((1,), 0.9, 1.1, SEEN, "uncertain", classify.UNLIKE),
-        ((0, 1), 0.9, 0.9, SEEN, "uncertain", classify.AMBIGUOUS),
-        ((), 0.9, 0.9, SEEN, "uncertain", classify.UNUSUAL),
+        ((1,), 0.9, 0.9, SEEN, 0.2, "covid", ""),
+        ((0,), 0.1, 0.9, UNSEEN, 0.2, "non_covid", ""),
+        ((0,), 0.1, 0.9, SEEN, 0.2, "non_covid", ""),
+        ((1,), 0.9, 0.9, UNSEEN, 0.2, "uncertain", classify.INVISIBLE),
+        ((1,), 0.7, 0.9, SEEN, 0.2, "uncertain", classify.UNPROVEN.format(firm=80)),
+        ((1,), 0.9, 1.1, SEEN, 0.2, "uncertain", classify.UNLIKE),
+        ((0, 1), 0.9, 0.9, SEEN, 0.2, "uncertain", classify.AMBIGUOUS),
+        ((), 0.9, 0.9, SEEN, 0.2, "uncertain", classify.UNUSUAL),
     ],
 )
-def test_verdict(chosen, probability, distance, evidence, decision, reason) -> None:
+def test_verdict(chosen, probability, distance, evidence, lesser_side, decision, reason) -> None:
     for modality in ("xray", "ct"):
-        assert classify.verdict(chosen, probability, 0.8, distance, evidence, modality) == (decision, reason)
+        found = classify.verdict(chosen, probability, 0.8, distance, evidence, lesser_side, modality)
+        assert found == (decision, reason)
+
+
+def test_opacity_in_one_lung_alone_is_no_covid_on_an_xray() -> None:
+    for chosen, modality, decision in (((1,), "xray", "uncertain"), ((0,), "xray", "non_covid"), ((1,), "ct", "covid")):
+        found = classify.verdict(chosen, 0.9, 0.8, 0.9, SEEN, 0.05, modality)
+        assert found == (decision, classify.ONE_SIDED if decision == "uncertain" else "")
 
 
 def test_the_reason_names_the_probability_that_is_asked_for() -> None:
-    assert "80 %" in classify.verdict((1,), 0.7, 0.8, 0.9, SEEN, "xray")[1]
+    assert "80 %" in classify.verdict((1,), 0.7, 0.8, 0.9, SEEN, 0.2, "xray")[1]
 
 
 def test_a_slice_needs_less_opacity_than_an_xray() -> None:
     between = float(np.log(0.05 + 0.01))
     assert segment.mean_probability(UNSEEN) < segment.VISIBLE["ct"] < segment.VISIBLE["xray"] < 0.2
-    assert classify.verdict((1,), 0.9, 0.5, 0.9, between, "ct")[0] == "covid"
-    assert classify.verdict((1,), 0.9, 0.5, 0.9, between, "xray")[0] == "uncertain"
+    assert classify.verdict((1,), 0.9, 0.5, 0.9, between, 0.2, "ct")[0] == "covid"
+    assert classify.verdict((1,), 0.9, 0.5, 0.9, between, 0.2, "xray")[0] == "uncertain"
 
 
 def test_no_percentage_claims_certainty() -> None:
     shown = [report.percent(p) for p in (0.0, 0.004, 0.37, 0.994, 1.0)]
     assert shown == ["< 1 %", "< 1 %", "37 %", "> 99 %", "> 99 %"]
+
+
+@pytest.mark.parametrize("modality", ["xray", "ct"])
+def test_a_second_look_upside_down_is_laid_over_the_first(modality: str) -> None:
+    crop = np.random.default_rng(0).random((8, 8), np.float32)
+    seen = []
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        seen.append(len(batch))
+        return batch.reshape(len(batch), 1, 4, 2, 4, 2).mean(axis=(3, 5))
+
+    cells = classify.cells_of(run, crop, modality)
+    assert np.allclose(cells[0], crop.reshape(4, 2, 4, 2).mean(axis=(1, 3)) * 2 - 1, atol=1e-6)
+    assert seen == [2 if modality == "ct" else 1]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from covid_core import phantom, segment
+from covid_core import phantom, registry, segment
 
 LIMITS = {"area": [0.1, 0.5], "certainty": 0.8, "middle": 0.35}
 
@@ -76,3 +76,26 @@ def test_evidence_is_the_logarithm_of_the_mean_inside_the_lungs() -> None:
     probability = np.where(lungs, 0.09, 1.0).astype(np.float32)
     assert segment.evidence(lungs, probability) == pytest.approx(np.log(0.10), abs=1e-5)
     assert segment.mean_probability(segment.evidence(lungs, probability)) == pytest.approx(0.09, abs=1e-6)
+
+
+@pytest.mark.parametrize("modality", ["xray", "ct"])
+def test_the_mirror_image_is_laid_back_over_the_picture(modality: str) -> None:
+    spec = registry.segmenter_for(modality)
+    segmenter = segment.Segmenter(spec, lambda batch: np.concatenate([batch, batch], axis=1) * 9, {})
+    picture = np.zeros((64, 64), np.float32)
+    picture[:20, :20] = 1
+    probability, frame = segmenter.probabilities(picture)
+    # Were it not, another corner would be half certain.
+    assert np.allclose(frame.restore(probability[0]) > 0.5, picture > 0.5, atol=0.1)
+    assert probability[0].round().mean() == pytest.approx(0.1, abs=0.02)
+    assert not np.allclose(*segmenter.prepare(picture)[0])
+
+
+def test_the_lesser_side_is_the_lung_with_less_opacity() -> None:
+    lungs = two_lungs()
+    left = np.zeros_like(lungs)
+    left[:, : lungs.shape[1] // 2] = True
+    probability = np.where(left, 0.6, 0.1).astype(np.float32)
+    assert segment.lesser_side(lungs, probability) == pytest.approx(0.1, abs=1e-6)
+    assert segment.lesser_side(lungs, probability[:, ::-1]) == pytest.approx(0.1, abs=1e-6)
+    assert segment.lesser_side(np.zeros_like(lungs), probability) == 0

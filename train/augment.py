@@ -3,7 +3,7 @@
 Images are float tensors in 0..1, [1, S, S].
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -66,14 +66,18 @@ class StyleExchange(torch.nn.Module):
     Where the source of a picture all but gives its label away, a network learns the source. After the exchange the mean
     power at every frequency and the distribution of grey levels no longer say which source a picture is from; what lies
     where is untouched. (After "Fourier domain adaptation", arXiv 2004.05498, with rings in place of single frequencies.)
+
+    Args:
+        references: [N, S, S], the pictures to take styles from.
+        weights: [N], how often each is drawn; all alike without.
     """
 
     RINGS = 24
     MOST = 4.0  # a ring is amplified or damped by no more than this
 
-    def __init__(self, references: NDArray[np.uint8]) -> None:
-        """Keep the styles of the pictures to draw from, [N, S, S]."""
+    def __init__(self, references: NDArray[np.uint8], weights: Sequence[float] | None = None) -> None:
         super().__init__()
+        self.weights = torch.tensor(weights) if weights is not None else torch.ones(len(references))
         size = references.shape[-1]
         frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]) * size
         self.ring = np.digitize(frequency, np.geomspace(1.5, size // 2, self.RINGS))
@@ -83,7 +87,7 @@ class StyleExchange(torch.nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """[1, S, S] in 0..1 to the same."""
-        drawn = int(torch.randint(len(self.spectra), (1,)))
+        drawn = int(torch.multinomial(self.weights, 1))
         picture = image[0].numpy()
         waves = np.fft.rfft2(picture)
         spectrum, _ = self._style(waves, picture)
@@ -142,10 +146,6 @@ class Noise(torch.nn.Module):
         return (image + torch.randn_like(image) * float(torch.rand(1)) * self.highest).clamp(0, 1)
 
 
-def _exchange(modality: str, references: NDArray[np.uint8]) -> list[torch.nn.Module]:
-    return [v2.RandomApply([StyleExchange(references)], EXCHANGED)] if modality == "xray" else []
-
-
 def degradations() -> v2.Transform:
     """Changes of grey levels and sharpness that leave every pixel in its place."""
     return v2.Compose(
@@ -181,7 +181,8 @@ def segmentation_augmentation(modality: str, references: NDArray[np.uint8]) -> C
             ),
         ]
     )
-    grey = v2.Compose([*_exchange(modality, references), degradations()])
+    exchange = [v2.RandomApply([StyleExchange(references)], EXCHANGED)] if modality == "xray" else []
+    grey = v2.Compose([*exchange, degradations()])
 
     def augment(image: Tensor, masks: Tensor) -> Pair:
         moved, moved_masks = geometry(tv_tensors.Image(image), tv_tensors.Mask(masks))
@@ -191,17 +192,16 @@ def segmentation_augmentation(modality: str, references: NDArray[np.uint8]) -> C
 
 
 def classifier_augmentation(
-    modality: str, size: int, references: NDArray[np.uint8]
+    modality: str, size: int, exchange: StyleExchange | None = None
 ) -> Callable[[Tensor, Tensor], Pair]:
     """A function (image [1, W, W], opacity [1, W, W]) -> the same moved together and cut to [1, size, size].
 
-    The views are wider than what is cut from them, so that moving seldom brings in a border. X-rays exchange
-    styles.
+    The views are wider than what is cut from them, so that moving seldom brings in a border.
 
     Args:
         modality: "xray" or "ct".
         size: side of the result.
-        references: [N, size, size], pictures to take styles from.
+        exchange: applied to `EXCHANGED` of the draws.
     """
     geometry = v2.Compose(
         [
@@ -219,7 +219,7 @@ def classifier_augmentation(
     )
     grey = v2.Compose(
         [
-            *_exchange(modality, references),
+            *([v2.RandomApply([exchange], EXCHANGED)] if exchange is not None else []),
             v2.RandomApply([Tone()], 0.3),
             degradations(),
             v2.RandomApply([Marker()], 0.3),

@@ -20,6 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="holds NAME/model.safetensors and NAME/config.json")
     options = parser.parse_args(arguments)
+    if not any((options.folder / name / registry.CONFIG).exists() for name in registry.MODELS):
+        parser.error(f"{options.folder} holds no model: no NAME/{registry.CONFIG} for {', '.join(registry.MODELS)}.")
     pins: dict[str, dict[str, str]] = {}
     for name, spec in registry.MODELS.items():
         home = weights.ASSETS / name

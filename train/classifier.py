@@ -29,7 +29,7 @@ from torchvision.transforms.v2 import CenterCrop
 
 from covid_core import networks, preprocess, registry, segment
 from train import datasets, initial, loading, trainer
-from train.augment import classifier_augmentation
+from train.augment import StyleExchange, classifier_augmentation
 from train.datasets.records import Record
 from train.overlap import without_copies
 
@@ -152,6 +152,17 @@ def middles(crops: Sequence[View], size: int) -> NDArray[np.uint8]:
     return np.stack([cut(torch.from_numpy(v.crop)).numpy() for v in crops])
 
 
+def exchanges_by_label(records: Sequence[Record], crops: NDArray[np.uint8]) -> dict[float, StyleExchange]:
+    """By label, the exchange that draws from the crops of the other label as often as training draws these.
+
+    Args:
+        records: [N], of both labels.
+        crops: [N, S, S].
+    """
+    label, weight = np.array([r.covid for r in records]), np.array(balance(records))
+    return {c: StyleExchange(crops[label == 1 - c], weight[label == 1 - c].tolist()) for c in (0, 1)}
+
+
 class Views(Dataset[Example]):
     """Crop in -1..1, target 0..1 or `NOBODY`, label 0, 1 or `NOBODY`, opacity grid with `NOBODY` where unmarked."""
 
@@ -161,9 +172,14 @@ class Views(Dataset[Example]):
         self.target = [v.target for v in crops]
         self.label = [NOBODY if r.covid is None else float(r.covid) for r in records]
         self.size = size
-        self.augmentation = (
-            classifier_augmentation(records[0].modality, size, middles(crops, size)) if augment else None
-        )
+        modality = records[0].modality
+        # By label. An X-ray takes on the style of one with the other label, so that by its style alone neither label is
+        # more likely than the other.
+        self.augmentation = {}
+        if augment:
+            exchanges = exchanges_by_label(records, middles(crops, size)) if modality == "xray" else {}
+            for label in set(self.label):
+                self.augmentation[label] = classifier_augmentation(modality, size, exchanges.get(label))
 
     def __len__(self) -> int:
         return len(self.crops)
@@ -172,8 +188,8 @@ class Views(Dataset[Example]):
         image = torch.from_numpy(self.crops[index])[None].float() / 255
         marked = self.opacity[index]
         opacity = torch.zeros_like(image) if marked is None else torch.from_numpy(marked)[None].float() / 255
-        if self.augmentation is not None:
-            image, opacity = self.augmentation(image, opacity)
+        if self.augmentation:
+            image, opacity = self.augmentation[self.label[index]](image, opacity)
         else:
             image, opacity = (CenterCrop(self.size)(t) for t in (image, opacity))
         grid = F.avg_pool2d(opacity, CELL)[0] if marked is not None else F.avg_pool2d(opacity, CELL)[0] + NOBODY

@@ -70,7 +70,7 @@ class Answers:
             refused.append(bool(colour or diagnose.refusal(glance, reason, row.modality)))
             firm = classifier.config["firm"][row.modality]
             decided = classify.verdict(
-                chosen, self.probability[i, 1], firm, self.distance[i], row.evidence, row.modality
+                chosen, self.probability[i, 1], firm, self.distance[i], row.evidence, row.lesser_side, row.modality
             )[0]
             decisions.append("refused" if refused[-1] else decided)
         self.decision, self.refused = np.array(decisions), np.array(refused)

@@ -1,8 +1,8 @@
 """What the networks make of every image: `python -m train.features --modality xray --data manifests=ROOT --out FOLDER`.
 
 Heads, gate, calibration and evaluation all work on these tables, one a modality, computed by the functions the app runs.
-X-rays of the train and val splits have a second row, of the splits `RESTYLED`: the same crop in the style of another
-training picture. On them the heads learn, and calibration measures, what holds whatever a picture looks like.
+X-rays of the train and val splits have a second row, of the splits `RESTYLED`: the same crop in the style of a training
+picture with the other label. On them the heads learn, and calibration measures, what holds whatever a picture looks like.
 """
 
 import argparse
@@ -44,6 +44,16 @@ def wanted(records: Sequence[Record], seed: int = 0) -> list[Record]:
     return kept
 
 
+def weights(table: pd.DataFrame) -> NDArray[np.float32]:
+    """Sampling weights [N]: both classes alike, in a class the sources by the square root of their number."""
+    covid = table.finding == "covid"
+    cells = table.source + "/" + table.finding
+    counts = cells.map(cells.value_counts())
+    root = 1 / np.sqrt(counts)
+    result = root / root.groupby(covid).transform("sum")
+    return result.to_numpy(np.float32)
+
+
 def describe(
     record: Record, runs: Mapping[str, engine.Run], sizes: Mapping[str, int], segmenter: segment.Segmenter
 ) -> tuple[dict[str, object], Arrays]:
@@ -78,10 +88,11 @@ def describe(
         "certainty": shape.certainty,
         "middle": shape.middle,
         "evidence": segment.evidence(lungs, lesion),
+        "lesser_side": segment.lesser_side(lungs, lesion),
     }
     whole = classify.glance_features(runs["xray"], pixels, sizes["xray"])
     arrays = {
-        "crop": classify.pooled_features(runs[record.modality], crop),
+        "crop": classify.cells_of(runs[record.modality], crop, record.modality).mean(axis=(1, 2)),
         "style": classify.style_of(crop),
         "whole": whole,
     }
@@ -93,13 +104,19 @@ def describe(
 def restyled(
     rows: Sequence[tuple[dict[str, object], Arrays]], run: engine.Run, seed: int = 0
 ) -> list[tuple[dict[str, object], Arrays]]:
-    """The rows of the train and val splits again, each crop in the style of a random training picture."""
+    """The rows of the splits in `RESTYLED` again, each crop in the style of a random training picture of the other label."""
     torch.manual_seed(seed)
     chosen = [(row, arrays) for row, arrays in rows if row["split"] in RESTYLED]
-    styles = [arrays["pixels"] for row, arrays in chosen if row["split"] == "train"]
-    exchange = StyleExchange(np.round(np.stack(styles) * 255).astype(np.uint8))
+    styles = [(row, arrays["pixels"]) for row, arrays in chosen if row["split"] == "train"]
+    weight = weights(pd.DataFrame([row for row, _ in styles]))
+    exchanges = {}
+    for is_covid in (False, True):
+        mine = [i for i, (row, _) in enumerate(styles) if (row["finding"] == "covid") == is_covid]
+        crops = np.round(np.stack([styles[i][1] for i in mine]) * 255).astype(np.uint8)
+        exchanges[is_covid] = StyleExchange(crops, weight[mine].tolist())
     result = []
     for row, arrays in tqdm(chosen, desc="restyled", mininterval=10):
+        exchange = exchanges[row["finding"] != "covid"]
         crop = exchange(torch.from_numpy(arrays["pixels"])[None])[0].numpy()
         seen = {**arrays, "crop": classify.pooled_features(run, crop), "style": classify.style_of(crop)}
         result.append(({**row, "split": RESTYLED[str(row["split"])]}, seen))

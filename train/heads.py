@@ -33,16 +33,6 @@ ACCEPTED = 0.97  # share of val images that each of the gate's distances lets th
 Floats = NDArray[np.float32]
 
 
-def weights(table: pd.DataFrame) -> Floats:
-    """Sampling weights: both classes alike, in a class the sources by the square root of their number."""
-    covid = table.finding == "covid"
-    cells = table.source + "/" + table.finding
-    counts = cells.map(cells.value_counts())
-    root = 1 / np.sqrt(counts)
-    result = root / root.groupby(covid).transform("sum")
-    return result.to_numpy(np.float32)
-
-
 def targets(table: pd.DataFrame, modality: str) -> Floats:
     """What the heads of a modality are taught, as the backbone was: [N] float32 in 0..1."""
     covid = (table.finding == "covid").astype(int)
@@ -102,7 +92,7 @@ def fit_gate(table: pd.DataFrame, style: Floats, whole: Floats) -> tuple[dict[st
     from sklearn.linear_model import LogisticRegression
 
     train, val = table.split == "train", table.split == "val"
-    regression = LogisticRegression(C=0.01, max_iter=500, class_weight="balanced")
+    regression = LogisticRegression(C=1.0, max_iter=500, class_weight="balanced")
     regression.fit(whole[train], table.modality[train] == "ct")
     tensors: dict[str, Floats] = {"gate.weight": regression.coef_[0].astype(np.float32)}
     thresholds = {}
@@ -178,7 +168,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows = (table.split.isin(["train", features.RESTYLED["train"]]) & (table.modality == modality)).to_numpy()
         part = table[rows]
         target = targets(part, modality)
-        heads = [fit_head(pooled[rows], target, weights(part), list(part.group), seed) for seed in range(HEADS)]
+        heads = [
+            fit_head(pooled[rows], target, features.weights(part), list(part.group), seed) for seed in range(HEADS)
+        ]
         tensors[f"heads.{modality}.weight"] = np.stack([w for w, _ in heads])
         tensors[f"heads.{modality}.bias"] = np.array([b for _, b in heads], np.float32)
 

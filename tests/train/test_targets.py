@@ -41,8 +41,8 @@ def test_data_sets_with_both_classes_are_drawn_alike() -> None:
 def test_augmentation_keeps_shape_and_range(modality: str) -> None:
     torch.manual_seed(0)
     wide = classifier.wide_side(96)
-    references = np.random.default_rng(0).integers(0, 256, (3, 96, 96), np.uint8)
-    move = augment.classifier_augmentation(modality, 96, references)
+    exchange = augment.StyleExchange(np.random.default_rng(0).integers(0, 256, (3, 96, 96), np.uint8))
+    move = augment.classifier_augmentation(modality, 96, exchange if modality == "xray" else None)
     for _ in range(20):
         image, opacity = move(torch.rand(1, wide, wide), (torch.rand(1, wide, wide) > 0.5).float())
         assert image.shape == opacity.shape == (1, 96, 96)
@@ -74,3 +74,14 @@ def test_a_picture_keeps_its_own_style() -> None:
     own = np.random.default_rng(1).integers(0, 256, (64, 64), np.uint8)
     result = augment.StyleExchange(own[None])(torch.from_numpy(own[None] / np.float32(255)))[0].numpy()
     assert np.abs(result - own / 255).max() < 0.02
+
+
+def test_styles_come_from_the_other_label_as_often_as_training_draws_them() -> None:
+    records = [BARE] * 4 + [replace(BARE, source="there")] + [replace(BARE, finding="normal")] * 2
+    crops = np.zeros((7, 48, 48), np.uint8) + np.arange(7, dtype=np.uint8)[:, None, None] * 30
+    torch.manual_seed(0)
+    exchange = classifier.exchanges_by_label(records, crops)
+    taken = [round(float(exchange[0](torch.rand(1, 48, 48)).median()) * 255 / 30) for _ in range(150)]
+    # Four of one source and one of another: two draws to one.
+    assert set(taken) == {0, 1, 2, 3, 4} and 30 < taken.count(4) < 70
+    assert {round(float(exchange[1](torch.rand(1, 48, 48)).median()) * 255 / 30) for _ in range(20)} == {5, 6}

@@ -2,12 +2,13 @@
 # Makes every bundled weight again: bash train/runs/bundled.sh DATA INIT
 #   DATA  folder with xray/ ct/ ct_lesions/ ct_lesions_infnet/ xray_lesions/ xray_lungs/, each with a manifest.csv
 #   INIT  ImageNet weights of mobilenetv2_100 as safetensors, or "imagenet" to fetch timm's from the Hub
-# About six hours on two CPU cores. Stop and start it as you like: a training goes on from its last checkpoint.
+# About ten hours on two CPU cores. Stop and start it as you like: a training goes on from its last checkpoint.
 #
 # What is bundled now was not made in one go with today's code. The first stage of unet_xray had no style exchange and 450
 # healthy X-rays, its second exchanged seven pictures in ten; the first two stages of the X-ray backbone had no style exchange,
-# the first of them tone curves on half of its draws. The CT backbone and all but the last stage of the X-ray one were cropped,
-# and the latter taught what is visible, by earlier stages of the U-Nets.
+# the first of them tone curves on half of its draws, and the next two took styles from any picture. Only the last stage of
+# both backbones and of unet_ct kept the mean of the weights. The first stage of the CT backbone and the first three of the X-ray
+# one were cropped, and the latter taught what is visible, by earlier stages of the U-Nets.
 set -euo pipefail
 data="manifests=$1" init="$2" work=work
 # glibc returns big buffers to the system after every step; keeping them makes CPU training half as fast again.
@@ -24,17 +25,21 @@ teacher=$work/ct_net1/model.safetensors
 unet ct "$init" ct_net1 --epochs 10 --examples 1300 --batch 16
 unet ct $teacher ct_net2 --teacher $teacher --epochs 6 --examples 1300 --batch 16 --rate 5e-4
 teacher=$work/ct_net2/model.safetensors
-unet ct $teacher nets/unet_ct --teacher $teacher --epochs 8 --examples 1300 --batch 16 --rate 5e-4 --seed 4
+unet ct $teacher ct_net3 --teacher $teacher --epochs 8 --examples 1300 --batch 16 --rate 5e-4 --seed 4
+teacher=$work/ct_net3/model.safetensors
+unet ct $teacher nets/unet_ct --teacher $teacher --epochs 9 --examples 1300 --batch 16 --rate 7e-4 --seed 9
 
 # One backbone a modality, each at its own size: the shared one was worse on the val rows of both CT sets.
 backbone() {
   python -m train.classifier --modality "$1" --data "$data" --segmenters $work/nets --init "$2" --out "$work/$3" "${@:4}"
 }
-backbone xray "$init" xray1 --epochs 9
-backbone xray $work/xray1/backbone.safetensors xray2 --epochs 6 --rate 5e-4
-backbone xray $work/xray2/backbone.safetensors xray3 --epochs 5 --rate 5e-4 --seed 4
-backbone xray $work/xray3/backbone.safetensors backbones/xray --epochs 5 --rate 5e-4 --seed 5
-backbone ct "$init" backbones/ct --epochs 10 --examples 2400
+backbone xray "$init" xray1 --epochs 9 --size 160
+backbone xray $work/xray1/backbone.safetensors xray2 --epochs 6 --rate 5e-4 --size 160
+backbone xray $work/xray2/backbone.safetensors xray3 --epochs 5 --rate 5e-4 --seed 4 --size 160
+backbone xray $work/xray3/backbone.safetensors xray4 --epochs 5 --rate 5e-4 --seed 5 --size 160
+backbone xray $work/xray4/backbone.safetensors backbones/xray --epochs 11 --rate 5e-4 --seed 9
+backbone ct "$init" ct1 --epochs 10 --examples 2400 --size 224
+backbone ct $work/ct1/backbone.safetensors backbones/ct --epochs 8 --examples 2400 --rate 5e-4 --seed 9
 
 for modality in xray ct; do
   python -m train.features --modality $modality --data "$data" --segmenters $work/nets --backbones $work/backbones \
