@@ -38,8 +38,8 @@ INVISIBLE = (
     "picture looks, not on what the lungs show."
 )
 ONE_SIDED = (
-    "Only COVID-19 is not ruled out, but hardly any opacity was marked in one of the lungs. COVID-19 pneumonia mostly shows in "
-    "both, other pneumonias and tuberculosis often in one."
+    "Only COVID-19 is not ruled out, but in one of the lungs too little opacity was marked for that answer: COVID-19 pneumonia "
+    "mostly shows plainly in both, other pneumonias and tuberculosis often in one."
 )
 
 

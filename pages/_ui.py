@@ -78,7 +78,7 @@ def navigation() -> StreamlitPage:
 def begin() -> None:
     """First call of app.py, on every run: window title, style, disclaimer."""
     st.session_state["through_app"] = True
-    st.set_page_config(page_title="Covid Core", page_icon=":material/pulmonology:", layout="wide")
+    st.set_page_config(page_title="Covid Core", page_icon="🫁", layout="wide")
     disclaimer()
 
 
