@@ -320,8 +320,8 @@ def glance_features(run: engine.Run, pixels: Array, size: int) -> Array:
 def cells_of(run: engine.Run, crop: Array, modality: str) -> Array:
     """[C, s, s] float32, the backbone's feature map of a crop [S, S] in 0..1.
 
-    Of a CT slice also upside down, and the two maps, laid over each other, averaged: on val rows of both CT sets that
-    ordered the images better than one look.
+    Of a CT slice also upside down, and the two maps, laid over each other, averaged: with the same heads that ordered
+    the val rows of both CT sets better than one look.
     """
     looks = [crop, crop[::-1]] if modality == "ct" else [crop]
     cells = run(preprocess.to_input(np.stack(looks))[:, None])

@@ -1,7 +1,7 @@
 """Mark lungs and lesions with the U-Net of the image's modality, with uncertainty for every pixel.
 
-The network sees the picture and its mirror image (`MIRROR`); the two answers, laid over each other, are averaged, and where they or
-the average are undecided the pixel is uncertain.
+The network sees the picture and its mirror image (`MIRROR`); the two answers, laid over each other, are averaged, and
+where they or the average are undecided the pixel is uncertain.
 """
 
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ VISIBLE = {"xray": 0.08, "ct": 0.02}
 # Axis of the pixels along which the second picture is turned round: an X-ray left to right. A CT slice is turned upside
 # down: some are stored so, the network learned both, and it told more on val than left and right, which are alike anyway.
 MIRROR = {"xray": 1, "ct": 0}
-# The same for the lung that has less of it, from which on opacity is in both lungs. In X-rays nine of ten COVID-19 answers on
+# Mean lesion probability in the lung that has less of it, from which on opacity plainly is in both. In X-rays nine of ten COVID-19 answers on
 # restyled val pictures reach it, and less than half of the pictures without COVID-19 that look like it. A CT slice shows too
 # little of the lungs to ask that of it.
 BOTH_LUNGS = {"xray": 0.15, "ct": 0.0}
