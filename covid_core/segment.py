@@ -24,9 +24,9 @@ VISIBLE = {"xray": 0.08, "ct": 0.02}
 # Axis of the pixels along which the second picture is turned round: an X-ray left to right. A CT slice is turned upside
 # down: some are stored so, the network learned both, and it told more on val than left and right, which are alike anyway.
 MIRROR = {"xray": 1, "ct": 0}
-# Mean lesion probability in the lung that has less of it, from which on opacity plainly is in both. In X-rays nine of ten COVID-19 answers on
-# restyled val pictures reach it, and less than half of the pictures without COVID-19 that look like it. A CT slice shows too
-# little of the lungs to ask that of it.
+# Mean lesion probability in the lung that has less of it, from which on opacity plainly is in both. In X-rays nine of ten
+# COVID-19 answers on restyled val pictures reach it, and less than half of the pictures without COVID-19 that look like it. A
+# CT slice shows too little of the lungs to ask that of it.
 BOTH_LUNGS = {"xray": 0.15, "ct": 0.0}
 # A component smaller than this share of the larger lung is a speck, not the second lung.
 SPECK = 0.08
