@@ -235,10 +235,7 @@ def lesser_side(lungs: Mask, probability: Array) -> float:
     box = _box(lungs)
     middle = (box[1].start + box[1].stop) // 2
     halves = [(box[0], slice(box[1].start, middle)), (box[0], slice(middle, box[1].stop))]
-    return min(
-        _mean(np.ascontiguousarray(probability[h]), np.ascontiguousarray(lungs[h])) if lungs[h].any() else 0.0
-        for h in halves
-    )
+    return min(_mean(probability[half], lungs[half]) if lungs[half].any() else 0.0 for half in halves)
 
 
 def share_interval(share: float, spread: float) -> tuple[float, float]:

@@ -18,7 +18,7 @@ VERDICTS = {
     "refused": ("No answer for this picture", "warning", ":material/block:"),
 }
 KINDS = {"xray": "chest X-ray", "ct": "chest CT slice"}
-# Same sources as in training, then others: what a visitor's own picture will be like.
+# X-rays from the sources of training and from others; CT slices of other patients from the two sets of training.
 TRUST = (("xray", "test"), ("xray", "external"), ("ct", "covid_ct_official_test"), ("ct", "sars_cov_2_grouped_test"))
 NAMES = {"covid": "COVID-19", "non_covid": "not COVID-19"}
 
@@ -48,8 +48,9 @@ def expectation(metrics: dict[str, Any]) -> None:
     """How often the default model's answers were right, at home and elsewhere."""
     st.markdown("#### How far can you trust it?")
     st.markdown(
-        "How often it is right when it gives an answer, with 95 % intervals. Where pictures come from the hospitals it "
-        "learned from it looks excellent; elsewhere the same model errs far more often. The **Models** page has every figure."
+        "How often it is right when it gives an answer, with 95 % intervals. On X-rays from the hospitals it learned from it "
+        "looks excellent; on those of other hospitals the same model errs far more often. The CT slices are of other patients "
+        "but from the two collections it learned from. The **Models** page has every figure."
     )
     shown = {}
     for modality, name in TRUST:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from covid_core import diagnose, engine, images, registry
+from covid_core.classify import LOOKS
 from tests import golden
 
 ROUNDS = 25
@@ -44,7 +45,7 @@ def main() -> None:
             np.zeros((n, 1, size, size), np.float32)
             for n, size in (
                 (1, classify.sizes["xray"]),
-                (2 if modality == "ct" else 1, classify.sizes[modality]),
+                (LOOKS[modality], classify.sizes[modality]),
                 (2, segment.sizes[modality]),
             )
         )

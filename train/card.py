@@ -39,8 +39,8 @@ WHAT = {
         "heads, and the opacity (in both lungs) and the probability that a COVID-19 answer on an X-ray needs. How much of\n"
         "each was chosen on val and on web images (rows `extra_*`) that train nothing. A later model, trained on web images\n"
         "too and better on val, was looked at on these rows once, called COVID-19 on more children and healthy adults, and was\n"
-        "not bundled for it. The model after it is this one. All its rows were looked at twice: after the first time CT slices\n"
-        "were also seen upside down and the modality head was fitted less stiffly, both because val said so."
+        "not bundled for it. The next had this one's backbones, one look at a CT slice and a stiffer modality head: its rows were\n"
+        "looked at too, and the second look and the softer head were then chosen on val."
     ),
     "segment": (
         "A U-Net ({architecture} encoder, ImageNet start) that marks lungs and lesions. X-ray lung masks follow two\n"

@@ -57,7 +57,7 @@ def fit(
     """Train, with a checkpoint after every epoch; goes on from the last one when the folder holds it.
 
     What is validated and kept is the mean of the weights along the training (`LATER_MORE`): it lies in a flatter place than
-    where the training ends, and holds better in data from elsewhere. (Cha 2021, "SWAD", arXiv 2102.08604; the weighting
+    where the training ends, which is said to hold better in data from elsewhere. (Cha 2021, "SWAD", arXiv 2102.08604; the weighting
     after Shamir 2013, arXiv 1212.1824.)
     """
     folder = Path(options.out)

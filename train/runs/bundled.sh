@@ -8,7 +8,8 @@
 # healthy X-rays, its second exchanged seven pictures in ten; the first two stages of the X-ray backbone had no style exchange,
 # the first of them tone curves on half of its draws, and the next two took styles from any picture. Only the last stage of
 # both backbones and of unet_ct kept the mean of the weights. The first stage of the CT backbone and the first three of the X-ray
-# one were cropped, and the latter taught what is visible, by earlier stages of the U-Nets.
+# one were cropped, and the latter taught what is visible, by earlier stages of the U-Nets; the last stage of the CT backbone by
+# today's, its second look still left to right.
 set -euo pipefail
 data="manifests=$1" init="$2" work=work
 # glibc returns big buffers to the system after every step; keeping them makes CPU training half as fast again.
