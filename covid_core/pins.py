@@ -2,7 +2,7 @@
 
 PINS: dict[str, dict[str, str]] = {
     "mobilenetv2": {
-        "config.json": "115a8efdf819d0b24c537f2d71845fb56c098aafa9c32e40e4e7cb2bad808196",
+        "config.json": "e4e91598ab3527d4c09dcabc25938e4b656193adbecdc820c4140863be0cb37b",
         "model.safetensors": "1be6ccba99342afeeb752db9c1437c42a4b985ce8f72a28794b8bb94540bcc5c",
     },
     "unet_xray": {

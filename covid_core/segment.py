@@ -118,7 +118,7 @@ class Segmenter:
         """Mean probability of lung and lesion over the picture and its mirror image, [2, S, S], and the window."""
         batch, frame = self.prepare(pixels)
         logits = self.run(batch)
-        picture, mirrored = 1 / (1 + np.exp(-logits))
+        picture, mirrored = _sigmoid(logits)
         return (picture + np.flip(mirrored, 1 + MIRROR[self.modality])) / 2, frame
 
     def segment(self, image: DecodedImage) -> Segmentation:
@@ -151,6 +151,15 @@ class Segmenter:
             network_lesion=probability[1],
             frame=frame,
         )
+
+
+def _sigmoid(logits: Array) -> Array:
+    """1 / (1 + exp(-logits)) in one piece of memory: fresh pages for every step would take longer than the steps."""
+    result: Array = np.negative(logits)
+    np.exp(result, out=result)
+    result += 1
+    np.reciprocal(result, out=result)
+    return result
 
 
 def lungs_from(probability: Array) -> Mask:

@@ -33,6 +33,7 @@ PARTS = {
     "xray / external_covid_pneumonia": "X-ray, other hospitals, against pneumonia",
     "xray / external_covid_tuberculosis": "X-ray, other hospitals, against tuberculosis",
     "xray / pediatric": "X-ray, children (nobody with COVID-19)",
+    "xray / transplanted": "X-ray, lesions moved between sources",
     "ct / covid_ct_official_test": "CT, COVID-CT, official test",
     "ct / sars_cov_2_grouped_test": "CT, São Paulo, test by groups",
     "ct / test": "CT, both sets, test",

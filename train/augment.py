@@ -60,6 +60,33 @@ class Tone(torch.nn.Module):
         return (low + (1 - drop - low) * bent).clamp(0, 1)
 
 
+class Rings:
+    """The grain of pictures of one size: mean amplitude in rings of rising frequency."""
+
+    COUNT = 24
+    MOST = 4.0  # a ring is amplified or damped by no more than this
+
+    def __init__(self, size: int) -> None:
+        frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]) * size
+        self.ring = np.digitize(frequency, np.geomspace(1.5, size // 2, self.COUNT))
+        self.pixels = np.maximum(np.bincount(self.ring.ravel(), minlength=self.COUNT + 1), 1)
+
+    def of(self, picture: NDArray[Any]) -> NDArray[Any]:
+        """[COUNT + 1], logarithm of the mean amplitude."""
+        return self._of(np.fft.rfft2(picture))
+
+    def filtered(self, picture: NDArray[Any], grain: NDArray[Any]) -> NDArray[Any]:
+        """The picture with this grain; its mean and the coarsest shading stay."""
+        waves = np.fft.rfft2(picture)
+        gain = np.exp(np.clip(grain - self._of(waves), -np.log(self.MOST), np.log(self.MOST)))
+        gain[0] = 1
+        return np.fft.irfft2(waves * gain[self.ring], picture.shape)
+
+    def _of(self, waves: NDArray[Any]) -> NDArray[Any]:
+        sums = np.bincount(self.ring.ravel(), np.abs(waves).ravel(), minlength=self.COUNT + 1)
+        return np.asarray(np.log(sums / self.pixels + 1e-3))
+
+
 class StyleExchange(torch.nn.Module):
     """Give a picture the grain and the grey levels of another training picture, whatever its source and finding.
 
@@ -72,35 +99,20 @@ class StyleExchange(torch.nn.Module):
         weights: [N], how often each is drawn; all alike without.
     """
 
-    RINGS = 24
-    MOST = 4.0  # a ring is amplified or damped by no more than this
-
     def __init__(self, references: NDArray[np.uint8], weights: Sequence[float] | None = None) -> None:
         super().__init__()
         self.weights = torch.tensor(weights) if weights is not None else torch.ones(len(references))
-        size = references.shape[-1]
-        frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]) * size
-        self.ring = np.digitize(frequency, np.geomspace(1.5, size // 2, self.RINGS))
+        self.rings = Rings(references.shape[-1])
         self.levels = np.linspace(0, 1, 33)
-        styles = [self._style(np.fft.rfft2(r / 255.0), r / 255.0) for r in references]
-        self.spectra, self.greys = (np.stack(part).astype(np.float32) for part in zip(*styles, strict=True))
+        self.grains = np.stack([self.rings.of(r / 255.0) for r in references]).astype(np.float32)
+        self.greys = np.stack([np.quantile(r / 255.0, self.levels) for r in references]).astype(np.float32)
 
     def forward(self, image: Tensor) -> Tensor:
         """[1, S, S] in 0..1 to the same."""
         drawn = int(torch.multinomial(self.weights, 1))
-        picture = image[0].numpy()
-        waves = np.fft.rfft2(picture)
-        spectrum, _ = self._style(waves, picture)
-        gain = np.exp(np.clip(self.spectra[drawn] - spectrum, -np.log(self.MOST), np.log(self.MOST)))
-        gain[0] = 1  # brightness and the coarsest shading stay; the grey levels follow below
-        filtered = np.fft.irfft2(waves * gain[self.ring], picture.shape)
+        filtered = self.rings.filtered(image[0].numpy(), self.grains[drawn])
         own = np.quantile(filtered, self.levels) + np.arange(len(self.levels)) * 1e-6  # rising, as interp needs
         return torch.from_numpy(np.interp(filtered, own, self.greys[drawn]).astype(np.float32))[None]
-
-    def _style(self, waves: NDArray[Any], picture: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        counts = np.bincount(self.ring.ravel(), minlength=self.RINGS + 1)
-        sums = np.bincount(self.ring.ravel(), np.abs(waves).ravel(), minlength=self.RINGS + 1)
-        return np.log(sums / np.maximum(counts, 1) + 1e-3), np.quantile(picture, self.levels)
 
 
 class Compression(torch.nn.Module):

@@ -125,6 +125,7 @@ def classifier_metrics(answers: Answers) -> Figure:
             "external_covid_pneumonia": external & t.finding.isin(["covid", "pneumonia"]),
             "external_covid_tuberculosis": external & t.finding.isin(["covid", "tuberculosis"]),
             "pediatric": xray & (t.split == "pediatric"),
+            "transplanted": xray & (t.split == features.TRANSPLANTED),
         },
         "ct": {
             "covid_ct_official_test": ct & (t.official_split == "test"),
@@ -230,7 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = json.loads((home / registry.CONFIG).read_text())
     if spec.task == "classify":
         table, arrays = features.load(options.features)
-        rows = table.split.isin(features.REPORTED).to_numpy()
+        rows = table.split.isin((*features.REPORTED, features.TRANSPLANTED)).to_numpy()
         tensors = {
             n: v.astype(np.float32)
             for n, v in load_file(home / registry.WEIGHTS).items()

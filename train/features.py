@@ -3,6 +3,8 @@
 Heads, gate, calibration and evaluation all work on these tables, one a modality, computed by the functions the app runs.
 X-rays of the train and val splits have a second row, of the splits `RESTYLED`: the same crop in the style of a training
 picture with the other label. On them the heads learn, and calibration measures, what holds whatever a picture looks like.
+Many of the val split have a third, of the split `TRANSPLANTED`, in which they gave or took lesions: there the source says
+the opposite of the label, and what is measured is which of the two the answers follow.
 """
 
 import argparse
@@ -17,16 +19,21 @@ from tqdm import tqdm
 
 from covid_core import classify, engine, images, preprocess, registry, segment
 from train import datasets, loading
-from train.augment import StyleExchange
+from train.augment import Rings, StyleExchange
+from train.classifier import soft_target
 from train.datasets.records import Record
+from train.transplant import transplant
 
 Arrays = dict[str, NDArray[np.float32]]
+Row = tuple[dict[str, object], Arrays]
 # Splits whose images train nothing and calibrate nothing.
 REPORTED = ("test", "external", "pediatric", "lateral", "photograph")
 # Splits for choices: of the training sources, and of a source that trains nothing.
 CHOSEN_ON = ("val", "extra_val", "extra_train", "extra_test")
 # The second rows of the train and val splits.
 RESTYLED = {"train": "restyled_train", "val": "restyled_val"}
+# Val rows with lesions, or healthy lungs, that were not theirs; see `train.transplant`.
+TRANSPLANTED = "transplanted_val"
 MOST_TRAINING = 1500  # of one source and finding; heads on 1280 features need no more
 
 
@@ -56,11 +63,11 @@ def weights(table: pd.DataFrame) -> NDArray[np.float32]:
 
 def describe(
     record: Record, runs: Mapping[str, engine.Run], sizes: Mapping[str, int], segmenter: segment.Segmenter
-) -> tuple[dict[str, object], Arrays]:
+) -> Row:
     """One row of the table, and "crop" and "style" of the box around the lungs, "whole" of the whole picture.
 
-    Where the box is to be restyled it comes along as "pixels", [size, size] in 0..1. A picture that the app would not even
-    decode keeps a row, for it is refused all the same.
+    Where the box is to be restyled it comes along as "pixels", [size, size] in 0..1, with the "lesion" probability of each. A
+    picture that the app would not even decode keeps a row, for it is refused all the same.
     """
     size = sizes[record.modality]
     try:
@@ -72,7 +79,7 @@ def describe(
     lung, lesion = (frame.restore(p) for p in probability)
     lungs = segment.lungs_from(lung)
     shape = segment.lung_shape(lungs, lung)
-    crop, _ = preprocess.lung_crop(pixels, lungs, record.modality, size)
+    crop, box = preprocess.lung_crop(pixels, lungs, record.modality, size)
     row = {
         "image": record.image.name,
         "modality": record.modality,
@@ -97,13 +104,11 @@ def describe(
         "whole": whole,
     }
     if record.split in RESTYLED:
-        arrays["pixels"] = crop
+        arrays |= {"pixels": crop, "lesion": box.extract(lesion, size)}
     return row, arrays
 
 
-def restyled(
-    rows: Sequence[tuple[dict[str, object], Arrays]], run: engine.Run, seed: int = 0
-) -> list[tuple[dict[str, object], Arrays]]:
+def restyled(rows: Sequence[Row], run: engine.Run, seed: int = 0) -> list[Row]:
     """The rows of the splits in `RESTYLED` again, each crop in the style of a random training picture of the other label."""
     torch.manual_seed(seed)
     chosen = [(row, arrays) for row, arrays in rows if row["split"] in RESTYLED]
@@ -118,9 +123,45 @@ def restyled(
     for row, arrays in tqdm(chosen, desc="restyled", mininterval=10):
         exchange = exchanges[row["finding"] != "covid"]
         crop = exchange(torch.from_numpy(arrays["pixels"])[None])[0].numpy()
-        seen = {**arrays, "crop": classify.pooled_features(run, crop), "style": classify.style_of(crop)}
-        result.append(({**row, "split": RESTYLED[str(row["split"])]}, seen))
+        result.append(_seen_as(({**row, "split": RESTYLED[str(row["split"])]}, arrays), crop, run))
     return result
+
+
+def transplanted(rows: Sequence[Row], run: engine.Run, seed: int = 0) -> list[Row]:
+    """Val rows of the healthy with a training patient's lesions, of patients with healthy lungs in place of theirs.
+
+    The opacity in the lungs is taken to be that of the picture whose lesions, or lack of them, they show.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = [(row, arrays) for row, arrays in rows if row["split"] in RESTYLED]
+    able = {
+        "normal": [r for r in chosen if r[0]["finding"] == "normal"],
+        "covid": [r for r in chosen if is_plain(r[0])],
+    }
+    rings = Rings(len(chosen[0][1]["pixels"]))
+    result = []
+    for finding, other in (("normal", "covid"), ("covid", "normal")):
+        givers = [r for r in able[other] if r[0]["split"] == "train"]
+        takers = [r for r in able[finding] if r[0]["split"] == "val"]
+        for row, arrays in tqdm(takers, desc=f"transplanted, {finding}", mininterval=10):
+            given, from_giver = givers[rng.integers(len(givers))]
+            lesion = from_giver["lesion"] if finding == "normal" else arrays["lesion"]
+            crop = transplant(arrays["pixels"], from_giver["pixels"], lesion, rings)
+            if crop is not None:
+                now = {name: given[name] for name in ("finding", "evidence", "lesser_side")}
+                result.append(_seen_as(({**row, **now, "split": TRANSPLANTED}, arrays), crop, run))
+    return result
+
+
+def is_plain(row: dict[str, object]) -> bool:
+    """Whether it is an X-ray of a COVID-19 patient on which opacity is plainly to be seen."""
+    return row["finding"] == "covid" and soft_target(1, float(str(row["evidence"]))) == 1
+
+
+def _seen_as(row: Row, crop: NDArray[np.float32], run: engine.Run) -> Row:
+    """The row with another crop."""
+    facts, arrays = row
+    return facts, {**arrays, "crop": classify.pooled_features(run, crop), "style": classify.style_of(crop)}
 
 
 def load(folder: Path) -> tuple[pd.DataFrame, Arrays]:
@@ -161,7 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     records = [r for r in wanted(datasets.read(options.data)) if r.modality == options.modality]
     rows = loading.in_parallel(lambda r: describe(r, runs, spec.sizes, segmenter), records, "features")
     if options.modality == "xray":
-        rows += restyled(rows, runs["xray"])
+        rows += [*restyled(rows, runs["xray"]), *transplanted(rows, runs["xray"])]
     options.out.mkdir(parents=True, exist_ok=True)
     pd.DataFrame([row for row, _ in rows]).to_csv(options.out / f"{options.modality}.csv", index=False)
     np.savez(
