@@ -20,7 +20,8 @@ tags: [covid-19, chest-x-ray, ct, uncertainty]
 
 Input: one grey channel, {size}, -1..1. Weights: fp16 safetensors. Every figure below was written into
 `config.json` by `train/evaluate.py`; brackets hold the 95 % interval (1,000 bootstrap resamples of whole patients or
-groups). Weights, thresholds and calibration never saw a row below; each was looked at once with every finished model.
+groups). Weights, thresholds and calibration never saw a row below, but where it is said above how a row was made of images
+that they saw; each was looked at once with every finished model.
 """
 WHAT = {
     "classify": (
@@ -36,7 +37,8 @@ WHAT = {
         "in both lungs.\n\n"
         "The row `transplanted` is made of val images: a training patient's lesions are put into the healthy, healthy lungs into\n"
         "the place of a patient's lesions, so that the source says the opposite of the label. An AUC below one half there means\n"
-        "that the answers follow the source. The opacity beside the features is that of the picture whose lesions are shown.\n\n"
+        "that the answers follow the source. It is no test on unseen images: the originals calibrated, and the pictures that give\n"
+        "trained. The opacity beside the features is that of the picture whose lesions, or lack of them, are shown.\n\n"
         "The external and pediatric rows are no longer untouched. That three earlier models failed on them, and that one's U-Net\n"
         "marked healthy lungs there, was known when these choices were made: the style exchange, the restyled pictures for the\n"
         "heads, and the opacity (in both lungs) and the probability that a COVID-19 answer on an X-ray needs. How much of\n"

@@ -14,7 +14,7 @@ from train.augment import Rings
 
 Array = NDArray[np.float32]
 MOST_COVERED = 0.5  # share of the crop; of a picture that is nearly all lesion too little is left to fit another to
-BLACK = 0.03
+BLACK = 0.03  # grey level up to which a pixel counts as border
 MOST_CONTRAST = 1.5  # of the patch, raised or lowered by no more than this
 SOFT = 40  # a lesion is widened, and its border softened, by this part of the crop's side
 
