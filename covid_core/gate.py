@@ -133,7 +133,7 @@ def style(crop: Array) -> Array:
         [RINGS + len(GREYS)] float32: logarithm of the mean spectral power in rings of rising frequency, and quantiles.
     """
     window, ring, counts = _rings()
-    power = np.abs(np.fft.fft2((crop - crop.mean()) * window)) ** 2
+    power = np.abs(np.fft.rfft2((crop - crop.mean()) * window)) ** 2
     sums = np.bincount(ring, power.ravel())
     spectrum = np.log(sums[1 : RINGS + 1] / counts[1 : RINGS + 1] + 1e-6)
     return np.concatenate([spectrum, quantiles(crop, GREYS)]).astype(np.float32)
@@ -141,9 +141,9 @@ def style(crop: Array) -> Array:
 
 @lru_cache(maxsize=1)
 def _rings() -> tuple[Array, NDArray[np.int64], NDArray[np.int64]]:
-    """Window against the picture's edges [S, S]; ring of every frequency [S * S]; frequencies in each ring."""
-    frequency = np.fft.fftfreq(STYLE_SIDE, 1 / STYLE_SIDE)
-    distance = np.hypot(frequency[:, None], frequency[None])
+    """Window against the picture's edges [S, S]; ring of every frequency of rfft2, flat; frequencies in each ring."""
+    rows, columns = np.fft.fftfreq(STYLE_SIDE, 1 / STYLE_SIDE), np.fft.rfftfreq(STYLE_SIDE, 1 / STYLE_SIDE)
+    distance = np.hypot(rows[:, None], columns[None])
     ring = np.digitize(distance, np.geomspace(2, STYLE_SIDE // 2, RINGS + 1)).ravel()
     window = np.hanning(STYLE_SIDE).astype(np.float32)
     return np.outer(window, window), ring, np.bincount(ring)

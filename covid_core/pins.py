@@ -2,15 +2,15 @@
 
 PINS: dict[str, dict[str, str]] = {
     "mobilenetv2": {
-        "config.json": "e4e91598ab3527d4c09dcabc25938e4b656193adbecdc820c4140863be0cb37b",
-        "model.safetensors": "1be6ccba99342afeeb752db9c1437c42a4b985ce8f72a28794b8bb94540bcc5c",
+        "config.json": "2c3f9a468841ec1433f73edc06b8aa3b0e6aaf0844c112005990781285750690",
+        "model.safetensors": "a0bfd302514062d2ec27eef28745d39adbe8243c0ede67cd4b669a2eefb68b6e",
     },
     "unet_xray": {
-        "config.json": "ac1e8cddfdab56c4f764abc98a74d3d6ca35a253ab0341c0d2726036c172d804",
-        "model.safetensors": "e48bad44a84ee4d0ccc1106390ed2c6886ffdb108dbfa231b7253f2f9d8ce32c",
+        "config.json": "a9da3bfe480cd504bdcdaebd2449e70d536d533e8be4dd84de513fd9a2dbd1d8",
+        "model.safetensors": "bdc12f31d0e4032aa04e1dc258db78561e3062fb8708893aae07b433dff3d16b",
     },
     "unet_ct": {
-        "config.json": "27058a95a9866183bdb78854e4b094ffab8b9a20298e4432d46c8aaeefbabed7",
+        "config.json": "f4a27cbab9c86a2c8d7e55ff056d34bdc40152075b2312724c3882b119003323",
         "model.safetensors": "47b73f2b4c4e25a38185eb03cd9527e65b35315358deecb42321ac9d8593e9a8",
     },
 }

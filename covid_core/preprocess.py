@@ -17,8 +17,9 @@ Array = NDArray[np.float32]
 # Percentiles that become black and white. CT slices keep more of the bright end out: in slices stored over the whole
 # CT range the lungs are almost black, and a low upper percentile brings them close to a lung window.
 STRETCH = {"xray": (1.0, 99.0), "ct": (0.5, 95.0)}
-# Percentiles are taken from a grid with at least this many rows and columns: more pixels cost time and hardly change them.
-SAMPLED = 128
+# Percentiles are taken from a grid with about this many rows and columns, never fewer where the picture has as many: more
+# pixels cost time and hardly change them.
+SAMPLED = 96
 # How far the crop reaches beyond the lungs' bounding box, as a share of its longer side.
 CROP_MARGIN = 0.06
 

@@ -16,6 +16,8 @@ MEASURES = {
     "ece": "Calibration error (ECE, smaller is better)",
     "coverage_covid": "Prediction sets that hold the truth, COVID-19 images (promised: 0.90)",
     "coverage_non_covid": "Prediction sets that hold the truth, other images (promised: 0.90)",
+    "opacity_covid": "COVID-19 images on which the U-Net marks visible opacity",
+    "opacity_non_covid": "Other images on which it does",
 }
 FIGURES = {
     "lesion_dice": "lesion Dice",

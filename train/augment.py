@@ -67,6 +67,7 @@ class Rings:
     MOST = 4.0  # a ring is amplified or damped by no more than this
 
     def __init__(self, size: int) -> None:
+        self.size = size
         frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]) * size
         self.ring = np.digitize(frequency, np.geomspace(1.5, size // 2, self.COUNT))
         self.pixels = np.maximum(np.bincount(self.ring.ravel(), minlength=self.COUNT + 1), 1)

@@ -29,15 +29,17 @@ from torchvision.transforms.v2 import CenterCrop
 
 from covid_core import networks, preprocess, registry, segment
 from train import datasets, initial, loading, trainer
-from train.augment import StyleExchange, classifier_augmentation
+from train.augment import Rings, StyleExchange, classifier_augmentation
 from train.datasets.records import Record
-from train.overlap import without_copies
+from train.overlap import without_returning
+from train.transplant import transplant
 
 CELL = 32  # side in pixels of a cell of the grid on which opacities are located
 NOBODY = -1.0  # not marked by anybody
 MARGIN = 0.08  # kept around the crop, as a share of it, so that augmentation can move without inventing black borders
 NOTHING = 0.02  # mean lesion probability in the lungs up to which there is nothing to see
 HARDLY_KNOWN = 0.4  # target of a COVID-19 X-ray without visible opacity
+TRANSPLANTED = 0.4  # share of the draws of pictures that can give or take lesions
 
 Example = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -49,11 +51,13 @@ class View:
     Attributes:
         crop: [W, W] uint8, the box around the lungs with `MARGIN` on every side.
         opacity: [W, W] uint8, 255 where there is lesion, for the same window; None where nobody marked it.
+        lesion: [W, W] uint8, the U-Net's lesion probability times 255.
         target: what the head is taught, 0..1, or `NOBODY` without a finding.
     """
 
     crop: NDArray[np.uint8]
     opacity: NDArray[np.uint8] | None
+    lesion: NDArray[np.uint8]
     target: float
 
 
@@ -75,14 +79,16 @@ def view(record: Record, segmenter: segment.Segmenter, size: int) -> View:
     crop = preprocess.spread(wide.extract(picture, side), low, high)
     opacity = None
     if record.lesions or record.lesions_known or record.finding == "normal":
-        opacity = np.round(wide.extract(loading.mask(record, record.lesions, picture.shape), side) * 255).astype(
-            np.uint8
-        )
+        opacity = _bytes(wide.extract(loading.mask(record, record.lesions, picture.shape), side))
     target = NOBODY
     if record.covid is not None:
         is_seen_through = record.modality == "xray"
         target = soft_target(record.covid, segment.evidence(lungs, lesion)) if is_seen_through else float(record.covid)
-    return View(np.round(crop * 255).astype(np.uint8), opacity, target)
+    return View(_bytes(crop), opacity, _bytes(wide.extract(lesion, side)), target)
+
+
+def _bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.round(values * 255).astype(np.uint8)
 
 
 def wide_side(size: int) -> int:
@@ -99,14 +105,15 @@ def select(records: Sequence[Record], modality: str, without: Sequence[str], see
     """Training records: those with a finding, and CT slices and X-rays with lesion masks; no source of `without`.
 
     Of a source and finding with more than `MOST` images a random part is taken: beyond it they only cost time.
-    X-rays with lesion masks are of COVID-19 patients; those that come back in a part kept for choices or tests are left
-    out.
+    X-rays with lesion masks are of COVID-19 patients.
     """
-    chosen = [r for r in records if r.split == "train" and r.modality == modality and r.source not in without]
+    chosen = [
+        r
+        for r in without_returning(records)
+        if r.split == "train" and r.modality == modality and r.source not in without
+    ]
     found = [r for r in chosen if r.finding]
-    kept_back = [r for r in records if r.modality == "xray" and r.finding == "covid" and r.split != "train"]
-    marked = without_copies([r for r in chosen if r.dataset == "xray_lesions"], kept_back)
-    marked = [Record(**{**r.__dict__, "finding": "covid"}) for r in marked]
+    marked = [Record(**{**r.__dict__, "finding": "covid"}) for r in chosen if r.dataset == "xray_lesions"]
     slices = [r for r in chosen if r.dataset == "ct_lesions"]
     rng = np.random.default_rng(seed)
     result: list[Record] = []
@@ -164,20 +171,30 @@ def exchanges_by_label(records: Sequence[Record], crops: NDArray[np.uint8]) -> d
 
 
 class Views(Dataset[Example]):
-    """Crop in -1..1, target 0..1 or `NOBODY`, label 0, 1 or `NOBODY`, opacity grid with `NOBODY` where unmarked."""
+    """Crop in -1..1, target 0..1 or `NOBODY`, label 0, 1 or `NOBODY`, opacity grid with `NOBODY` where unmarked.
+
+    X-rays are augmented across the labels. They take on the style of one with the other label, so that by its style alone
+    neither is more likely. And of pictures of the healthy and of patients with plain lesions some give and take lesions
+    (`train.transplant`), and the label with them.
+    """
 
     def __init__(self, records: Sequence[Record], crops: Sequence[View], size: int, augment: bool) -> None:
         self.crops = [v.crop for v in crops]
         self.opacity = [v.opacity for v in crops]
+        self.lesion = [v.lesion for v in crops]
         self.target = [v.target for v in crops]
         self.label = [NOBODY if r.covid is None else float(r.covid) for r in records]
         self.size = size
         modality = records[0].modality
-        # By label. An X-ray takes on the style of one with the other label, so that by its style alone neither label is
-        # more likely than the other.
         self.augmentation = {}
+        self.partners: dict[float, NDArray[np.int64]] = {}
+        self.rings = Rings(crops[0].crop.shape[0])
         if augment:
             exchanges = exchanges_by_label(records, middles(crops, size)) if modality == "xray" else {}
+            if modality == "xray":
+                plain = np.array([v.target == 1 for v in crops])
+                healthy = np.array([r.finding == "normal" for r in records])
+                self.partners = {0.0: np.flatnonzero(healthy), 1.0: np.flatnonzero(plain)}
             for label in set(self.label):
                 self.augmentation[label] = classifier_augmentation(modality, size, exchanges.get(label))
 
@@ -185,15 +202,34 @@ class Views(Dataset[Example]):
         return len(self.crops)
 
     def __getitem__(self, index: int) -> Example:
-        image = torch.from_numpy(self.crops[index])[None].float() / 255
-        marked = self.opacity[index]
+        crop, marked, target, label = self._transplanted(index) or (
+            self.crops[index],
+            self.opacity[index],
+            self.target[index],
+            self.label[index],
+        )
+        image = torch.from_numpy(crop)[None].float() / 255
         opacity = torch.zeros_like(image) if marked is None else torch.from_numpy(marked)[None].float() / 255
         if self.augmentation:
-            image, opacity = self.augmentation[self.label[index]](image, opacity)
+            image, opacity = self.augmentation[label](image, opacity)
         else:
             image, opacity = (CenterCrop(self.size)(t) for t in (image, opacity))
         grid = F.avg_pool2d(opacity, CELL)[0] if marked is not None else F.avg_pool2d(opacity, CELL)[0] + NOBODY
-        return image * 2 - 1, torch.tensor(self.target[index]), torch.tensor(self.label[index]), grid
+        return image * 2 - 1, torch.tensor(target), torch.tensor(label), grid
+
+    def _transplanted(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], float, float] | None:
+        """Crop, opacity, target and label after lesions were given or taken; None where that is not to be or cannot."""
+        label = self.label[index]
+        if not self.partners or index not in self.partners[label] or torch.rand(1) > TRANSPLANTED:
+            return None
+        others = self.partners[1 - label]
+        partner = int(others[torch.randint(len(others), (1,))])
+        lesion = self.lesion[index if label else partner]
+        base, patch, mask = ((a / 255).astype(np.float32) for a in (self.crops[index], self.crops[partner], lesion))
+        crop = transplant(base, patch, mask, self.rings)
+        if crop is None:
+            return None
+        return _bytes(crop), np.zeros_like(lesion) if label else lesion, 1 - label, 1 - label
 
 
 class ClassifierTask(lightning.LightningModule):

@@ -82,6 +82,7 @@ class Answers:
         groups = table.group.to_numpy()
         decision = self.decision[rows]
         decided = np.isin(decision, ["covid", "non_covid"])
+        seen = table.evidence.map(segment.mean_probability) >= table.modality.map(segment.VISIBLE)
         right = (decision == "covid") == (covid == 1)
         result: Figure = {
             "n": int(rows.sum()),
@@ -105,6 +106,7 @@ class Answers:
             if mine.any():
                 covered = self.sets[rows][mine, c]
                 result[f"coverage_{name}"] = figure(lambda d: float(np.mean(d)), covered, groups=groups[mine])
+                result[f"opacity_{name}"] = figure(lambda d: float(np.mean(d)), seen[mine], groups=groups[mine])
         if len(set(covid)) == 2:
             result["reliability"] = metrics.reliability(p, covid)
         return result

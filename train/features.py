@@ -8,7 +8,8 @@ the opposite of the label, and what is measured is which of the two the answers 
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +23,16 @@ from train import datasets, loading
 from train.augment import Rings, StyleExchange
 from train.classifier import soft_target
 from train.datasets.records import Record
-from train.transplant import transplant
+from train.overlap import without_returning
+from train.transplant import softened, transplant
 
 Arrays = dict[str, NDArray[np.float32]]
 Row = tuple[dict[str, object], Arrays]
+Look = Callable[[Record, images.DecodedImage], Row]
 # Splits whose images train nothing and calibrate nothing.
 REPORTED = ("test", "external", "pediatric", "lateral", "photograph")
 # Splits for choices: of the training sources, and of a source that trains nothing.
-CHOSEN_ON = ("val", "extra_val", "extra_train", "extra_test")
+CHOSEN_ON = ("val", "extra_val", "extra_test")
 # The second rows of the train and val splits.
 RESTYLED = {"train": "restyled_train", "val": "restyled_val"}
 # Val rows with lesions, or healthy lungs, that were not theirs; see `train.transplant`.
@@ -61,20 +64,30 @@ def weights(table: pd.DataFrame) -> NDArray[np.float32]:
     return result.to_numpy(np.float32)
 
 
-def describe(
-    record: Record, runs: Mapping[str, engine.Run], sizes: Mapping[str, int], segmenter: segment.Segmenter
-) -> Row:
-    """One row of the table, and "crop" and "style" of the box around the lungs, "whole" of the whole picture.
-
-    Where the box is to be restyled it comes along as "pixels", [size, size] in 0..1, with the "lesion" probability of each. A
-    picture that the app would not even decode keeps a row, for it is refused all the same.
-    """
-    size = sizes[record.modality]
+def decode(record: Record) -> images.DecodedImage:
+    """A record's picture; black where the app would not even decode it, for it is refused all the same."""
     try:
         image = images.read(record.image)
     except images.ImageError:
-        image = images.DecodedImage(np.zeros((size, size), np.float32), None, 0.0, "", None, "", record.image.name)
-    pixels = image.pixels.T.copy() if record.transposed else image.pixels
+        black = np.zeros((preprocess.SAMPLED, preprocess.SAMPLED), np.float32)
+        return images.DecodedImage(black, None, 0.0, "", None, "", record.image.name)
+    return replace(image, pixels=image.pixels.T.copy()) if record.transposed else image
+
+
+def describe(
+    record: Record,
+    image: images.DecodedImage,
+    runs: Mapping[str, engine.Run],
+    sizes: Mapping[str, int],
+    segmenter: segment.Segmenter,
+) -> Row:
+    """One row of the table, and "crop" and "style" of the box around the lungs, "whole" of the whole picture.
+
+    Of records of which there are to be more rows the box comes along as "pixels", [size, size] in 0..1, the "lesion"
+    probability of each of them, and the "place" (top, left, side) of the box.
+    """
+    size = sizes[record.modality]
+    pixels = image.pixels
     probability, frame = segmenter.probabilities(pixels)
     lung, lesion = (frame.restore(p) for p in probability)
     lungs = segment.lungs_from(lung)
@@ -104,7 +117,8 @@ def describe(
         "whole": whole,
     }
     if record.split in RESTYLED:
-        arrays |= {"pixels": crop, "lesion": box.extract(lesion, size)}
+        place = np.array([box.top, box.left, box.side], np.float32)
+        arrays |= {"pixels": crop, "lesion": box.extract(lesion, size), "place": place}
     return row, arrays
 
 
@@ -127,30 +141,43 @@ def restyled(rows: Sequence[Row], run: engine.Run, seed: int = 0) -> list[Row]:
     return result
 
 
-def transplanted(rows: Sequence[Row], run: engine.Run, seed: int = 0) -> list[Row]:
+def transplanted(records: Sequence[Record], rows: Sequence[Row], look: Look, seed: int = 0) -> list[Row]:
     """Val rows of the healthy with a training patient's lesions, of patients with healthy lungs in place of theirs.
 
-    The opacity in the lungs is taken to be that of the picture whose lesions, or lack of them, they show.
+    Args:
+        records: [N].
+        rows: [N], of these records.
+        look: makes a row of a record and its changed picture.
+        seed: of who gives to whom.
     """
     rng = np.random.default_rng(seed)
-    chosen = [(row, arrays) for row, arrays in rows if row["split"] in RESTYLED]
+    chosen = [(record, row) for record, row in zip(records, rows, strict=True) if record.split in RESTYLED]
     able = {
-        "normal": [r for r in chosen if r[0]["finding"] == "normal"],
-        "covid": [r for r in chosen if is_plain(r[0])],
+        "normal": [pair for pair in chosen if pair[0].finding == "normal"],
+        "covid": [pair for pair in chosen if is_plain(pair[1][0])],
     }
-    rings = Rings(len(chosen[0][1]["pixels"]))
-    result = []
+    rings = Rings(len(chosen[0][1][1]["pixels"]))
+    exchanges = []
     for finding, other in (("normal", "covid"), ("covid", "normal")):
-        givers = [r for r in able[other] if r[0]["split"] == "train"]
-        takers = [r for r in able[finding] if r[0]["split"] == "val"]
-        for row, arrays in tqdm(takers, desc=f"transplanted, {finding}", mininterval=10):
-            given, from_giver = givers[rng.integers(len(givers))]
-            lesion = from_giver["lesion"] if finding == "normal" else arrays["lesion"]
-            crop = transplant(arrays["pixels"], from_giver["pixels"], lesion, rings)
-            if crop is not None:
-                now = {name: given[name] for name in ("finding", "evidence", "lesser_side")}
-                result.append(_seen_as(({**row, **now, "split": TRANSPLANTED}, arrays), crop, run))
-    return result
+        givers = [arrays for record, (_, arrays) in able[other] if record.split == "train"]
+        takers = [(record, arrays) for record, (_, arrays) in able[finding] if record.split == "val"]
+        exchanges += [(record, own, givers[rng.integers(len(givers))], other) for record, own in takers]
+
+    def exchanged(exchange: tuple[Record, Arrays, Arrays, str]) -> Row | None:
+        record, own, given, finding = exchange
+        lesion = (given if finding == "covid" else own)["lesion"]
+        crop = transplant(own["pixels"], given["pixels"], lesion, rings)
+        if crop is None:
+            return None
+        image = decode(record)
+        top, left, side = own["place"].astype(int)
+        box = preprocess.Frame(top, left, side, *image.pixels.shape)
+        low, high = preprocess.limits(box.extract(image.pixels, rings.size), record.modality)
+        share = box.restore(softened(lesion))
+        pixels = image.pixels * (1 - share) + box.restore(low + crop * (high - low)) * share
+        return look(replace(record, split=TRANSPLANTED, finding=finding), replace(image, pixels=pixels))
+
+    return [row for row in loading.in_parallel(exchanged, exchanges, "transplanted") if row is not None]
 
 
 def is_plain(row: dict[str, object]) -> bool:
@@ -199,10 +226,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # The X-ray backbone takes the first look at every picture.
     runs = {m: engine.of_file(spec, m, backbone_file(options.backbones, m)) for m in {"xray", options.modality}}
     segmenter = loading.segmenters(options.segmenters, [options.modality])[options.modality]
-    records = [r for r in wanted(datasets.read(options.data)) if r.modality == options.modality]
-    rows = loading.in_parallel(lambda r: describe(r, runs, spec.sizes, segmenter), records, "features")
+    records = [r for r in wanted(without_returning(datasets.read(options.data))) if r.modality == options.modality]
+
+    def look(record: Record, image: images.DecodedImage) -> Row:
+        return describe(record, image, runs, spec.sizes, segmenter)
+
+    rows = loading.in_parallel(lambda r: look(r, decode(r)), records, "features")
     if options.modality == "xray":
-        rows += [*restyled(rows, runs["xray"]), *transplanted(rows, runs["xray"])]
+        rows += [*restyled(rows, runs["xray"]), *transplanted(records, rows, look)]
     options.out.mkdir(parents=True, exist_ok=True)
     pd.DataFrame([row for row, _ in rows]).to_csv(options.out / f"{options.modality}.csv", index=False)
     np.savez(

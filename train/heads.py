@@ -28,6 +28,8 @@ DROPOUT = 0.3
 BLIND = 0.3  # share of the training rows on which a head must do with the evidence alone, so that it learns its worth
 DIRECTIONS = 64  # main directions of the features that the gate measures distance in
 CALLED = 0.02  # share of restyled val images without COVID-19 that may reach the probability from which it is answered
+# Pictures from the web differ so much from each other that a cloud with them in it holds much of other hospitals too.
+SCATTERED = ("cxnet_web",)
 ACCEPTED = 0.97  # share of val images that each of the gate's distances lets through as typical
 
 Floats = NDArray[np.float32]
@@ -96,10 +98,11 @@ def fit_gate(table: pd.DataFrame, style: Floats, whole: Floats) -> tuple[dict[st
     regression.fit(whole[train], table.modality[train] == "ct")
     tensors: dict[str, Floats] = {"gate.weight": regression.coef_[0].astype(np.float32)}
     thresholds = {}
+    near = train & ~table.source.isin(SCATTERED)
     for name in gate.CLOUDS:
         modality, _, is_style = name.partition(".")
         points, mine = style if is_style else whole, table.modality == modality
-        mean, basis = cloud(points[train & mine])
+        mean, basis = cloud(points[near & mine])
         tensors |= {f"gate.{name}.mean": mean, f"gate.{name}.basis": basis}
         distances = [gate.mahalanobis(row, mean, basis) for row in points[val & mine]]
         thresholds[name] = float(np.quantile(distances, ACCEPTED))

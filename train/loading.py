@@ -16,6 +16,7 @@ from tqdm import tqdm
 from covid_core import engine, images, preprocess, registry, segment
 from train.datasets.records import Record
 
+S = TypeVar("S")
 T = TypeVar("T")
 UNKNOWN = 255  # value of a mask pixel nobody marked
 UNSURE = 0.25  # a teacher's probability further than this from 0 and 1 marks nothing
@@ -71,10 +72,10 @@ def segmentation_example(
     return np.round(square * 255).astype(np.uint8), masks
 
 
-def in_parallel(function: Callable[[Record], T], records: Sequence[Record], label: str) -> list[T]:
-    """The function's value for each record, in order, with a progress bar; decoding releases the interpreter lock."""
+def in_parallel(function: Callable[[S], T], items: Sequence[S], label: str) -> list[T]:
+    """The function's value for each item, in order, with a progress bar; decoding releases the interpreter lock."""
     with ThreadPoolExecutor() as pool:
-        return list(tqdm(pool.map(function, records), total=len(records), desc=label, mininterval=10))
+        return list(tqdm(pool.map(function, items), total=len(items), desc=label, mininterval=10))
 
 
 def segmenters(folder: Path | None, modalities: Sequence[str]) -> dict[str, segment.Segmenter]:

@@ -5,6 +5,7 @@ network trained on the one set would otherwise have seen the other's test images
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from PIL import Image
 from train.datasets.records import Record
 from train.loading import in_parallel, pixels
 
+# Sources gathered from where others were gathered too, with the splits in which they may come back: most excluded X-rays
+# are second copies of those from the web.
+COPIED: dict[str, tuple[str, ...]] = {"qata_cov19": (), "cxnet_web": ("excluded",)}
 SIDE = 32
 SAME = 0.95  # correlation; true copies lie above .98, strangers below .9, hardly any pair between
 
@@ -33,3 +37,18 @@ def without_copies(records: Sequence[Record], of: Sequence[Record]) -> list[Reco
     theirs = np.stack(in_parallel(thumbnail, of, "thumbnails"))
     nearest = (ours @ theirs.T).max(axis=1)
     return [record for record, similarity in zip(records, nearest, strict=True) if similarity < SAME]
+
+
+def without_returning(records: Sequence[Record]) -> list[Record]:
+    """The records without training X-rays from `COPIED` that come back in a part kept for choices or tests.
+
+    Such X-rays are of COVID-19 patients, so only those of such patients are compared.
+    """
+    returning: set[Path] = set()
+    for source, ignored in COPIED.items():
+        suspects = [r for r in records if r.split == "train" and r.source == source]
+        kept_back = [
+            r for r in records if r.modality == "xray" and r.finding == "covid" and r.split not in ("train", *ignored)
+        ]
+        returning |= {r.image for r in suspects} - {r.image for r in without_copies(suspects, kept_back)}
+    return [r for r in records if r.image not in returning]

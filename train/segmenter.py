@@ -3,6 +3,9 @@
 A mask nobody drew is ignored in the loss, so that sets with only lungs and sets with only lesions train one network.
 With `--teacher` a finished U-Net also marks the training images that nobody marked, where it is sure, and the strongly
 augmented student learns from both (self-training, as Semi-Inf-Net and "noisy student" do).
+
+Every X-ray with marked lesions comes from other hospitals than the healthy ones, so a network may mark "lesion" for the look
+of a hospital. With `--lungs` a finished U-Net finds the lungs and lesions change hands (`train.transplant`), with their marks.
 """
 
 import argparse
@@ -15,6 +18,7 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
@@ -25,8 +29,10 @@ from train import datasets, initial, loading, trainer
 from train.augment import segmentation_augmentation
 from train.datasets.records import Record
 from train.overlap import without_copies
+from train.transplant import Exchange
 
 CHANNELS = ("lung", "lesion")
+TRANSPLANTED = 0.5  # share of the draws of X-rays that give or take lesions
 HEALTHY = 1500  # X-rays without a lesion added to those with one: the network must also learn to mark nothing
 
 
@@ -56,25 +62,51 @@ def select(records: Sequence[Record], modality: str, split: str, seed: int = 0) 
 
 
 class Examples(Dataset[tuple[Tensor, Tensor]]):
-    """Images and masks in memory, augmented on the way out when training; a teacher marks what nobody did."""
+    """Images and masks in memory, augmented on the way out when training; a teacher marks what nobody did.
+
+    Args:
+        records: the images.
+        size: side in pixels.
+        augment: whether for training.
+        teacher: marks the lungs and lesions that nobody did.
+        finder: finds the lungs that lesions are moved between; without it none are.
+    """
 
     def __init__(
-        self, records: Sequence[Record], size: int, augment: bool, teacher: segment.Segmenter | None = None
+        self,
+        records: Sequence[Record],
+        size: int,
+        augment: bool,
+        teacher: segment.Segmenter | None = None,
+        finder: segment.Segmenter | None = None,
     ) -> None:
         pairs = loading.in_parallel(lambda r: loading.segmentation_example(r, size, teacher), records, "images")
         self.images = np.stack([image for image, _ in pairs])
         self.masks = np.stack([masks for _, masks in pairs])
         self.augmentation = segmentation_augmentation(records[0].modality, self.images) if augment else None
+        self.exchange = None
+        if finder is not None:
+            lungs = loading.in_parallel(lambda r: lungs_of(r, finder), records, "lungs")
+            self.exchange = Exchange(self.images, self.masks[:, 1], np.stack(lungs))
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        image = torch.from_numpy(self.images[index])[None].float() / 255
-        masks = torch.from_numpy(self.masks[index])
+        picture, marks = self.images[index] / np.float32(255), self.masks[index]
+        if self.exchange is not None and torch.rand(1) < TRANSPLANTED:
+            picture, lesion = self.exchange(index)
+            marks = np.stack([marks[0], lesion])
+        image, masks = torch.from_numpy(picture)[None], torch.from_numpy(marks)
         if self.augmentation is not None:
             image, masks = self.augmentation(image, masks)
         return image * 2 - 1, masks
+
+
+def lungs_of(record: Record, finder: segment.Segmenter) -> NDArray[np.bool_]:
+    """Where the U-Net finds the lungs, in its own view of a picture."""
+    probability, _ = finder.probabilities(loading.pixels(record))
+    return segment.lungs_from(probability[0])
 
 
 def sampling_weights(records: Sequence[Record]) -> list[float]:
@@ -143,6 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--modality", choices=["xray", "ct"], required=True)
     parser.add_argument("--examples", type=int, help="drawn per epoch; default: as many as there are")
     parser.add_argument("--teacher", type=Path, help="weights of a finished U-Net that marks unmarked images")
+    parser.add_argument("--lungs", type=Path, help="weights of one that finds the lungs that lesions are moved between")
     trainer.add_arguments(parser, epochs=10, batch=24, rate=1e-3)
     options = parser.parse_args(arguments)
     generator = initial.seed_everything(options.seed)
@@ -153,11 +186,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     task = SegmenterTask(spec.architecture, options.rate)
     print(initial.initialise(task.network, spec.architecture, options.init), flush=True)
     train_records = select(records, options.modality, "train")
-    teacher = None
-    if options.teacher:
-        teacher = segment.Segmenter(spec, engine.of_file(spec, options.modality, options.teacher), {})
+    teacher, finder = (
+        segment.Segmenter(spec, engine.of_file(spec, options.modality, file), {}) if file else None
+        for file in (options.teacher, options.lungs)
+    )
+    if teacher:
         train_records += unmarked(records, options.modality)
-    examples = Examples(train_records, size, augment=True, teacher=teacher)
+    examples = Examples(train_records, size, augment=True, teacher=teacher, finder=finder)
     sampler = WeightedRandomSampler(
         sampling_weights(train_records), options.examples or len(examples), generator=generator
     )

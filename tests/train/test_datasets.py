@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train import datasets, loading
+from train import datasets, loading, overlap
 from train.datasets import covid_19_ct_seg, manifests, public
+from train.datasets.records import Record
 
 
 def picture(file: Path, size: int = 64) -> None:
@@ -106,3 +107,25 @@ def test_every_source_is_cited() -> None:
     for source in datasets.sources().values():
         assert set(source) == {"title", "citation", "licence", "url", "note"}
         assert all(source.values())
+
+
+def test_a_picture_gathered_twice_trains_in_no_part_that_is_measured(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+
+    def record(name: str, source: str, split: str, copy: Record | None = None) -> Record:
+        file = tmp_path / f"{name}.png"
+        grey = np.asarray(Image.open(copy.image)) if copy else rng.integers(0, 256, (64, 64), np.uint8)
+        Image.fromarray(grey).save(file)
+        return Record(file, "xray", "xray", source, name, split, "covid")
+
+    external = record("external", "ieee8023", "external")
+    excluded = record("excluded", "web_mixed", "excluded")
+    kept = [
+        external,
+        excluded,
+        record("own", "cxnet_web", "train"),
+        record("second", "cxnet_web", "train", excluded),  # the excluded one is the second copy, and in no part
+        record("elsewhere", "bimcv", "train", external),  # sources that come with their own splits are not looked at
+    ]
+    returning = [record("again", "cxnet_web", "train", external), record("third", "qata_cov19", "train", excluded)]
+    assert overlap.without_returning([*kept, *returning]) == kept
