@@ -104,6 +104,10 @@ def test_from_images_to_model_card(collection: Path, tmp_path: Path) -> None:
     out = ["--init", teacher, "--teacher", teacher, "--out", str(tmp_path / "student")]
     segmenter.main(["--modality", "ct", "--examples", "4", *data, *short, *out])
     assert (tmp_path / "student" / "model.safetensors").exists()
+    finder = str(nets / "unet_xray" / "model.safetensors")
+    out = ["--init", finder, "--lungs", finder, "--out", str(tmp_path / "exchanged")]
+    segmenter.main(["--modality", "xray", "--examples", "4", *data, *short, *out])
+    assert (tmp_path / "exchanged" / "model.safetensors").exists()
     cropped = ["--segmenters", str(nets)]
     backbones, table, bundle = (tmp_path / name for name in ("backbones", "features", "bundle"))
     for modality in ("xray", "ct"):

@@ -7,10 +7,11 @@
 # What is bundled now was not made in one go with today's code. The first stage of unet_xray had no style exchange and 450
 # healthy X-rays, its second exchanged seven pictures in ten; the first two stages of the X-ray backbone had no style
 # exchange, the first of them tone curves on half of its draws, and the next two took styles from any picture; only the last
-# two saw web images and lesions that changed hands, the first of the two as the fourth stage of unet_xray marked them. Only
-# the last three stages of the X-ray backbone, the last of the CT one and of both U-Nets kept the mean of the weights. The
-# first stage of the CT backbone and the first three of the X-ray one were cropped, and the latter taught what is visible, by
-# earlier stages of the U-Nets; the last stage of the CT backbone by today's, its second look still left to right.
+# two saw web images and lesions that changed hands, the first of the two as the fourth stage of unet_xray marked them, the
+# second as the fifth did, not the weights between. Only the last three stages of the X-ray backbone, the last of the CT one
+# and of both U-Nets kept the mean of the weights. The first stage of the CT backbone and the first three of the X-ray one
+# were cropped, and the latter taught what is visible, by earlier stages of the U-Nets; the last stage of the CT backbone by
+# today's, its second look still left to right.
 set -euo pipefail
 data="manifests=$1" init="$2" work=work
 # glibc returns big buffers to the system after every step; keeping them makes CPU training half as fast again.
