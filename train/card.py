@@ -44,9 +44,9 @@ WHAT = {
         "The external and pediatric rows are no longer untouched. That earlier models failed on them, and that one's U-Net\n"
         "marked healthy lungs there, was known when these choices were made: the style exchange, the restyled pictures for the\n"
         "heads, and the opacity (in both lungs) and the probability that a COVID-19 answer on an X-ray needs; so were the rows\n"
-        "of five models in between, one of them trained on transplants and web images with the U-Net of the one before. How\n"
-        "much of each was chosen on val, and which weights to take, by the mean AUC of four val rows: as they are, restyled,\n"
-        "restyled against pneumonia, transplanted."
+        "of the models bundled before this one and of two that were not, both trained on web images too. How much of each was\n"
+        "chosen on val, and which X-ray backbone to take, by the mean AUC of four val rows: as they are, restyled, restyled\n"
+        "against pneumonia, transplanted."
     ),
     "segment": (
         "A U-Net ({architecture} encoder, ImageNet start) that marks lungs and lesions. X-ray lung masks follow two\n"
