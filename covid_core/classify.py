@@ -37,8 +37,8 @@ UNPROVEN = (
     "without COVID-19 come this far too."
 )
 INVISIBLE = (
-    "Only COVID-19 is not ruled out, but little opacity was marked in the lungs, and not surely: that answer would rest on "
-    "how the picture looks, not on what the lungs show."
+    "Only COVID-19 is not ruled out, but little or no opacity was marked in the lungs with certainty: that answer would rest "
+    "on how the picture looks, not on what the lungs show."
 )
 ONE_SIDED = (
     "Only COVID-19 is not ruled out, but in one of the lungs too little opacity was marked for that answer: COVID-19 pneumonia "
