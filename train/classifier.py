@@ -109,8 +109,8 @@ def select(records: Sequence[Record], modality: str, without: Sequence[str], see
     """
     chosen = [
         r
-        for r in without_returning(records)
-        if r.split == "train" and r.modality == modality and r.source not in without
+        for r in without_returning([r for r in records if r.modality == modality])
+        if r.split == "train" and r.source not in without
     ]
     found = [r for r in chosen if r.finding]
     marked = [Record(**{**r.__dict__, "finding": "covid"}) for r in chosen if r.dataset == "xray_lesions"]

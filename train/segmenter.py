@@ -28,7 +28,7 @@ from covid_core import engine, networks, registry, segment
 from train import datasets, initial, loading, trainer
 from train.augment import segmentation_augmentation
 from train.datasets.records import Record
-from train.overlap import without_copies
+from train.overlap import without_returning
 from train.transplant import Exchange
 
 CHANNELS = ("lung", "lesion")
@@ -50,8 +50,7 @@ def select(records: Sequence[Record], modality: str, split: str, seed: int = 0) 
     marked = [r for r in records if r.modality == modality and r.split == split and (r.lungs or r.lesions_known)]
     if split != "train" or modality != "xray":
         return marked
-    kept_back = [r for r in records if r.modality == "xray" and r.finding == "covid" and r.split != "train"]
-    lesions = without_copies([r for r in marked if r.lesions_known], kept_back)
+    lesions = [r for r in without_returning(records) if r.modality == modality and r.split == split and r.lesions_known]
     healthy = [r for r in records if r.modality == "xray" and r.finding == "normal" and r.split == "train"]
     order = np.random.default_rng(seed).permutation(len(healthy))[:HEALTHY]
     return (
