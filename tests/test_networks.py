@@ -1,0 +1,23 @@
+"""The folded decoder against the one that was trained."""
+
+import torch
+
+from covid_core import networks
+
+
+def test_the_folded_decoder_gives_the_same_answers() -> None:
+    torch.manual_seed(0)
+    network = networks.UNet("mobilenetv2_100").eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):  # fresh norms do nothing
+            module.running_mean.uniform_(-0.2, 0.2)
+            module.running_var.uniform_(0.5, 2)
+            module.weight.data.uniform_(0.5, 1.5)
+            module.bias.data.uniform_(-0.2, 0.2)
+    image = torch.randn(2, 1, 96, 64)
+    with torch.inference_mode():
+        trained = network(image)
+        network.fold()
+        folded = network(image)
+    assert trained.std() > 0.1
+    torch.testing.assert_close(folded, trained, atol=1e-4 * float(trained.abs().max()), rtol=0)
