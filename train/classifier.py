@@ -52,14 +52,12 @@ class View:
         crop: [W, W] uint8, the box around the lungs with `MARGIN` on every side.
         opacity: [W, W] uint8, 255 where there is lesion, for the same window; None where nobody marked it.
         lesion: [W, W] uint8, the U-Net's lesion probability times 255.
-        is_plain: whether opacity is plainly to be seen, by the U-Net.
         target: what the head is taught, 0..1, or `NOBODY` without a finding.
     """
 
     crop: NDArray[np.uint8]
     opacity: NDArray[np.uint8] | None
     lesion: NDArray[np.uint8]
-    is_plain: bool
     target: float
 
 
@@ -82,13 +80,11 @@ def view(record: Record, segmenter: segment.Segmenter, size: int) -> View:
     opacity = None
     if record.lesions or record.lesions_known or record.finding == "normal":
         opacity = _bytes(wide.extract(loading.mask(record, record.lesions, picture.shape), side))
-    evidence = segment.evidence(lungs, lesion)
-    is_plain = segment.mean_probability(evidence) >= segment.VISIBLE[record.modality]
     target = NOBODY
     if record.covid is not None:
         is_seen_through = record.modality == "xray"
-        target = soft_target(record.covid, evidence) if is_seen_through else float(record.covid)
-    return View(_bytes(crop), opacity, _bytes(wide.extract(lesion, side)), is_plain, target)
+        target = soft_target(record.covid, segment.evidence(lungs, lesion)) if is_seen_through else float(record.covid)
+    return View(_bytes(crop), opacity, _bytes(wide.extract(lesion, side)), target)
 
 
 def _bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -178,33 +174,27 @@ class Views(Dataset[Example]):
     """Crop in -1..1, target 0..1 or `NOBODY`, label 0, 1 or `NOBODY`, opacity grid with `NOBODY` where unmarked.
 
     X-rays are augmented across the labels. They take on the style of one with the other label, so that by its style alone
-    neither is more likely. And some pictures of patients with plain lesions give theirs, and the label, to pictures of the
-    healthy and of patients with plain lesions of another disease, and take what these show instead (`train.transplant`).
+    neither is more likely. And of pictures of the healthy and of patients with plain lesions some give and take lesions
+    (`train.transplant`), and the label with them.
     """
 
     def __init__(self, records: Sequence[Record], crops: Sequence[View], size: int, augment: bool) -> None:
         self.crops = [v.crop for v in crops]
         self.opacity = [v.opacity for v in crops]
-        # The healthy have none, whatever the U-Net believes.
-        self.lesion = [
-            np.zeros_like(v.lesion) if r.finding == "normal" else v.lesion for r, v in zip(records, crops, strict=True)
-        ]
+        self.lesion = [v.lesion for v in crops]
         self.target = [v.target for v in crops]
         self.label = [NOBODY if r.covid is None else float(r.covid) for r in records]
         self.size = size
         modality = records[0].modality
         self.augmentation = {}
-        self.able: dict[float, list[NDArray[np.int64]]] = {}
+        self.partners: dict[float, NDArray[np.int64]] = {}
         self.rings = Rings(crops[0].crop.shape[0])
         if augment:
             exchanges = exchanges_by_label(records, middles(crops, size)) if modality == "xray" else {}
             if modality == "xray":
+                plain = np.array([v.target == 1 for v in crops])
                 healthy = np.array([r.finding == "normal" for r in records])
-                covid = np.array([r.covid == 1 for r in records])
-                plain = np.array([v.is_plain for v in crops])
-                able = {0.0: [healthy, plain & ~healthy & ~covid], 1.0: [plain & covid]}
-                found = {c: [np.flatnonzero(kind) for kind in kinds if kind.any()] for c, kinds in able.items()}
-                self.able = found if all(found.values()) else {}  # one side alone has nobody to exchange with
+                self.partners = {0.0: np.flatnonzero(healthy), 1.0: np.flatnonzero(plain)}
             for label in set(self.label):
                 self.augmentation[label] = classifier_augmentation(modality, size, exchanges.get(label))
 
@@ -228,19 +218,18 @@ class Views(Dataset[Example]):
         return image * 2 - 1, torch.tensor(target), torch.tensor(label), grid
 
     def _transplanted(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], float, float] | None:
-        """Crop, opacity, target and label after lesions were given and taken; None where that is not to be or cannot."""
+        """Crop, opacity, target and label after lesions were given or taken; None where that is not to be or cannot."""
         label = self.label[index]
-        if not any(index in kind for kind in self.able.get(label, [])) or torch.rand(1) > TRANSPLANTED:
+        if not self.partners or index not in self.partners[label] or torch.rand(1) > TRANSPLANTED:
             return None
-        kinds = self.able[1 - label]
-        others = kinds[int(torch.randint(len(kinds), ()))]
-        partner = int(others[int(torch.randint(len(others), ()))])
-        lesion = np.maximum(self.lesion[index], self.lesion[partner])
+        others = self.partners[1 - label]
+        partner = int(others[torch.randint(len(others), (1,))])
+        lesion = self.lesion[index if label else partner]
         base, patch, mask = ((a / 255).astype(np.float32) for a in (self.crops[index], self.crops[partner], lesion))
         crop = transplant(base, patch, mask, self.rings)
         if crop is None:
             return None
-        return _bytes(crop), self.lesion[partner], 1 - label, 1 - label
+        return _bytes(crop), np.zeros_like(lesion) if label else lesion, 1 - label, 1 - label
 
 
 class ClassifierTask(lightning.LightningModule):
