@@ -11,7 +11,8 @@
 # second as the fifth did, not the weights between. Only the last three stages of the X-ray backbone, the last of the CT one
 # and of both U-Nets kept the mean of the weights. The first stage of the CT backbone and the first three of the X-ray one
 # were cropped, and the latter taught what is visible, by earlier stages of the U-Nets; the last stage of the CT backbone by
-# today's, its second look still left to right.
+# today's, its second look still left to right. The X-ray backbone and its heads learned from nine X-rays that
+# `overlap.COPIED` has removed since, one of them a copy of an image in the external set.
 set -euo pipefail
 data="manifests=$1" init="$2" work=work
 # glibc returns big buffers to the system after every step; keeping them makes CPU training half as fast again.
