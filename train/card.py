@@ -106,7 +106,7 @@ def card(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any]) -> st
     lines += [f"| {protocol} | {measure} | {value} |" for protocol, measure, value in rows(config["metrics"])]
     lines += ["", "## Training data", ""]
     lines += [
-        f"- {s['title']}. {s['citation']} Licence: {s['licence']}."
+        f"- {s['title']}. {s['citation']} Licence: {s['licence']}. {s['note']}"
         for s in sources.values()
         if "not used" not in s["note"]
     ]

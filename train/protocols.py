@@ -1,0 +1,208 @@
+"""Train and test a network by a protocol of the literature: `python -m train.protocols --protocol xray_random --data ...`.
+
+The protocols ask what is left of a published figure when copies, patients and hospitals are kept apart. Every fold trains the
+same plain way (whole pictures, light augmentation, no cure against shortcuts), so that only the split differs. Written is
+a row an image: `train/results/PROTOCOL-MODEL.csv`, from which every figure is computed.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
+
+from covid_core import preprocess, registry
+from train import datasets, initial, loading, trainer
+from train.classifier import CELL, NOBODY, ClassifierTask, Example
+from train.datasets.records import Record
+
+RESULTS = Path(__file__).parent / "results"
+FOLDS = 5
+TENTHS = 10  # of a random split: one to choose on, one to test on
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What trains, what is watched meanwhile, and what is tested in the end."""
+
+    train: list[Record]
+    val: list[Record]
+    test: list[Record]
+
+
+def random_split(records: Sequence[Record], seed: int) -> list[Fold]:
+    """80 / 10 / 10 per cent of the images, whoever they are of: the protocol of most published figures."""
+    order = np.random.default_rng(seed).permutation(len(records))
+    tenth = len(records) // TENTHS
+    test, val, train = np.split(order, [tenth, 2 * tenth])
+    return [Fold(*([records[i] for i in part] for part in (train, val, test)))]
+
+
+def grouped_folds(records: Sequence[Record], seed: int) -> list[Fold]:
+    """`FOLDS` folds with every group in one of them, each tested once; the next one is watched."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
+    labels, groups = [int(r.covid or 0) for r in records], [r.group for r in records]
+    parts = [[records[i] for i in test] for _, test in folds.split(labels, labels, groups)]
+    return [
+        Fold([r for k in range(FOLDS) if k not in (n, (n + 1) % FOLDS) for r in parts[k]], parts[(n + 1) % FOLDS], part)
+        for n, part in enumerate(parts)
+    ]
+
+
+def to_elsewhere(dataset: str) -> Callable[[Sequence[Record], int], list[Fold]]:
+    """Trained on one data set's train and test rows, tested on all of the others."""
+
+    def folds(records: Sequence[Record], _seed: int) -> list[Fold]:
+        own = [r for r in records if r.dataset == dataset]
+        val = [r for r in own if r.split == "val"]
+        return [Fold([r for r in own if r.split != "val"], val, [r for r in records if r.dataset != dataset])]
+
+    return folds
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Which images, and how they are parted.
+
+    Attributes:
+        title: in words.
+        modality: "xray" or "ct".
+        wanted: whether a record takes part.
+        folds: (records, seed) -> folds.
+    """
+
+    title: str
+    modality: str
+    wanted: Callable[[Record], bool]
+    folds: Callable[[Sequence[Record], int], list[Fold]]
+
+
+def _radiography(record: Record) -> bool:
+    """The COVID-19 and normal images of the Radiography Database, copies and children among them."""
+    folders = {record.image.parent.name, record.image.parent.parent.name, record.dataset}
+    return bool({"radiography_db", "radiography_database"} & folders) and record.finding in ("covid", "normal")
+
+
+PROTOCOLS = {
+    "xray_random": Protocol(
+        "COVID-19 Radiography Database, all images, random split", "xray", _radiography, random_split
+    ),
+    "sars_random": Protocol(
+        "SARS-CoV-2 CT-scan, random split", "ct", lambda r: r.dataset == "sars_cov_2_ct", random_split
+    ),
+    "sars_grouped": Protocol(
+        "SARS-CoV-2 CT-scan, five folds by group", "ct", lambda r: r.dataset == "sars_cov_2_ct", grouped_folds
+    ),
+    "covid_ct_to_sars": Protocol(
+        "trained on COVID-CT, tested on SARS-CoV-2 CT-scan",
+        "ct",
+        lambda r: r.dataset in ("covid_ct", "sars_cov_2_ct"),
+        to_elsewhere("covid_ct"),
+    ),
+    "sars_to_covid_ct": Protocol(
+        "trained on SARS-CoV-2 CT-scan, tested on COVID-CT",
+        "ct",
+        lambda r: r.dataset in ("covid_ct", "sars_cov_2_ct"),
+        to_elsewhere("sars_cov_2_ct"),
+    ),
+}
+
+
+class Pictures(Dataset[Example]):
+    """Whole pictures in -1..1 with their label, in the classifier's form; no opacity is marked.
+
+    Args:
+        records: the images.
+        size: side in pixels.
+        augment: whether for training.
+    """
+
+    def __init__(self, records: Sequence[Record], size: int, augment: bool) -> None:
+        def square(record: Record) -> NDArray[np.uint8]:
+            whole, _ = preprocess.whole_square(loading.pixels(record), record.modality, size)
+            return np.round(whole * 255).astype(np.uint8)
+
+        self.images = loading.in_parallel(square, records, "pictures")
+        self.labels = [float(r.covid or 0) for r in records]
+        turned = v2.RandomAffine(degrees=7, translate=(0.04, 0.04), scale=(0.93, 1.07))
+        self.augmentation = v2.Compose([v2.RandomHorizontalFlip(), turned]) if augment else v2.Identity()
+        self.unmarked = torch.full((size // CELL, size // CELL), NOBODY)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Example:
+        image: Tensor = self.augmentation(torch.from_numpy(self.images[index])[None]).float() / 255
+        label = torch.tensor(self.labels[index])
+        return image * 2 - 1, label, label, self.unmarked
+
+
+def probabilities(task: ClassifierTask, pictures: Pictures) -> NDArray[np.float32]:
+    """COVID-19 probability of every picture, mean over it and its mirror image, [N] float32."""
+    task.eval()
+    found = []
+    with torch.inference_mode():
+        for image, *_ in DataLoader(pictures, 32):
+            looks = [task(look.to(task.device))[0].sigmoid() for look in (image, image.flip(-1))]
+            found.append(((looks[0] + looks[1]) / 2).cpu().numpy())
+    return np.concatenate(found)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; see `--help`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default=registry.DEFAULT)
+    parser.add_argument("--protocol", choices=list(PROTOCOLS), required=True)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the table")
+    trainer.add_arguments(parser, epochs=5, batch=32, rate=1e-3)
+    options = parser.parse_args(arguments)
+    spec, protocol = registry.get(options.model), PROTOCOLS[options.protocol]
+    if spec.task != "classify":
+        parser.error(f"'{spec.name}' is no classifier.")
+    size = options.size or spec.sizes[protocol.modality]
+    records = [r for r in datasets.read(options.data) if r.modality == protocol.modality and protocol.wanted(r)]
+    if not records:
+        parser.error(f"--data holds no image of the protocol '{options.protocol}'.")
+    out, rows = options.out, []
+    for number, fold in enumerate(protocol.folds(records, options.seed)):
+        generator = initial.seed_everything(options.seed + number)
+        task = ClassifierTask(spec.architecture, options.rate, opacity_weight=0.0, smoothing=0.0)
+        print(initial.initialise(task.network, spec.architecture, options.init), flush=True)
+        options.out = str(Path(out) / f"fold{number}")
+        batches = DataLoader(
+            Pictures(fold.train, size, augment=True),
+            options.batch,
+            shuffle=True,
+            generator=generator,
+            drop_last=True,
+            **trainer.workers(options),
+        )
+        trainer.fit(task, batches, DataLoader(Pictures(fold.val, size, augment=False), 32), options)
+        if task.trainer.is_global_zero:
+            for record, p in zip(fold.test, probabilities(task, Pictures(fold.test, size, augment=False)), strict=True):
+                rows.append(
+                    {
+                        "image": record.image.name,
+                        "source": record.source,
+                        "group": record.group,
+                        "finding": record.finding,
+                        "fold": number,
+                        "covid_probability": round(float(p), 5),
+                    }
+                )
+    if rows:
+        options.results.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(rows).to_csv(options.results / f"{options.protocol}-{spec.name}.csv", index=False)
+
+
+if __name__ == "__main__":
+    main()
