@@ -9,7 +9,7 @@ that cannot be read, ends with 2.
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from PIL import Image
 
 from covid_core import images
 from train.loading import in_parallel
+from train.overlap import SAME, SIDE
 
 # What a column means, and the names it goes by; the first that the manifest has is taken.
 COLUMNS = {
@@ -33,8 +34,7 @@ COLUMNS = {
 }
 HASH = 16  # side in frequencies of the perceptual hash: 256 bits
 NEAR = 40  # bits in which two hashes may differ; strangers differ in about 128
-SIDE = 32  # of the thumbnails by which near hashes are confirmed
-SAME = 0.95  # their correlation
+ROWS = 1000  # of the table of all pairs that are in memory at once
 PROBE = 16  # side of the thumbnails from which label and source are told
 FOLDS = 5
 SHOWN = 20  # pairs of near-copies in the report
@@ -99,9 +99,9 @@ def near_copies(small: NDArray[np.float32], bits: NDArray[np.bool_], split: NDAr
     flat = flat / np.maximum(length, 1e-6)
     signs = bits.astype(np.float32) * 2 - 1
     pairs = []
-    for start in range(0, len(bits), 1000):
+    for start in range(0, len(bits), ROWS):
         # The product of two hashes counts the bits they agree in less those they differ in.
-        near = signs[start : start + 1000] @ signs.T >= bits.shape[1] - 2 * NEAR
+        near = signs[start : start + ROWS] @ signs.T >= bits.shape[1] - 2 * NEAR
         for row, other in zip(*np.nonzero(near), strict=True):
             one = start + int(row)
             if one < other and split[one] != split[other] and float(flat[one] @ flat[other]) >= SAME:
@@ -196,7 +196,7 @@ def audit(table: pd.DataFrame, folder: Path) -> dict[str, Any]:
     }
 
 
-def report(found: dict[str, Any]) -> Iterable[str]:
+def report(found: dict[str, Any]) -> Iterator[str]:
     """The lines of `audit`'s result for a reader."""
     yield f"{found['images']} images: " + ", ".join(f"{name or '(none)'} {n}" for name, n in found["splits"].items())
     yield from (f"not readable  {sentence}" for sentence in found["unreadable"])

@@ -28,11 +28,10 @@ def write(folder: Path, rows: list[tuple[str, ...]], pictures: dict[str, Image.I
     return folder / "manifest.csv"
 
 
-def rows(count: int = 8) -> list[tuple[str, ...]]:
-    """Patients apart, both labels from both sources, all numbered from 1 by each source."""
+def rows() -> list[tuple[str, ...]]:
+    """Patients apart, both labels from both sources, which number their patients alike."""
     return [
-        (f"{i}.png", "ab"[i % 2], "xy"[i // 2 % 2], str(i // 4), str(i), "train" if i < count // 2 else "test")
-        for i in range(count)
+        (f"{i}.png", "ab"[i % 2], "xy"[i // 2 % 2], str(i // 4), str(i), "train" if i < 4 else "test") for i in range(8)
     ]
 
 
@@ -78,8 +77,8 @@ def test_a_near_copy_is_found_behind_compression_and_another_size(
 
 def test_a_source_that_is_the_label_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = [(f"{i}.png", "ab"[i % 2], "xy"[i % 2], "", str(i), "train") for i in range(20)]
-    bright = {f"{i}.png": picture(i).point(lambda v: v // 2) for i in range(0, 20, 2)}
-    _, found = run(write(tmp_path, names, bright), capsys)
+    dark = {f"{i}.png": picture(i).point(lambda v: v // 2) for i in range(0, 20, 2)}
+    _, found = run(write(tmp_path, names, dark), capsys)
     assert found["label_source_cramers_v"] == pytest.approx(1)
     assert found["label_probe_auc"] > 0.95
     assert found["source_probe_auc"] == found["label_probe_auc"]
