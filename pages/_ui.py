@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+from streamlit.elements.lib.mutable_status_container import StatusContainer
 from streamlit.navigation.page import StreamlitPage
 
 from covid_core import gallery, images, phantom, registry
@@ -164,10 +166,26 @@ def choose_picture() -> Upload | None:
     return picture
 
 
-def answer(data: bytes, sha: str, name: str, modality: str, model: str, method: str, level: float) -> Diagnosis:
-    """The whole answer, with its steps shown while it is computed."""
-    # Made out here: what a cached function draws is drawn again with every cached answer, but not how it went on.
-    with st.status("Reading the picture", expanded=False) as status:
+def room(about: tuple[str, ...]) -> DeltaGenerator:
+    """Where an answer's container goes; make it only when the answer is there, or clearing is not sent.
+
+    While a run lasts, Streamlit leaves in place, dimmed, what the run before drew and this one has not come to. That is fine
+    when only a setting changes; the answer to another question must not stand under this one's name, so it is cleared.
+
+    Args:
+        about: what the answer is to.
+    """
+    outer = st.container()
+    is_same = st.session_state.get("answered") == about
+    st.session_state["answered"] = about
+    return outer if is_same else outer.empty()
+
+
+def answer(
+    status: StatusContainer, data: bytes, sha: str, name: str, modality: str, model: str, method: str, level: float
+) -> Diagnosis:
+    """The whole answer; its steps are shown in the status while it is computed."""
+    with status:
         result = _answer(data, sha, name, modality, model, method, level, lambda step: status.update(label=step))
         status.update(label=f"Done in {result.seconds:.2f} s", state="complete")
     return result

@@ -198,6 +198,23 @@ def downloads(result: Diagnosis) -> None:
         )
 
 
+def show(result: Diagnosis) -> None:
+    """The whole answer."""
+    verdict(result)
+    summary(result)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        picture(result)
+    with right:
+        uncertainty(result)
+        lesions(result)
+        downloads(result)
+        st.caption(
+            f"{result.classification.model}, weights {result.classification.weights_sha256[:12]}, "
+            f"{result.seconds:.2f} s"
+        )
+
+
 _ui.only_through_app()
 st.title("Is it COVID-19, and how sure can one be?")
 side, main = st.columns([1, 3], gap="large")
@@ -215,27 +232,20 @@ with main:
     if chosen is None:
         invitation()
     else:
-        st.subheader(chosen.name)
+        sha = hashlib.sha256(chosen.data).hexdigest()
+        # Made in this order, so that the former answer goes before the new name comes. The status is made out here: what a
+        # cached function draws is drawn again with every cached answer, but not how it went on.
+        heading, status = st.container(), st.status("Reading the picture", expanded=False)
+        place = _ui.room((sha, modality or "auto", model))
+        heading.subheader(chosen.name)
         if chosen.credit:
-            st.caption(f"Credit: {chosen.credit}")
+            heading.caption(f"Credit: {chosen.credit}")
         if chosen.synthetic:
-            st.caption("A computed phantom, not a patient: the model may well find it unlike its training images.")
+            heading.caption("A computed phantom, not a patient: the model may well find it unlike its training images.")
         try:
-            sha = hashlib.sha256(chosen.data).hexdigest()
-            result = _ui.answer(chosen.data, sha, chosen.name, modality or "auto", model, method, level)
+            result = _ui.answer(status, chosen.data, sha, chosen.name, modality or "auto", model, method, level)
         except (images.ImageError, WeightsError) as error:
-            st.error(str(error), icon=":material/error:")
+            place.error(str(error), icon=":material/error:")
         else:
-            verdict(result)
-            summary(result)
-            left, right = st.columns(2, gap="medium")
-            with left:
-                picture(result)
-            with right:
-                uncertainty(result)
-                lesions(result)
-                downloads(result)
-                st.caption(
-                    f"{result.classification.model}, weights {result.classification.weights_sha256[:12]}, "
-                    f"{result.seconds:.2f} s"
-                )
+            with place.container():
+                show(result)

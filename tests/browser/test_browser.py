@@ -68,6 +68,37 @@ def test_a_page_opened_first_by_its_own_address(address: str) -> None:
         browser.close()
 
 
+# Notes every moment at which the former picture's answer is shown under the new one's name.
+WATCH = """([former, name]) => {
+  window.mixed = 0;
+  const look = () => {
+    const isNew = [...document.querySelectorAll("h3")].some((heading) => heading.innerText.includes(name));
+    if (isNew && document.body.innerText.includes(`${former} with layers`)) window.mixed += 1;
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+
+
+def test_an_answer_never_stands_under_another_name(address: str, tmp_path: Path) -> None:
+    from playwright.sync_api import expect, sync_playwright
+
+    assert CHROMIUM is not None, "in CI a missing browser is a failure"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        page.goto(address)
+        for case in ("ct-lesions", "xray-lesions", "ct-healthy"):
+            file = tmp_path / f"{case}.png"
+            file.write_bytes(golden.png(case))
+            page.locator("input[type=file]").first.set_input_files(str(file))
+            expect(page.get_by_text(f"{file.name} with layers")).to_be_visible(timeout=120_000)
+            if case != "ct-lesions":
+                assert page.evaluate("window.mixed") == 0
+            page.evaluate(WATCH, [file.name, "xray-lesions.png" if case == "ct-lesions" else "ct-healthy.png"])
+        browser.close()
+
+
 def test_upload_to_answer(address: str, tmp_path: Path) -> None:
     from playwright.sync_api import expect, sync_playwright
 
