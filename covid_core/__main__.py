@@ -135,7 +135,7 @@ def _models(options: argparse.Namespace) -> int:
             "modalities": list(spec.modalities),
             "architecture": spec.architecture,
             "size": dict(spec.sizes),
-            "weights_sha256": spec.files.get(registry.WEIGHTS),
+            "weights_sha256": registry.weights_sha256(spec),
             "status": str(weights.status(spec)),
         }
         _print(

@@ -6,6 +6,7 @@ features and, beside them, how much opacity the U-Net sees in the lungs. K linea
 bootstrap, times T dropout masks, are one product of matrices.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from covid_core import engine, gate, preprocess, segment, uncertainty, weights
 from covid_core.gate import Gate, GateDecision, Glance
 from covid_core.images import DecodedImage
-from covid_core.registry import WEIGHTS, ModelSpec
+from covid_core.registry import WEIGHTS, ModelSpec, weights_sha256
 
 Array = NDArray[np.float32]
 Method = Literal["mc_dropout", "ensemble", "ensemble_mc_dropout"]
@@ -32,33 +33,34 @@ LOOKS = {"xray": 1, "ct": 2}
 UNLIKE = "The picture is unlike the images this model was trained on, so its answer cannot be relied on."
 AMBIGUOUS = "Neither answer can be ruled out at this level."
 UNUSUAL = "The probability is unusual for either class: it lies where hardly any image of known answer lay."
-UNPROVEN = (
-    "Only COVID-19 is not ruled out, but its probability is below the {firm:.0f} % that this answer needs: pictures "
-    "without COVID-19 come this far too."
+# Beside a probability far below one half, too, so it says what that means.
+ONLY = "Only COVID-19 is not ruled out: few calibration images without it came as high as {probability:.0f} %. "
+UNPROVEN = ONLY + (
+    "But this answer needs {firm:.0f} %: pictures without COVID-19 come close to that when only their look is changed."
 )
-INVISIBLE = (
-    "Only COVID-19 is not ruled out, but little or no opacity was marked in the lungs with certainty: that answer would rest "
-    "on how the picture looks, not on what the lungs show."
+INVISIBLE = ONLY + (
+    "But little or no opacity was marked in the lungs with certainty: the answer would rest on how the picture looks, not on "
+    "what the lungs show."
 )
-ONE_SIDED = (
-    "Only COVID-19 is not ruled out, but in one of the lungs too little opacity was marked for that answer: COVID-19 pneumonia "
-    "mostly shows plainly in both, other pneumonias and tuberculosis often in one."
+ONE_SIDED = ONLY + (
+    "But in one of the lungs too little opacity was marked: COVID-19 pneumonia mostly shows plainly in both, other pneumonias "
+    "and tuberculosis often in one."
 )
 
 
 @dataclass(frozen=True)
 class Features:
-    """What the backbone made of the box around the lungs; all answers are computed from it.
+    """What the backbones made of the box around the lungs; all answers are computed from it.
 
     Attributes:
-        cells: [C, s, s] float32, feature map.
+        cells: of each backbone [C, s, s] float32, its feature map; most models have one.
         frame: the window of the picture it was computed from.
         evidence: opacity to see in the lungs, by `segment.evidence`.
         lesser_side: opacity in the lung that has less of it, by `segment.lesser_side`.
         style: of the box, by `gate.style`.
     """
 
-    cells: Array
+    cells: tuple[Array, ...]
     frame: preprocess.Frame
     evidence: float
     lesser_side: float
@@ -66,8 +68,9 @@ class Features:
 
     @cached_property
     def pooled(self) -> Array:
-        """[C + 1] float32, what the heads weigh: the mean over the cells and, last, the evidence."""
-        return np.append(self.cells.mean(axis=(1, 2)), np.float32(self.evidence)).astype(np.float32)
+        """[C + 1] float32, what the heads weigh: the mean over the cells and, last, the evidence; so for each backbone."""
+        evidence = np.float32(self.evidence)
+        return np.concatenate([np.append(c.mean(axis=(1, 2)), evidence) for c in self.cells]).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -111,64 +114,21 @@ class Classification:
     features: Features | None = field(repr=False, default=None)
 
 
-class Classifier:
-    """A backbone for each modality with its heads, and the gate; shared by all callers, never changed after loading."""
+class Model(ABC):
+    """What answers; shared by all callers, never changed after loading."""
 
-    def __init__(
-        self, spec: ModelSpec, runs: Mapping[str, engine.Run], tensors: dict[str, Array], config: dict[str, Any]
-    ) -> None:
-        self.spec, self.runs, self.config = spec, runs, config
-        self.gate = Gate.load(tensors, config["gate"])
-        self.heads = {
-            m: (
-                np.asarray(tensors[f"heads.{m}.weight"], np.float32),
-                np.asarray(tensors[f"heads.{m}.bias"], np.float32),
-            )
-            for m in spec.modalities
-        }
-        settings = config["heads"]
-        channels = self.heads[spec.modalities[0]][0].shape[1]
-        masks = uncertainty.dropout_masks(settings["masks"], channels, settings["dropout"], settings["seed"])
-        masks[:, -1] = 1  # the evidence is one number: dropping it would be no small disturbance
+    def __init__(self, spec: ModelSpec, config: dict[str, Any], gate: Gate) -> None:
+        self.spec, self.config, self.gate = spec, config, gate
         self.conformal = {
             m: {method: {int(c): np.asarray(s) for c, s in scores.items()} for method, scores in methods.items()}
             for m, methods in config["conformal"].items()
         }
-        # (x * mask) @ w = x @ (mask * w): one product for all heads and masks, [K, T, C + 1].
-        self.masked = {m: weight[:, None, :] * masks for m, (weight, _) in self.heads.items()}
 
-    @classmethod
-    def load(cls, spec: ModelSpec, kind: engine.Kind = "auto", folder: Path | None = None) -> "Classifier":
-        """The model's network, heads and config.
-
-        Raises:
-            WeightsError: the files are nowhere, or damaged.
-        """
-        from safetensors import safe_open
-
-        with safe_open(weights.locate(spec, WEIGHTS, folder=folder), "numpy") as file:
-            names = [n for n in file.keys() if n.startswith(("heads", "gate"))]  # noqa: SIM118  (it is no dict)
-            tensors = {n: file.get_tensor(n).astype(np.float32) for n in names}
-        runs = {m: engine.start(spec, m, kind, folder) for m in spec.modalities}
-        return cls(spec, runs, tensors, weights.load_config(spec, folder))
-
-    def glance(self, pixels: Array) -> Glance:
-        """One look at the whole picture: which modality, and how far from the training images.
-
-        Args:
-            pixels: [H, W] float in 0..1.
-        """
-        return self.gate.look(glance_features(self.runs["xray"], pixels, self.spec.sizes["xray"]))
-
+    @abstractmethod
     def features(self, image: DecodedImage, modality: str, found: segment.Segmentation) -> Features:
-        """The backbone's pass over the box around the lungs (the whole picture when none were found)."""
-        crop, frame = preprocess.lung_crop(image.pixels, found.lungs, modality, self.spec.sizes[modality])
-        cells = cells_of(self.runs[modality], crop, modality)
-        lungs, lesion = found.lungs, found.lesion_probability
-        return Features(
-            cells, frame, segment.evidence(lungs, lesion), segment.lesser_side(lungs, lesion), style_of(crop)
-        )
+        """The backbones' pass over the box around the lungs (the whole picture when none were found)."""
 
+    @abstractmethod
     def sample(self, pooled: Array, modality: str, method: Method = "ensemble_mc_dropout") -> Array:
         """COVID-19 logits before temperature.
 
@@ -178,19 +138,12 @@ class Classifier:
             method: "mc_dropout" (one head, T masks), "ensemble" (K heads) or "ensemble_mc_dropout" (K x T).
 
         Returns:
-            [S] or [N, S] float32, S = T, K or K * T.
+            [S] or [N, S] float32, S = T, K or K * T for each backbone.
         """
-        weight, bias = self.heads[modality]
-        if method == "ensemble":
-            logits: Array = pooled @ weight.T + bias
-            return logits
-        if method not in METHODS:
-            raise ValueError(f"There is no method '{method}'. Choose one of: {', '.join(METHODS)}.")
-        masked = self.masked[modality]
-        if method == "mc_dropout":
-            masked, bias = masked[:1], bias[:1]
-        product: Array = pooled @ masked.reshape(-1, masked.shape[2]).T + np.repeat(bias, masked.shape[1])
-        return product
+
+    @abstractmethod
+    def mean_heads(self, modality: str) -> list[tuple[Array, float]]:
+        """Of each backbone the mean of its heads, weight [C + 1] and bias, whose mean gives the mean tempered logit."""
 
     def probabilities(self, pooled: Array, modality: str, method: Method = "ensemble_mc_dropout") -> Array:
         """Samples of the class probabilities after temperature, [..., S, 2] float32."""
@@ -238,7 +191,7 @@ class Classifier:
             method=method,
             level=level,
             model=self.spec.name,
-            weights_sha256=self.spec.files[WEIGHTS],
+            weights_sha256=weights_sha256(self.spec),
             features=features,
         )
 
@@ -260,8 +213,80 @@ class Classifier:
             method="",
             level=level,
             model=self.spec.name,
-            weights_sha256=self.spec.files[WEIGHTS],
+            weights_sha256=weights_sha256(self.spec),
         )
+
+
+class Classifier(Model):
+    """A backbone for each modality, or one for all, with the heads."""
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        runs: Mapping[str, engine.Run],
+        tensors: dict[str, Array],
+        config: dict[str, Any],
+        gate: Gate,
+    ) -> None:
+        super().__init__(spec, config, gate)
+        self.runs = runs
+        self.heads = {
+            m: (
+                np.asarray(tensors[f"heads.{m}.weight"], np.float32),
+                np.asarray(tensors[f"heads.{m}.bias"], np.float32),
+            )
+            for m in spec.modalities
+        }
+        settings = config["heads"]
+        channels = self.heads[spec.modalities[0]][0].shape[1]
+        masks = uncertainty.dropout_masks(settings["masks"], channels, settings["dropout"], settings["seed"])
+        masks[:, -1] = 1  # the evidence is one number: dropping it would be no small disturbance
+        # (x * mask) @ w = x @ (mask * w): one product for all heads and masks, [K, T, C + 1].
+        self.masked = {m: weight[:, None, :] * masks for m, (weight, _) in self.heads.items()}
+
+    @classmethod
+    def load(cls, spec: ModelSpec, kind: engine.Kind = "auto", folder: Path | None = None) -> "Classifier":
+        """The model's network, heads and config.
+
+        Raises:
+            WeightsError: the files are nowhere, or damaged.
+        """
+        from safetensors import safe_open
+
+        with safe_open(weights.locate(spec, WEIGHTS, folder=folder), "numpy") as file:
+            names = list(file.keys())
+            tensors = {n: file.get_tensor(n).astype(np.float32) for n in names if n.startswith("heads.")}
+        if any(n.startswith("body.") for n in names):  # one backbone for all
+            runs = dict.fromkeys(spec.modalities, engine.start(spec, spec.modalities[0], kind, folder))
+        else:
+            runs = {m: engine.start(spec, m, kind, folder) for m in spec.modalities}
+        return cls(spec, runs, tensors, weights.load_config(spec, folder), Gate.of_default(folder))
+
+    def features(self, image: DecodedImage, modality: str, found: segment.Segmentation) -> Features:
+        crop, frame = preprocess.lung_crop(image.pixels, found.lungs, modality, self.spec.sizes[modality])
+        cells = cells_of(self.runs[modality], crop, modality)
+        lungs, lesion = found.lungs, found.lesion_probability
+        return Features(
+            (cells,), frame, segment.evidence(lungs, lesion), segment.lesser_side(lungs, lesion), style_of(crop)
+        )
+
+    def sample(self, pooled: Array, modality: str, method: Method = "ensemble_mc_dropout") -> Array:
+        weight, bias = self.heads[modality]
+        if method == "ensemble":
+            logits: Array = pooled @ weight.T + bias
+            return logits
+        if method not in METHODS:
+            raise ValueError(f"There is no method '{method}'. Choose one of: {', '.join(METHODS)}.")
+        masked = self.masked[modality]
+        if method == "mc_dropout":
+            masked, bias = masked[:1], bias[:1]
+        product: Array = pooled @ masked.reshape(-1, masked.shape[2]).T + np.repeat(bias, masked.shape[1])
+        return product
+
+    def mean_heads(self, modality: str) -> list[tuple[Array, float]]:
+        weight, bias = self.heads[modality]
+        temperature = float(self.config["temperature"][modality])
+        return [(weight.mean(axis=0) / temperature, float(bias.mean()) / temperature)]
 
 
 def style_of(crop: Array) -> Array:
@@ -295,13 +320,19 @@ def verdict(
     decision = uncertainty.decide(chosen, True)
     if decision == "uncertain":
         return decision, AMBIGUOUS if chosen else UNUSUAL
-    if decision == "covid" and segment.mean_probability(evidence) < segment.VISIBLE[modality]:
-        return "uncertain", INVISIBLE
-    if decision == "covid" and lesser_side < segment.BOTH_LUNGS[modality]:
-        return "uncertain", ONE_SIDED
-    if decision == "covid" and probability < firm:
-        return "uncertain", UNPROVEN.format(firm=100 * firm)
-    return decision, ""
+    withheld = ""
+    if decision == "covid":
+        if segment.mean_probability(evidence) < segment.VISIBLE[modality]:
+            withheld = INVISIBLE
+        elif lesser_side < segment.BOTH_LUNGS[modality]:
+            withheld = ONE_SIDED
+        elif probability < firm:
+            withheld = UNPROVEN
+    return (
+        ("uncertain", withheld.format(probability=min(99, 100 * probability), firm=100 * firm))
+        if withheld
+        else (decision, "")
+    )
 
 
 def glance_features(run: engine.Run, pixels: Array, size: int) -> Array:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from covid_core import engine, registry
-from covid_core.classify import LEVEL, Classification, Classifier, Method
+from covid_core import engine, registry, weights
+from covid_core.classify import LEVEL, Classification, Classifier, Method, Model, glance_features
+from covid_core.ensemble import Ensemble
 from covid_core.explain import Explanation, explain
 from covid_core.gate import Glance, look_at_pixels
 from covid_core.images import DecodedImage
@@ -43,17 +44,24 @@ def _classifier(name: str, kind: engine.Kind) -> Classifier:
     return Classifier.load(registry.get(name), kind)
 
 
+def _model(spec: registry.ModelSpec, kind: engine.Kind) -> Model:
+    if spec.members:
+        return Ensemble(spec, [_classifier(name, kind) for name in spec.members], weights.load_config(spec))
+    return _classifier(spec.name, kind)
+
+
 @lru_cache(maxsize=8)
 def _segmenter(name: str, kind: engine.Kind) -> Segmenter:
     return Segmenter.load(registry.get(name), kind)
 
 
-def classifier(name: str = registry.DEFAULT, kind: engine.Kind = "auto") -> Classifier:
-    """The classifier of this name, loaded once per process and shared."""
-    if registry.get(name).task != "classify":
+def classifier(name: str = registry.DEFAULT, kind: engine.Kind = "auto") -> Model:
+    """The classifier of this name; its networks are loaded once per process and shared."""
+    spec = registry.get(name)
+    if spec.task != "classify":
         raise ValueError(f"'{name}' marks lungs and lesions, it does not classify.")
     with _loading:  # two visitors at once must not load it twice
-        return _classifier(name, kind)
+        return _model(spec, kind)
 
 
 def segmenter(modality: str, kind: engine.Kind = "auto") -> Segmenter:
@@ -63,8 +71,10 @@ def segmenter(modality: str, kind: engine.Kind = "auto") -> Segmenter:
 
 
 def look(image: DecodedImage, kind: engine.Kind = "auto") -> Glance:
-    """Which modality the picture is of, by the default classifier."""
-    return classifier(registry.DEFAULT, kind).glance(image.pixels)
+    """One look at the whole picture: which modality, and how far from the training images; by the default classifier."""
+    with _loading:
+        first = _classifier(registry.DEFAULT, kind)
+    return first.gate.look(glance_features(first.runs["xray"], image.pixels, first.spec.sizes["xray"]))
 
 
 def diagnose(

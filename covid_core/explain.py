@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covid_core import preprocess
-from covid_core.classify import Classifier, Features
+from covid_core.classify import Features, Model
 
 Array = NDArray[np.float32]
 # Contribution per cell, in units of the tempered logit, that is shown at full strength: six such cells together move
@@ -47,28 +47,45 @@ class Explanation:
         return self.frame.restore(self.cells)
 
 
-def explain(classifier: Classifier, features: Features, modality: str, lungs: NDArray[np.bool_]) -> Explanation:
-    """Grad-CAM of the head ensemble.
+def explain(model: Model, features: Features, modality: str, lungs: NDArray[np.bool_]) -> Explanation:
+    """Grad-CAM of the head ensemble; of several backbones the mean, on the finest of their grids.
 
     Args:
-        classifier: whose heads to explain.
+        model: whose heads to explain.
         features: cached by `Classifier.features`.
         modality: "xray" or "ct".
         lungs: [H, W] bool.
     """
-    weight, bias = classifier.heads[modality]
-    temperature = float(classifier.config["temperature"][modality])
-    mean = weight.mean(axis=0) / temperature
-    count = features.cells.shape[1] * features.cells.shape[2]
-    cells: Array = np.tensordot(mean[:-1] / count, features.cells, axes=1).astype(np.float32)
+    heads = model.mean_heads(modality)
+    side = max(cells.shape[-1] for cells in features.cells)
+    maps = [
+        _on_grid(np.tensordot(weight[:-1] / cells[0].size, cells, axes=1), side)
+        for (weight, _), cells in zip(heads, features.cells, strict=True)
+    ]
+    cells: Array = np.mean(maps, axis=0).astype(np.float32)
     positive = np.maximum(cells, 0)
     total = float(positive.sum())
     return Explanation(
         cells=cells,
         frame=features.frame,
-        evidence=float(mean[-1]) * features.evidence,
-        bias=float(bias.mean()) / temperature,
+        evidence=float(np.mean([weight[-1] for weight, _ in heads])) * features.evidence,
+        bias=float(np.mean([bias for _, bias in heads])),
         share_in_lungs=float((positive * features.frame.shares(lungs, len(cells))).sum()) / total
         if total > 0
         else None,
     )
+
+
+def _on_grid(cells: Array, side: int) -> Array:
+    """A map [s, s] on a grid [side, side] with the same sum."""
+    if len(cells) == side:
+        return cells
+    # Each row of the matrix says how much of every old cell a new one covers.
+    edges = np.linspace(0, len(cells), side + 1)
+    low, high = (
+        np.maximum(edges[:-1, None], np.arange(len(cells))),
+        np.minimum(edges[1:, None], np.arange(len(cells)) + 1),
+    )
+    covered = np.clip(high - low, 0, None)
+    result: Array = covered @ cells @ covered.T
+    return result

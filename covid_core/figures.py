@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette, told apart with every kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE, VERMILION = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00"
+GREY = "#767676"
 LAYERS = {
     "Lungs": BLUE,
     "Lesions": ORANGE,
@@ -135,37 +136,59 @@ def reliability_diagram(bins: list[dict[str, float]]) -> "Figure":
     return _compact(figure, 340)
 
 
-def forest(figures: dict[str, dict[str, float]], axis: str) -> "Figure":
+# By the kind of a figure in a forest plot; only one is drawn where none is given.
+KINDS = {
+    "": (VERMILION, "diamond"),
+    "bundled": (VERMILION, "diamond"),
+    "trained for it": (BLUE, "square"),
+    "published": (GREY, "circle-open"),
+}
+
+
+def forest(figures: dict[str, dict[str, Any]], axis: str) -> "Figure":
     """Measured values with their intervals, one line each.
 
     Args:
-        figures: label -> {"value", "low", "high", "n"}, as in a model's metrics.
+        figures: label -> {"value", "low", "high", "n"}, as in a model's metrics, and "kind" for a legend. Figures of others
+            may have a value alone.
         axis: title of the axis, which runs from 0 to 1.
     """
     import plotly.graph_objects as go
 
-    labels = [f"{label} (n = {f['n']:,})" for label, f in figures.items()]
-    values = [f["value"] for f in figures.values()]
     figure = go.Figure()
-    figure.add_scatter(
-        x=values,
-        y=labels,
-        mode="markers",
-        marker={"size": 11, "color": VERMILION, "symbol": "diamond"},
-        error_x={
+    lines = [(f"{label} (n = {f['n']:,})" if "n" in f else label, f) for label, f in figures.items()]
+    for kind, (colour, symbol) in KINDS.items():
+        mine = [(label, f) for label, f in lines if f.get("kind", "") == kind]
+        if not mine:
+            continue
+        bars = {
             "type": "data",
             "symmetric": False,
-            "array": [f["high"] - f["value"] for f in figures.values()],
-            "arrayminus": [f["value"] - f["low"] for f in figures.values()],
+            "array": [f["high"] - f["value"] if "high" in f else None for _, f in mine],
+            "arrayminus": [f["value"] - f["low"] if "low" in f else None for _, f in mine],
             "thickness": 3,
             "color": BLUE,
-        },
-        customdata=[[f["low"], f["high"]] for f in figures.values()],
-        hovertemplate="%{x:.3f}, 95 % interval %{customdata[0]:.3f} to %{customdata[1]:.3f}<extra></extra>",
-    )
+        }
+        figure.add_scatter(
+            x=[f["value"] for _, f in mine],
+            y=[label for label, _ in mine],
+            mode="markers",
+            name=kind,
+            showlegend=bool(kind),
+            marker={"size": 11, "color": colour, "symbol": symbol},
+            error_x=bars,
+            customdata=[f", 95 % interval {f['low']:.3f} to {f['high']:.3f}" if "low" in f else "" for _, f in mine],
+            hovertemplate="%{x:.3f}%{customdata}<extra></extra>",
+        )
+    for label, f in lines:
+        figure.add_annotation(
+            x=1, xref="paper", xanchor="left", y=label, text=f"{f['value']:.3f}", showarrow=False, font={"size": 12}
+        )
     figure.update_xaxes(range=[0, 1.02], title=axis)
-    figure.update_yaxes(autorange="reversed", automargin=True)
-    return _compact(figure, 90 + 34 * len(labels))
+    figure.update_yaxes(
+        autorange="reversed", automargin=True, categoryorder="array", categoryarray=[label for label, _ in lines]
+    )
+    return _compact(figure, 90 + 34 * len(lines)).update_layout(margin_r=48)
 
 
 def _compact(figure: "Figure", height: int) -> "Figure":

@@ -7,11 +7,13 @@ from those of the training images, and the shape of the lungs found in it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from covid_core import registry, weights
 from covid_core.preprocess import quantiles
 
 Array = NDArray[np.float32]
@@ -87,6 +89,21 @@ class Gate:
             basis={c: np.asarray(tensors[f"gate.{c}.basis"], np.float32) for c in CLOUDS},
             thresholds={c: float(config["thresholds"][c]) for c in CLOUDS},
         )
+
+    @classmethod
+    def of_default(cls, folder: Path | None = None) -> "Gate":
+        """That of the default model, whose X-ray backbone takes the first look at every picture, whatever model answers.
+
+        Raises:
+            WeightsError: its files are nowhere, or damaged.
+        """
+        from safetensors import safe_open
+
+        spec = registry.get(registry.DEFAULT)
+        with safe_open(weights.locate(spec, registry.WEIGHTS, folder), "numpy") as file:
+            names = [n for n in file.keys() if n.startswith("gate.")]  # noqa: SIM118  (it is no dict)
+            tensors = {n: file.get_tensor(n) for n in names}
+        return cls.load(tensors, weights.load_config(spec, folder)["gate"])
 
     def look(self, pooled: Array) -> Glance:
         """Modality and distances of one picture's pooled features.

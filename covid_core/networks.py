@@ -3,6 +3,7 @@
 All take one grey channel in -1..1. Needs torch; nothing at the command line's fast path imports this module.
 """
 
+from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,22 @@ class Backbone(nn.Module):
         import timm
 
         self.body: Any = timm.create_model(architecture, pretrained=False, num_classes=0, in_chans=1)
+        if architecture == "resnetv2_50":
+            self.body.stem = _normed(self.body.stem)
         self.channels: int = self.body.num_features  # type: ignore[assignment]
 
     def forward(self, image: Tensor) -> Tensor:
         """Features; average them over the last two axes for the pooled vector."""
         features: Tensor = self.body.forward_features(image)
         return features
+
+
+def _normed(stem: Any) -> nn.Module:
+    """ResNet-50 v2's stem with a norm and a ReLU before the pooling, as its published weights want it; timm's has none."""
+    from timm.layers.norm_act import BatchNormAct2d
+
+    norm = BatchNormAct2d(stem.conv.out_channels)
+    return nn.Sequential(OrderedDict(conv=stem.conv, norm=norm, pool=stem.pool))
 
 
 class UNet(nn.Module):
@@ -99,8 +110,8 @@ def build(spec: "ModelSpec") -> Backbone | UNet:
 def load(spec: "ModelSpec", file: Path, modality: str) -> Backbone | UNet:
     """The spec's network for a modality, weights from a safetensors file (fp16 or float32).
 
-    A classifier's file holds a backbone for each modality under "xray." and "ct.", beside the heads and the gate, which
-    numpy reads; a file that holds one network, as it comes out of training, has names without such a prefix.
+    A classifier's file holds a backbone for each modality under "xray." and "ct.", or one for both without such a prefix,
+    beside the heads and the gate, which numpy reads.
 
     Raises:
         RuntimeError: names or shapes do not all agree.
@@ -110,7 +121,7 @@ def load(spec: "ModelSpec", file: Path, modality: str) -> Backbone | UNet:
     network = build(spec)
     with safe_open(file, "pt") as tensors:
         names = list(tensors.keys())
-        prefix = f"{modality}." if any(n.startswith("heads.") for n in names) else ""
+        prefix = f"{modality}." if any(n.startswith(f"{modality}.") for n in names) else ""
         state = {n.removeprefix(prefix): tensors.get_tensor(n).float() for n in names if n.startswith(f"{prefix}body.")}
     network.load_state_dict(state, strict=True)
     if isinstance(network, UNet):

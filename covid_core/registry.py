@@ -3,6 +3,7 @@
 Numbers a machine made (temperature, thresholds, metrics) are in each model's config.json; this module pins that file.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -25,6 +26,7 @@ class ModelSpec:
         sizes: input side in pixels for every modality it reads, "xray" or "ct".
         architecture: timm's name of the backbone.
         files: file name -> sha256.
+        members: names of the classifiers whose samples it joins; such a model has no weights of its own.
         repo: repository on the Hugging Face Hub; "" where the model has not been published.
         revision: commit of that repository, never a branch.
     """
@@ -35,6 +37,7 @@ class ModelSpec:
     sizes: Mapping[str, int]
     architecture: str
     files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    members: tuple[str, ...] = ()
     repo: str = ""
     revision: str = ""
 
@@ -44,12 +47,24 @@ class ModelSpec:
         return tuple(self.sizes)
 
 
-def _spec(name: str, title: str, task: Literal["classify", "segment"], **sizes: int) -> ModelSpec:
-    return ModelSpec(name, title, task, MappingProxyType(sizes), "mobilenetv2_100", PINS.get(name, {}))
+def _spec(
+    name: str, title: str, task: Literal["classify", "segment"], architecture: str = "mobilenetv2_100", **sizes: int
+) -> ModelSpec:
+    return ModelSpec(name, title, task, MappingProxyType(sizes), architecture, PINS.get(name, {}))
 
 
 _SPECS = (
     _spec("mobilenetv2", "MobileNetV2", "classify", xray=224, ct=256),
+    _spec("resnet50", "ResNet50", "classify", "resnetv2_50", xray=224, ct=224),
+    ModelSpec(
+        "ensemble",
+        "MobileNetV2 and ResNet50",
+        "classify",
+        MappingProxyType({"xray": 224, "ct": 256}),
+        "mobilenetv2_100, resnetv2_50",
+        PINS.get("ensemble", {}),
+        members=("mobilenetv2", "resnet50"),
+    ),
     _spec("unet_xray", "U-Net for X-rays", "segment", xray=192),
     _spec("unet_ct", "U-Net for CT", "segment", ct=256),
 )
@@ -66,6 +81,13 @@ def get(name: str) -> ModelSpec:
     if name not in MODELS:
         raise ValueError(f"There is no model '{name}'. Choose one of: {', '.join(MODELS)}.")
     return MODELS[name]
+
+
+def weights_sha256(spec: ModelSpec) -> str:
+    """Of its weights; of a model that joins others, of their hashes in a row."""
+    if spec.members:
+        return hashlib.sha256("".join(weights_sha256(get(m)) for m in spec.members).encode()).hexdigest()
+    return spec.files[WEIGHTS]
 
 
 def segmenter_for(modality: str) -> ModelSpec:

@@ -1,7 +1,10 @@
 """The only home of caches, session keys and the upload widget."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -11,12 +14,13 @@ from streamlit.navigation.page import StreamlitPage
 from covid_core import gallery, images, phantom, registry
 from covid_core.diagnose import Diagnosis, diagnose
 
+SCOREBOARD = Path(__file__).parents[1] / "train" / "results" / "scoreboard.json"
 TYPES = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "dcm", "dicom"]
 MODALITIES = {"auto": "Find out", "xray": "X-ray", "ct": "CT"}
 METHODS = {
-    "ensemble_mc_dropout": "Ensemble and head-only dropout (250 samples)",
-    "ensemble": "Ensemble (5 heads)",
-    "mc_dropout": "Head-only dropout (50 samples)",
+    "ensemble_mc_dropout": "Five heads and head-only dropout (250 samples a network)",
+    "ensemble": "Five heads (5 samples a network)",
+    "mc_dropout": "Head-only dropout (50 samples a network)",
 }
 PHANTOMS = {
     "Phantom X-ray, healthy": ("xray", False),
@@ -42,6 +46,14 @@ PARTS = {
     "gate": "Gate",
     "test": "Test",
     "infnet_test": "Inf-Net's 48 slices",
+    "unet_ct / test": "CT volumes, test",
+    "unet_ct / infnet_test": "Inf-Net's 48 slices",
+    "unet_xray / test": "X-rays, test",
+    "xray_random": "X-ray, Radiography Database, random split",
+    "sars_random": "CT, São Paulo, random split",
+    "sars_grouped": "CT, São Paulo, five folds by groups",
+    "covid_ct_to_sars": "CT, trained on COVID-CT, tested on São Paulo",
+    "sars_to_covid_ct": "CT, trained on São Paulo, tested on COVID-CT",
 }
 
 
@@ -72,6 +84,7 @@ def navigation() -> StreamlitPage:
     return st.navigation(
         [
             st.Page("pages/diagnose.py", title="Diagnose", icon=":material/pulmonology:", default=True),
+            st.Page("pages/scoreboard.py", title="Scoreboard", icon=":material/leaderboard:"),
             st.Page("pages/models.py", title="Models", icon=":material/deployed_code:"),
         ],
         position="top",
@@ -205,6 +218,13 @@ def _answer(
     """Computed once for the same picture and settings; bounded, and keyed by content."""
     image = images.decode(_data, name)
     return diagnose(image, modality, model, method, level, progress=_progress)  # type: ignore[arg-type]
+
+
+@st.cache_data(max_entries=1)
+def scoreboard() -> list[dict[str, Any]]:
+    """Rows of the scoreboard, as `train.scoreboard` left them."""
+    rows: list[dict[str, Any]] = json.loads(SCOREBOARD.read_text(encoding="utf-8"))
+    return rows
 
 
 def classifiers() -> dict[str, str]:

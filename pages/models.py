@@ -111,7 +111,7 @@ for tab, spec in zip(st.tabs([s.title for s in registry.MODELS.values()]), regis
         try:
             config = weights.load_config(spec)
             card = weights.ASSETS / spec.name / "README.md"
-            data = weights.locate(spec, registry.WEIGHTS).read_bytes()
+            file = None if spec.members else weights.locate(spec, registry.WEIGHTS)
         except weights.WeightsError as error:
             st.error(str(error), icon=":material/error:")
             continue
@@ -120,9 +120,12 @@ for tab, spec in zip(st.tabs([s.title for s in registry.MODELS.values()]), regis
             st.dataframe(table(config["metrics"]), width="stretch", hide_index=True)
         with st.expander("Model card and training data", icon=":material/description:"):
             st.markdown(card.read_text(encoding="utf-8").split("---", 2)[-1])
+        if file is None:
+            st.caption("It has no weights of its own, but joins those of its members.")
+            continue
         st.download_button(
-            f"Weights ({len(data) / 2**20:.1f} MB)",
-            data,
+            f"Weights ({file.stat().st_size / 2**20:.1f} MB)",
+            file.read_bytes,  # read on a click, not on every run of the page
             f"{spec.name}.safetensors",
             key=f"weights-{spec.name}",
             icon=":material/download:",

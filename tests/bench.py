@@ -35,43 +35,45 @@ def main() -> None:
 
     from covid_core import networks, weights
 
-    for name, modality in (("xray-lesions", "xray"), ("ct-lesions", "ct")):
-        picture = images.decode(golden.png(name), name)
-        classify, segment = registry.get(registry.DEFAULT), registry.segmenter_for(modality)
+    pictures = {m: images.decode(golden.png(f"{m}-lesions"), m) for m in ("xray", "ct")}
+    first = registry.get(registry.DEFAULT)
+    for classify, modality in [(s, m) for s in registry.MODELS.values() if s.task == "classify" for m in s.modalities]:
+        segment = registry.segmenter_for(modality)
         glance, backbone, unet = (
-            engine.start(spec, m) for spec, m in ((classify, "xray"), (classify, modality), (segment, modality))
+            engine.start(spec, m) for spec, m in ((first, "xray"), (classify, modality), (segment, modality))
         )
-        first, one, two = (
+        whole, crops, squares = (
             np.zeros((n, 1, size, size), np.float32)
             for n, size in (
-                (1, classify.sizes["xray"]),
+                (1, first.sizes["xray"]),
                 (LOOKS[modality], classify.sizes[modality]),
                 (2, segment.sizes[modality]),
             )
         )
 
-        def bare(glance=glance, backbone=backbone, unet=unet, first=first, one=one, two=two) -> None:
-            glance(first)
-            unet(two)
-            backbone(one)
+        def bare(glance=glance, backbone=backbone, unet=unet, whole=whole, crops=crops, squares=squares) -> None:
+            glance(whole)
+            unet(squares)
+            backbone(crops)
 
         network = networks.load(classify, weights.locate(classify, registry.WEIGHTS), modality)
-        tensor = torch.from_numpy(one[:1])
+        tensor = torch.from_numpy(crops[:1])
 
         def stochastic(network=network, tensor=tensor) -> None:
             with torch.inference_mode():
                 for _ in range(50):
                     torch.nn.functional.dropout(network(tensor), 0.3)
 
-        def answer(picture=picture, modality=modality) -> None:
-            diagnose.diagnose(picture, modality)
+        def answer(picture=pictures[modality], modality=modality, model=classify.name) -> None:
+            diagnose.diagnose(picture, modality, model)
 
         full, passes = medians(answer, bare)
-        whole, sampled = medians(answer, stochastic)
+        alone, sampled = medians(answer, stochastic)
         print(
-            f"{modality}: full answer / bare passes = {full / passes:.2f}  ({full * 1e3:.1f} ms / {passes * 1e3:.1f} ms)"
+            f"{classify.name}, {modality}: full answer / bare passes = {full / passes:.2f}  "
+            f"({full * 1e3:.1f} ms / {passes * 1e3:.1f} ms), / 50 stochastic PyTorch passes = 1/{sampled / alone:.0f}",
+            flush=True,
         )
-        print(f"{modality}: full answer / 50 stochastic PyTorch passes = 1/{sampled / whole:.0f}")
 
 
 if __name__ == "__main__":

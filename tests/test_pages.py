@@ -71,7 +71,7 @@ def test_an_answer_survives_a_change_of_page() -> None:
     assert any("Marked as lesion" in m.value or "cannot say" in m.value for m in app.markdown)
     app.switch_page("pages/models.py").run()
     assert not app.exception
-    assert [h.value for h in app.header] == ["MobileNetV2", "U-Net for X-rays", "U-Net for CT"]
+    assert [h.value for h in app.header] == [spec.title for spec in registry.MODELS.values()]
     app.switch_page("pages/diagnose.py").run()
     assert not app.exception
     assert any(s.value == "ct.png" for s in app.subheader)
@@ -86,3 +86,22 @@ def test_models_page_shows_every_figure_with_its_n() -> None:
     for table in app.dataframe:
         assert {"protocol", "measure", "value", "n"} <= set(table.value.columns)
         assert (table.value["n"] > 0).all()
+
+
+def test_scoreboard_shows_published_figures_beside_ours_of_the_same_protocol() -> None:
+    app = open_app().run()
+    app.switch_page("pages/scoreboard.py").run()
+    assert not app.exception
+    rows = json.loads((ROOT / "train" / "results" / "scoreboard.json").read_text())
+    (chart,) = app.get("plotly_chart")
+    drawn = {trace["name"]: trace["x"] for trace in json.loads(chart.proto.spec)["data"]}
+    for kind, values in drawn.items():
+        expected = [r["figures"]["accuracy"]["value"] for r in rows if r["kind"] == kind and r["modality"] == "xray"]
+        assert sorted(values) == sorted(expected)
+    ours = {row["protocol"] for row in rows if row["kind"] != "published"}
+    assert {row["protocol"] for row in rows if row["kind"] == "published"} <= ours
+    app.selectbox(key="measure-xray").select("auc").run()
+    for group in ("ct", "lesions"):
+        app.segmented_control(key="board").set_value(group).run()
+        assert not app.exception and len(app.get("plotly_chart")) == 1
+    assert any("bootstrap" in c.value for c in app.caption)

@@ -15,6 +15,10 @@ from train import card, datasets
 PINS = Path(registry.__file__).parent / "pins.py"
 
 
+def _files(spec: registry.ModelSpec) -> list[str]:
+    return [registry.CONFIG] if spec.members else [registry.CONFIG, registry.WEIGHTS]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -27,11 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         home = weights.ASSETS / name
         if (options.folder / name / registry.CONFIG).exists():
             home.mkdir(parents=True, exist_ok=True)
-            for file in (registry.WEIGHTS, registry.CONFIG):
+            for file in _files(spec):
                 shutil.copyfile(options.folder / name / file, home / file)
         config = json.loads((home / registry.CONFIG).read_text())
         (home / "README.md").write_text(card.card(spec, config, datasets.sources()))
-        pins[name] = {file: weights.sha256(home / file) for file in (registry.CONFIG, registry.WEIGHTS)}
+        pins[name] = {file: weights.sha256(home / file) for file in _files(spec)}
     lines = [
         '"""sha256 of every model\'s files; written by train/bundle.py."""',
         "",

@@ -1,4 +1,4 @@
-"""Train the backbone of a modality: `python -m train.classifier --modality xray --data manifests=ROOT`.
+"""Train the backbone of a modality, or of both: `python -m train.classifier --modality xray --data manifests=ROOT`.
 
 The network sees the box around the lungs, drawn by the U-Net of the modality. Source and class are balanced together, so
 that no source can stand for a class by its size, and where opacities are marked the features must also locate them. What
@@ -179,24 +179,28 @@ class Views(Dataset[Example]):
     """
 
     def __init__(self, records: Sequence[Record], crops: Sequence[View], size: int, augment: bool) -> None:
+        self.modality = [r.modality for r in records]
         self.crops = [v.crop for v in crops]
         self.opacity = [v.opacity for v in crops]
         self.lesion = [v.lesion for v in crops]
         self.target = [v.target for v in crops]
         self.label = [NOBODY if r.covid is None else float(r.covid) for r in records]
         self.size = size
-        modality = records[0].modality
         self.augmentation = {}
         self.partners: dict[float, NDArray[np.int64]] = {}
         self.rings = Rings(crops[0].crop.shape[0])
         if augment:
-            exchanges = exchanges_by_label(records, middles(crops, size)) if modality == "xray" else {}
-            if modality == "xray":
-                plain = np.array([v.target == 1 for v in crops])
-                healthy = np.array([r.finding == "normal" for r in records])
-                self.partners = {0.0: np.flatnonzero(healthy), 1.0: np.flatnonzero(plain)}
-            for label in set(self.label):
-                self.augmentation[label] = classifier_augmentation(modality, size, exchanges.get(label))
+            exchanges: dict[float, StyleExchange] = {}
+            xrays = [i for i, modality in enumerate(self.modality) if modality == "xray"]
+            if xrays:
+                exchanges = exchanges_by_label([records[i] for i in xrays], middles([crops[i] for i in xrays], size))
+                plain = [i for i in xrays if self.target[i] == 1]
+                healthy = [i for i in xrays if records[i].finding == "normal"]
+                if healthy and plain:
+                    self.partners = {0.0: np.array(healthy), 1.0: np.array(plain)}
+            for modality, label in set(zip(self.modality, self.label, strict=True)):
+                exchange = exchanges.get(label) if modality == "xray" else None
+                self.augmentation[modality, label] = classifier_augmentation(modality, size, exchange)
 
     def __len__(self) -> int:
         return len(self.crops)
@@ -211,7 +215,7 @@ class Views(Dataset[Example]):
         image = torch.from_numpy(crop)[None].float() / 255
         opacity = torch.zeros_like(image) if marked is None else torch.from_numpy(marked)[None].float() / 255
         if self.augmentation:
-            image, opacity = self.augmentation[label](image, opacity)
+            image, opacity = self.augmentation[self.modality[index], label](image, opacity)
         else:
             image, opacity = (CenterCrop(self.size)(t) for t in (image, opacity))
         grid = F.avg_pool2d(opacity, CELL)[0] if marked is not None else F.avg_pool2d(opacity, CELL)[0] + NOBODY
@@ -220,7 +224,7 @@ class Views(Dataset[Example]):
     def _transplanted(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], float, float] | None:
         """Crop, opacity, target and label after lesions were given or taken; None where that is not to be or cannot."""
         label = self.label[index]
-        if not self.partners or index not in self.partners[label] or torch.rand(1) > TRANSPLANTED:
+        if index not in self.partners.get(label, ()) or torch.rand(1) > TRANSPLANTED:
             return None
         others = self.partners[1 - label]
         partner = int(others[torch.randint(len(others), (1,))])
@@ -233,11 +237,12 @@ class Views(Dataset[Example]):
 
 
 class ClassifierTask(lightning.LightningModule):
-    """Backbone, linear head, opacity map."""
+    """Backbone, linear head, opacity map; watched on as many validation sets as there are names in `watched`."""
 
-    def __init__(self, architecture: str, rate: float, opacity_weight: float, smoothing: float) -> None:
+    def __init__(
+        self, architecture: str, rate: float, opacity_weight: float, smoothing: float, watched: Sequence[str] = ("val",)
+    ) -> None:
         super().__init__()
-        self.save_hyperparameters()
         self.network = networks.Backbone(architecture)
         self.rate, self.opacity_weight, self.smoothing = rate, opacity_weight, smoothing
         self.head = torch.nn.Linear(self.network.channels, 1)
@@ -245,17 +250,25 @@ class ClassifierTask(lightning.LightningModule):
         for layer in (self.head, self.locator):
             for parameter in layer.parameters():
                 torch.nn.init.zeros_(parameter)
-        self.auroc: Any = BinaryAUROC()
+        self.watched = watched
+        self.auroc: Any = torch.nn.ModuleList(BinaryAUROC() for _ in watched)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Logit [N] and opacity logits [N, S / CELL, S / CELL]."""
-        features = self.network(image)
+        return self.read(self.network(image))
+
+    def read(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """`forward` from the backbone's features [N, C, s, s]."""
         pooled = F.dropout(features.mean(dim=(2, 3)), 0.3, self.training)
         return self.head(pooled)[:, 0], self.locator(features)[:, 0]
 
     def training_step(self, batch: Example, _: int) -> Tensor:
-        image, target, _label, opacity = batch
-        logit, location = self(image)
+        return self.supervised(self.network(batch[0]), batch)
+
+    def supervised(self, features: Tensor, batch: Example) -> Tensor:
+        """Loss of what the labels and marks say."""
+        _image, target, _label, opacity = batch
+        logit, location = self.read(features)
         known = (target != NOBODY).float()
         smooth = target.clamp(0, 1) * (1 - 2 * self.smoothing) + self.smoothing
         loss = (F.binary_cross_entropy_with_logits(logit, smooth, reduction="none") * known).sum() / known.sum().clamp(
@@ -267,61 +280,80 @@ class ClassifierTask(lightning.LightningModule):
         self.log_dict({"loss": loss, "located": total - loss}, prog_bar=True)
         return total
 
-    def validation_step(self, batch: Example, _: int) -> None:
+    def validation_step(self, batch: Example, _: int, dataloader_idx: int = 0) -> None:
         image, _target, label, _opacity = batch
         logit, _location = self(image)
-        self.auroc.update(logit, label.long())
-        self.log("val_auroc", self.auroc, prog_bar=True)
+        auroc = self.auroc[dataloader_idx]
+        auroc.update(logit, label.long())
+        self.log(f"{self.watched[dataloader_idx]}_auroc", auroc, prog_bar=True, add_dataloader_idx=False)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         return trainer.one_cycle(self, self.rate)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; see `--help`."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What every training of a backbone is told."""
     parser.add_argument("--model", default=registry.DEFAULT)
-    parser.add_argument("--modality", choices=["xray", "ct"], required=True)
+    parser.add_argument("--modality", choices=["xray", "ct", "both"], required=True, help="both: one backbone for both")
     parser.add_argument("--segmenters", type=Path, help="folder with unet_xray and unet_ct; default: the bundled ones")
     parser.add_argument("--without", nargs="*", default=[], metavar="SOURCE", help="sources to hold out")
     parser.add_argument("--unseen", nargs="*", default=[], metavar="SOURCE:SPLIT", help="validate on these instead")
-    parser.add_argument("--examples", type=int, default=5000, help="drawn per epoch")
+    parser.add_argument("--examples", type=int, default=5000, help="drawn per epoch, of both modalities alike")
     parser.add_argument("--opacity-weight", type=float, default=1.0)
     parser.add_argument("--smoothing", type=float, default=0.05)
+
+
+def modalities(options: argparse.Namespace) -> tuple[str, ...]:
+    """Those the backbone is to read."""
+    return registry.get(options.model).modalities if options.modality == "both" else (options.modality,)
+
+
+def data(options: argparse.Namespace, size: int) -> tuple[Views, list[float], list[DataLoader[Example]]]:
+    """What trains, how often each of it is drawn, and what is watched meanwhile, for the options of `add_arguments`."""
+    records = datasets.read(options.data)
+    segmenters = loading.segmenters(options.segmenters, modalities(options))
+    unseen = {tuple(pair.split(":")) for pair in options.unseen}
+    train: list[Record] = []
+    crops: list[View] = []
+    weight: list[float] = []
+    watched: list[DataLoader[Example]] = []
+    for modality, segmenter in segmenters.items():
+        chosen = select(records, modality, options.without)
+        for key, members in sorted(_by(chosen).items()):
+            print(*key, len(members), flush=True)
+        drawn = balance(chosen)
+        train += chosen
+        crops += views(chosen, segmenter, size)
+        weight += [w / sum(drawn) for w in drawn]
+        val = [
+            r
+            for r in records
+            if r.finding and r.modality == modality and ((r.source, r.split) in unseen if unseen else r.split == "val")
+        ]
+        watched.append(DataLoader(Views(val, views(val, segmenter, size), size, augment=False), 32))
+    return Views(train, crops, size, augment=True), weight, watched
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; see `--help`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_arguments(parser)
     trainer.add_arguments(parser, epochs=10, batch=32, rate=1e-3)
     options = parser.parse_args(arguments)
     generator = initial.seed_everything(options.seed)
-
     spec = registry.get(options.model)
-    size = options.size or spec.sizes[options.modality]
-    records = datasets.read(options.data)
-    task = ClassifierTask(spec.architecture, options.rate, options.opacity_weight, options.smoothing)
-    print(initial.initialise(task.network, spec.architecture, options.init), flush=True)
-    train = select(records, options.modality, options.without)
-    for key, members in sorted(_by(train).items()):
-        print(*key, len(members), flush=True)
-    segmenter = loading.segmenters(options.segmenters, [options.modality])[options.modality]
-    sampler = WeightedRandomSampler(balance(train), options.examples, generator=generator)
-    unseen = {tuple(pair.split(":")) for pair in options.unseen}
-    val = [
-        r
-        for r in records
-        if r.finding
-        and r.modality == options.modality
-        and ((r.source, r.split) in unseen if unseen else r.split == "val")
-    ]
-    trainer.fit(
-        task,
-        DataLoader(
-            Views(train, views(train, segmenter, size), size, augment=True),
-            options.batch,
-            sampler=sampler,
-            drop_last=True,
-            **trainer.workers(options),
-        ),
-        DataLoader(Views(val, views(val, segmenter, size), size, augment=False), 32),
-        options,
+    task = ClassifierTask(
+        spec.architecture,
+        options.rate,
+        options.opacity_weight,
+        options.smoothing,
+        [f"val_{m}" for m in modalities(options)],
     )
+    print(initial.initialise(task.network, spec.architecture, options.init), flush=True)
+    train, weight, watched = data(options, options.size or max(spec.sizes[m] for m in modalities(options)))
+    sampler = WeightedRandomSampler(weight, options.examples, generator=generator)
+    batches = DataLoader(train, options.batch, sampler=sampler, drop_last=True, **trainer.workers(options))
+    trainer.fit(task, batches, watched, options)
     if task.trainer.is_global_zero:
         initial.save(task.network, Path(options.out) / "backbone.safetensors")
 

@@ -8,7 +8,7 @@ the opposite of the label, and what is measured is which of the two the answers 
 """
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,8 +77,9 @@ def decode(record: Record) -> images.DecodedImage:
 def describe(
     record: Record,
     image: images.DecodedImage,
-    runs: Mapping[str, engine.Run],
-    sizes: Mapping[str, int],
+    run: engine.Run,
+    size: int,
+    glance: Callable[[NDArray[np.float32]], NDArray[np.float32]],
     segmenter: segment.Segmenter,
 ) -> Row:
     """One row of the table, and "crop" and "style" of the box around the lungs, "whole" of the whole picture.
@@ -86,7 +87,6 @@ def describe(
     Of records of which there are to be more rows the box comes along as "pixels", [size, size] in 0..1, the "lesion"
     probability of each of them, and the "place" (top, left, side) of the box.
     """
-    size = sizes[record.modality]
     pixels = image.pixels
     probability, frame = segmenter.probabilities(pixels)
     lung, lesion = (frame.restore(p) for p in probability)
@@ -110,11 +110,10 @@ def describe(
         "evidence": segment.evidence(lungs, lesion),
         "lesser_side": segment.lesser_side(lungs, lesion),
     }
-    whole = classify.glance_features(runs["xray"], pixels, sizes["xray"])
     arrays = {
-        "crop": classify.cells_of(runs[record.modality], crop, record.modality).mean(axis=(1, 2)),
+        "crop": classify.cells_of(run, crop, record.modality).mean(axis=(1, 2)),
         "style": classify.style_of(crop),
-        "whole": whole,
+        "whole": glance(pixels),
     }
     if record.split in RESTYLED:
         place = np.array([box.top, box.left, box.side], np.float32)
@@ -207,9 +206,24 @@ def load(folder: Path) -> tuple[pd.DataFrame, Arrays]:
     }
 
 
+def joined(folders: Sequence[Path]) -> tuple[pd.DataFrame, Arrays]:
+    """`load` of the first folder, "pooled" of all beside each other, as `covid_core.ensemble` takes them.
+
+    Raises:
+        ValueError: their rows are not of the same pictures.
+    """
+    loaded = [load(folder) for folder in folders]
+    table, arrays = loaded[0]
+    for other, _ in loaded[1:]:
+        if not other[["image", "split", "finding"]].equals(table[["image", "split", "finding"]]):
+            raise ValueError(f"{', '.join(map(str, folders))} do not hold rows of the same pictures.")
+    return table, {**arrays, "pooled": np.concatenate([a["pooled"] for _, a in loaded], axis=1)}
+
+
 def backbone_file(folder: Path, modality: str) -> Path:
-    """Where `train.classifier` left the backbone of a modality."""
-    return folder / modality / "backbone.safetensors"
+    """Where `train.classifier` left the backbone of a modality, or that of both."""
+    shared = folder / "both" / "backbone.safetensors"
+    return shared if shared.exists() else folder / modality / "backbone.safetensors"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -218,22 +232,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", nargs="+", required=True, metavar="NAME=FOLDER")
     parser.add_argument("--model", default=registry.DEFAULT)
     parser.add_argument("--modality", choices=["xray", "ct"], required=True)
-    parser.add_argument("--backbones", type=Path, required=True, help="holds MODALITY/backbone.safetensors")
+    parser.add_argument(
+        "--backbones", type=Path, help="holds MODALITY/backbone.safetensors, or both/; default: the bundled model's"
+    )
     parser.add_argument("--segmenters", type=Path, help="folder with unet_xray and unet_ct; default: the bundled ones")
     parser.add_argument("--out", type=Path, required=True, help="folder for MODALITY.csv and MODALITY.npz")
     options = parser.parse_args(arguments)
     spec = registry.get(options.model)
-    # The X-ray backbone takes the first look at every picture.
-    runs = {m: engine.of_file(spec, m, backbone_file(options.backbones, m)) for m in {"xray", options.modality}}
+
+    def backbone(of: registry.ModelSpec, modality: str) -> engine.Run:
+        if options.backbones is None or of is not spec:
+            return engine.start(of, modality)
+        return engine.of_file(of, modality, backbone_file(options.backbones, modality))
+
+    # The default model's X-ray backbone takes the first look at every picture.
+    first = registry.get(registry.DEFAULT)
+    run, looking = backbone(spec, options.modality), backbone(first, "xray")
     segmenter = loading.segmenters(options.segmenters, [options.modality])[options.modality]
     records = [r for r in wanted(without_returning(datasets.read(options.data))) if r.modality == options.modality]
 
+    def glance(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        return classify.glance_features(looking, pixels, first.sizes["xray"])
+
     def look(record: Record, image: images.DecodedImage) -> Row:
-        return describe(record, image, runs, spec.sizes, segmenter)
+        return describe(record, image, run, spec.sizes[options.modality], glance, segmenter)
 
     rows = loading.in_parallel(lambda r: look(r, decode(r)), records, "features")
     if options.modality == "xray":
-        rows += [*restyled(rows, runs["xray"]), *transplanted(records, rows, look)]
+        rows += [*restyled(rows, run), *transplanted(records, rows, look)]
     options.out.mkdir(parents=True, exist_ok=True)
     pd.DataFrame([row for row, _ in rows]).to_csv(options.out / f"{options.modality}.csv", index=False)
     np.savez(

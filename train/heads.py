@@ -9,7 +9,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -90,7 +90,7 @@ def cloud(pooled: Floats) -> tuple[Floats, Floats]:
 
 
 def fit_gate(table: pd.DataFrame, style: Floats, whole: Floats) -> tuple[dict[str, Floats], dict[str, object]]:
-    """The gate's tensors and its part of the config."""
+    """The gate's tensors, and what of it belongs into the config."""
     from sklearn.linear_model import LogisticRegression
 
     train, val = table.split == "train", table.split == "val"
@@ -106,7 +106,7 @@ def fit_gate(table: pd.DataFrame, style: Floats, whole: Floats) -> tuple[dict[st
         tensors |= {f"gate.{name}.mean": mean, f"gate.{name}.basis": basis}
         distances = [gate.mahalanobis(row, mean, basis) for row in points[val & mine]]
         thresholds[name] = float(np.quantile(distances, ACCEPTED))
-    return tensors, {"bias": float(regression.intercept_[0]), "thresholds": thresholds}
+    return tensors, {"gate": {"bias": float(regression.intercept_[0]), "thresholds": thresholds}}
 
 
 def firm(probability: Floats, table: pd.DataFrame) -> float:
@@ -131,27 +131,27 @@ def alike(table: pd.DataFrame) -> NDArray[np.int64]:
     return np.repeat(np.arange(len(table)), np.round(counts.max() / counts).astype(int))
 
 
-def calibrate(classifier: classify.Classifier, table: pd.DataFrame, pooled: Floats) -> None:
-    """Temperature, conformal scores and `firm` from val rows, written into the classifier's config."""
-    for modality in classifier.spec.modalities:
+def calibrate(model: classify.Model, table: pd.DataFrame, pooled: Floats) -> None:
+    """Temperature, conformal scores and `firm` from val rows, written into the model's config."""
+    for modality in model.spec.modalities:
         val = np.flatnonzero((table.split == "val") & (table.modality == modality))
         val = val[alike(table.iloc[val])]
         covid = (table.finding.iloc[val] == "covid").to_numpy().astype(int)
-        logit = classifier.sample(pooled[val], modality)
+        logit = model.sample(pooled[val], modality)
         pairs = np.stack([np.zeros_like(logit), logit], axis=-1)
-        classifier.config["temperature"][modality] = uncertainty.temperature(pairs, covid)
-        classifier.config["conformal"][modality] = {
+        model.config["temperature"][modality] = uncertainty.temperature(pairs, covid)
+        model.config["conformal"][modality] = {
             method: {
                 str(c): [round(float(s), 6) for s in scores]
                 for c, scores in uncertainty.conformal_scores(
-                    classifier.probabilities(pooled[val], modality, method).mean(axis=1), covid
+                    model.probabilities(pooled[val], modality, method).mean(axis=1), covid
                 ).items()
             }
             for method in get_args(classify.Method)
         }
         mine = (table.modality == modality).to_numpy()
-        probability = classifier.probabilities(pooled[mine], modality).mean(axis=1)[:, 1]
-        classifier.config["firm"][modality] = round(firm(probability, table[mine]), 4)
+        probability = model.probabilities(pooled[mine], modality).mean(axis=1)[:, 1]
+        model.config["firm"][modality] = round(firm(probability, table[mine]), 4)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -166,7 +166,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     table, arrays = features.load(options.features)
     pooled = arrays["pooled"]
 
-    tensors, gate_config = fit_gate(table, arrays["style"], arrays["whole"])
+    # The default model takes the first look at every picture; the others need no gate of their own.
+    is_default = spec.name == registry.DEFAULT
+    tensors, settings = fit_gate(table, arrays["style"], arrays["whole"]) if is_default else ({}, {})
     for modality in spec.modalities:
         rows = (table.split.isin(["train", features.RESTYLED["train"]]) & (table.modality == modality)).to_numpy()
         part = table[rows]
@@ -179,23 +181,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     # Stored as fp16, so calibrated as fp16.
     stored = {n: torch.from_numpy(np.ascontiguousarray(v)).half() for n, v in tensors.items()}
-    config = {
+    config: dict[str, Any] = {
         "model": spec.name,
         "sizes": dict(spec.sizes),
         "classes": list(classify.CLASSES),
         "heads": {"count": HEADS, "masks": MASKS, "dropout": DROPOUT, "seed": 0},
-        "gate": gate_config,
+        **settings,
         "temperature": {},
         "conformal": {m: {} for m in spec.modalities},
         "firm": {},
     }
+    rounded = {n: v.float().numpy() for n, v in stored.items()}
+    looked = gate.Gate.load(rounded, config["gate"]) if is_default else gate.Gate.of_default()
     # No networks: the features are there already.
-    classifier = classify.Classifier(spec, {}, {n: v.float().numpy() for n, v in stored.items()}, config)
+    classifier = classify.Classifier(spec, {}, rounded, config, looked)
     calibrate(classifier, table, pooled)
     options.out.mkdir(parents=True, exist_ok=True)
-    for modality in spec.modalities:
-        backbone = load_file(features.backbone_file(options.backbones, modality))
-        stored |= {f"{modality}.{name}": value for name, value in backbone.items()}
+    files = {m: features.backbone_file(options.backbones, m) for m in spec.modalities}
+    is_shared = len(set(files.values())) == 1
+    for modality, file in files.items():
+        prefix = "" if is_shared else f"{modality}."
+        stored |= {prefix + name: value for name, value in load_file(file).items()}
     save_file(stored, str(options.out / registry.WEIGHTS))
     (options.out / registry.CONFIG).write_text(json.dumps(config) + "\n")
 

@@ -1,17 +1,34 @@
 """Starting weights for a backbone or a U-Net's encoder: ImageNet from the Hub, a file, or random."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from covid_core.networks import Backbone, UNet
 
+Scale = tuple[Sequence[float], Sequence[float]]  # mean and standard deviation of red, green and blue in 0..1
 # timm's weights on the Hugging Face Hub, for `--init imagenet`.
 HUB_TAGS = {
     "mobilenetv2_100": "mobilenetv2_100.ra_in1k",
     "resnetv2_50": "resnetv2_50.a1h_in1k",
     "inception_resnet_v2": "inception_resnet_v2.tf_in1k",
+}
+
+
+# Stem convolution and the norm behind it, by architecture.
+STEMS = {
+    "mobilenetv2_100": ("conv_stem.weight", "bn1.running_mean"),
+    "resnetv2_50": ("stem.conv.weight", "stem.norm.running_mean"),
+    "inception_resnet_v2": ("conv2d_1a.conv.weight", "conv2d_1a.bn.running_mean"),
+}
+# What ImageNet weights in a file expect.
+SCALES: dict[str, Scale] = {
+    "mobilenetv2_100": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    # GluonCV's, its own input norm folded in.
+    "resnetv2_50": ((0.45222, 0.42571, 0.37757), (0.28551, 0.27888, 0.28231)),
 }
 
 
@@ -35,11 +52,12 @@ def initialise(network: Backbone | UNet, architecture: str, init: str) -> str:
 
         load_model(network, init)
         return f"all tensors from {init}"
-    state = _from_hub(architecture) if init == "imagenet" else _from_file(Path(init))
+    state, scale = _from_hub(architecture) if init == "imagenet" else (_from_file(Path(init)), SCALES.get(architecture))
     body = network.body.encoder.model if isinstance(network, UNet) else network.body
     wanted = body.state_dict()
-    found = {name: _fit(value, wanted[name]) for name, value in state.items() if name in wanted}
-    found = {name: value for name, value in found.items() if value.shape == wanted[name].shape}
+    if scale is not None:
+        state = _for_grey(state, *STEMS[architecture], *scale)
+    found = {name: value for name, value in state.items() if name in wanted and value.shape == wanted[name].shape}
     if len(found) < len(wanted) // 2:
         raise ValueError(f"{init} holds {len(found)} of the {len(wanted)} tensors of {architecture}: another network?")
     body.load_state_dict(found, strict=False)
@@ -53,18 +71,34 @@ def _is_like(network: nn.Module, file: Path) -> bool:
         return set(tensors.keys()) == set(network.state_dict())
 
 
-def _fit(value: Tensor, wanted: Tensor) -> Tensor:
-    """A colour picture with three equal channels and the grey picture must give the same: sum over the channels."""
-    if value.ndim == 4 and value.shape[1] == 3 and wanted.shape[1] == 1:
-        value = value.sum(dim=1, keepdim=True)
-    return value
+def _for_grey(
+    state: dict[str, Tensor], stem: str, norm: str, mean: Sequence[float], deviation: Sequence[float]
+) -> dict[str, Tensor]:
+    """The state for one channel in -1..1: it gives what three equal ones, scaled as the weights expect, would give.
+
+    Args:
+        state: weights; returned as they are without a stem of three channels.
+        stem: name of its convolution.
+        norm: name of the running mean behind it, which takes up what scaling shifts (but for the zeros at the border).
+        mean: of the channels, 0..1.
+        deviation: of the channels.
+    """
+    kernel = state.get(stem)
+    if kernel is None or kernel.shape[1] != 3:
+        return state
+    middle, wide = torch.tensor(mean).view(1, 3, 1, 1), torch.tensor(deviation).view(1, 3, 1, 1)
+    changed = {stem: (kernel / (2 * wide)).sum(dim=1, keepdim=True)}
+    if norm in state:
+        changed[norm] = state[norm] - (kernel * (0.5 - middle) / wide).sum(dim=(1, 2, 3))
+    return {**state, **changed}
 
 
-def _from_hub(architecture: str) -> dict[str, Tensor]:
+def _from_hub(architecture: str) -> tuple[dict[str, Tensor], Scale]:
     import timm
 
-    pretrained = timm.create_model(HUB_TAGS[architecture], pretrained=True)
-    return dict(pretrained.state_dict())
+    pretrained: Any = timm.create_model(HUB_TAGS[architecture], pretrained=True)
+    expects = pretrained.pretrained_cfg
+    return dict(pretrained.state_dict()), (expects["mean"], expects["std"])
 
 
 def _from_file(file: Path) -> dict[str, Tensor]:

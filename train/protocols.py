@@ -20,10 +20,10 @@ from torchvision.transforms import v2
 
 from covid_core import preprocess, registry
 from train import datasets, initial, loading, trainer
+from train.answers import RESULTS
 from train.classifier import CELL, NOBODY, ClassifierTask, Example
 from train.datasets.records import Record
 
-RESULTS = Path(__file__).parent / "results"
 FOLDS = 5
 TENTHS = 10  # of a random split: one to choose on, one to test on
 

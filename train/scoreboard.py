@@ -1,7 +1,9 @@
-"""Every figure of the protocols from their stored rows: `python -m train.scoreboard`.
+"""Every figure from stored rows: `python -m train.scoreboard`.
 
-Reads `train/results/PROTOCOL-MODEL.csv`, as `train.protocols` leaves them, and writes `scoreboard.json` beside them. Each
-figure carries n and a 95 % interval by bootstrap over groups; anyone can compute it again without a GPU and without images.
+Reads `train/results`: the app's answers of the bundled classifiers (`train.answers`), what the masks of the U-Nets amount to
+(`train.marks`), and the tables of networks that were trained for one protocol of the literature (`train.protocols`). Writes
+`scoreboard.json` beside them, with the figures that others published under the same protocols. Each figure of ours carries n
+and a 95 % interval by bootstrap over groups; anyone can compute it again without a GPU and without images.
 """
 
 import argparse
@@ -12,62 +14,145 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from covid_core import metrics
-from train.evaluate import figure
-from train.protocols import PROTOCOLS, RESULTS
+from covid_core import metrics, registry, uncertainty
+from train import answers, evaluate, marks
+from train.evaluate import Figure, figure
+from train.protocols import PROTOCOLS
 
 BOARD = "scoreboard.json"
-OF_ANSWERS = {
-    "accuracy": metrics.accuracy,
-    "sensitivity": metrics.sensitivity,
-    "specificity": metrics.specificity,
-    "f1": metrics.f1,
+PEERS = Path(__file__).parent / "peers.json"
+DOUBT = 0.5  # bits of total entropy above which an answer counts as uncertain in USen, USpe, UPre and UAcc
+SHOWN = ("accuracy", "auc", "lesion_dice", "mean_dice_over_thresholds")  # on the command line
+METHODS = {
+    "ensemble_mc_dropout": "probability",
+    "ensemble": "probability_ensemble",
+    "mc_dropout": "probability_mc_dropout",
 }
-OF_SCORES = {"auc": metrics.auroc, "auprc": metrics.auprc}
-OF_PROBABILITIES = {"nll": metrics.nll, "brier": metrics.brier, "ece": metrics.ece}
 
 
-def figures(table: pd.DataFrame) -> dict[str, Any]:
-    """The figures of one protocol and model.
+def of_probabilities(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: Sequence[str]) -> Figure:
+    """What needs nothing but probabilities of COVID-19 [N] and labels [N]."""
+    likelier = (probability > 0.5).astype(int)
+    both = np.stack([1 - probability, probability], axis=1)
+    confidence, right = both.max(axis=1), likelier == covid
+    measures: dict[str, tuple[Any, ...]] = {
+        "accuracy": (metrics.accuracy, likelier, covid),
+        "sensitivity": (metrics.sensitivity, likelier, covid),
+        "specificity": (metrics.specificity, likelier, covid),
+        "f1": (metrics.f1, likelier, covid),
+        "auc": (metrics.auroc, probability, covid),
+        "auprc": (metrics.auprc, probability, covid),
+        "nll": (metrics.nll, both, covid),
+        "brier": (metrics.brier, both, covid),
+        "ece": (metrics.ece, both, covid),
+        "risk_coverage_area": (metrics.aurc, confidence, right),
+        "risk_at_80_percent": (metrics.risk_at_coverage, confidence, right),
+        "misclassification_auroc": (metrics.misclassification_auroc, 1 - confidence, right),
+    }
+    return {name: figure(*given, groups=groups) for name, given in measures.items()}
+
+
+def of_doubt(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: Sequence[str]) -> Figure:
+    """USen, USpe, UPre and UAcc where answers of more than `DOUBT` bits count as uncertain."""
+    right = (probability > 0.5) == (covid == 1)
+    doubtful = uncertainty.entropy(np.stack([1 - probability, probability], axis=1)) > DOUBT
+
+    def rate(name: str) -> Figure:
+        return figure(lambda r, d: metrics.uncertainty_rates(r, d)[name], right, doubtful, groups=groups)
+
+    return {name: rate(name) for name in ("USen", "USpe", "UPre", "UAcc")}
+
+
+def counts(table: pd.DataFrame) -> dict[str, int]:
+    """How much a row of the board rests on."""
+    return {"n": len(table), "n_covid": int((table.finding == "covid").sum()), "groups": int(table.group.nunique())}
+
+
+def bundled(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a bundled model, one a protocol.
 
     Args:
-        table: [N] rows with "covid_probability", "finding" and "group".
+        model: its name.
+        table: the app's answers, by `train.answers`.
     """
-    probability = table.covid_probability.to_numpy()
-    covid = (table.finding == "covid").to_numpy().astype(int)
-    groups = list(table.group)
-    found: dict[str, Any] = {"n": len(table), "n_covid": int(covid.sum()), "groups": int(table.group.nunique())}
-    for measures, values in (
-        (OF_ANSWERS, (probability > 0.5).astype(int)),
-        (OF_SCORES, probability),
-        (OF_PROBABILITIES, np.stack([1 - probability, probability], axis=1)),
-    ):
-        found |= {name: figure(measure, values, covid, groups=groups) for name, measure in measures.items()}
+    inside = {m: table[(table.modality == m) & (table.split == "test")].distance for m in ("xray", "ct")}
+    found = []
+    for modality, parts in evaluate.protocols(table).items():
+        for name, chosen in parts.items():
+            part = table[chosen]
+            covid, groups = (part.finding == "covid").to_numpy().astype(int), list(part.group)
+            figures = of_probabilities(part.probability.to_numpy(), covid, groups)
+            figures |= {
+                "decided": evaluate.share(part.decision.isin(["covid", "non_covid"]), groups),
+                "called_covid": evaluate.share(part.decision == "covid", groups),
+            }
+            for c, label in enumerate(("non_covid", "covid")):
+                mine = covid == c
+                if mine.any():
+                    sets = part.set[mine].str.split("+")
+                    own = [g for g, is_mine in zip(groups, mine, strict=True) if is_mine]
+                    figures[f"coverage_{label}"] = evaluate.share(sets.map(lambda held, c=label: c in held), own)
+                    figures[f"set_size_{label}"] = figure(
+                        lambda size: float(np.mean(size)), sets.map(lambda held: len([*filter(None, held)])), groups=own
+                    )
+            if name != "test":
+                figures["ood_auroc"] = {
+                    "value": round(metrics.ood_auroc(inside[modality], part.distance), 4),
+                    "n": len(part),
+                }
+            for method, column in METHODS.items():
+                rates = of_doubt(part[column].to_numpy(), covid, groups)
+                figures |= {f"{rate} ({method})": value for rate, value in rates.items()}
+            row = {"protocol": f"{modality} / {name}", "modality": modality, "model": model, "kind": "bundled"}
+            found.append({**row, **counts(part), "figures": figures})
     return found
 
 
-def board(folder: Path) -> dict[str, Any]:
-    """Protocol -> its title and, by model, its figures."""
-    result: dict[str, Any] = {}
+def marked(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a bundled U-Net, from its rows by `train.marks`."""
+    return [
+        {"protocol": f"{model} / {name}", "modality": "lesions", "model": model, "kind": "bundled", "figures": figures}
+        for name, figures in evaluate.segmenter_metrics(table).items()
+    ]
+
+
+def trained(protocol: str, model: str, table: pd.DataFrame) -> dict[str, Any]:
+    """The row of a network that was trained for one protocol, from its table by `train.protocols`."""
+    covid = (table.finding == "covid").to_numpy().astype(int)
+    figures = of_probabilities(table.covid_probability.to_numpy(), covid, list(table.group))
+    row = {"protocol": protocol, "modality": PROTOCOLS[protocol].modality, "model": model, "kind": "trained for it"}
+    return {**row, **counts(table), "figures": figures}
+
+
+def board(folder: Path) -> list[dict[str, Any]]:
+    """All rows: of ours what the folder's tables hold, and what others published."""
+    rows = []
+    for model in registry.MODELS:
+        if answers.file(folder, model).exists():
+            rows += bundled(model, answers.read(answers.file(folder, model)))
+        if marks.file(folder, model).exists():
+            rows += marked(model, marks.read(marks.file(folder, model)))
     for file in sorted(folder.glob("*-*.csv")):
-        name, _, model = file.stem.partition("-")
-        if name in PROTOCOLS:
-            row = result.setdefault(name, {"title": PROTOCOLS[name].title, "models": {}})
-            row["models"][model] = figures(pd.read_csv(file, keep_default_na=False))
-    return result
+        protocol, _, model = file.stem.partition("-")
+        if protocol in PROTOCOLS:
+            rows.append(trained(protocol, model, answers.read(file)))
+    return rows + [{**peer, "kind": "published"} for peer in json.loads(PEERS.read_text(encoding="utf-8"))]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the tables")
+    parser.add_argument("--results", type=Path, default=answers.RESULTS, help="folder of the tables")
     options = parser.parse_args(arguments)
     found = board(options.results)
-    if not found:
-        parser.error(f"{options.results} holds no table of train.protocols.")
+    if all(row["kind"] == "published" for row in found):
+        parser.error(f"{options.results} holds no table of train.answers, train.marks or train.protocols.")
     (options.results / BOARD).write_text(json.dumps(found, indent=1) + "\n")
-    print(json.dumps(found, indent=1))
+    for row in found:
+        shown = {name: row["figures"][name]["value"] for name in SHOWN if name in row["figures"]}
+        print(row["protocol"], row["model"], row["kind"], shown)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What every training script shares: arguments, the Lightning trainer, the learning-rate schedule."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,10 @@ def later_more(mean: Tensor, now: Tensor, steps: Tensor | int) -> Tensor:
 
 
 def fit(
-    task: lightning.LightningModule, train: DataLoader[Any], val: DataLoader[Any], options: argparse.Namespace
+    task: lightning.LightningModule,
+    train: DataLoader[Any],
+    val: DataLoader[Any] | Sequence[DataLoader[Any]],
+    options: argparse.Namespace,
 ) -> None:
     """Train, with a checkpoint after every epoch; goes on from the last one when the folder holds it.
 

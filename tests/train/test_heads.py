@@ -1,7 +1,10 @@
 """Restyled rows; calibration: sets that count alike, and from which probability on COVID-19 is answered."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import pytest
 
 from train import features, heads
 
@@ -71,3 +74,16 @@ def test_rows_to_train_and_choose_on_come_back_restyled() -> None:
 def distance(one: np.ndarray, other: np.ndarray) -> float:
     """Largest difference between the sorted grey levels."""
     return float(np.abs(np.sort(one.ravel()) - np.sort(other.ravel())).max())
+
+
+def test_features_of_two_models_are_joined_only_for_the_same_pictures(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"image": ["a", "b"], "split": "val", "finding": "covid", "evidence": [0.1, 0.2]})
+    for folder, table, channels in (("one", rows, 3), ("two", rows, 5), ("other", rows[::-1], 5)):
+        (tmp_path / folder).mkdir()
+        table.to_csv(tmp_path / folder / "ct.csv", index=False)
+        crop = np.ones((2, channels), np.float32)
+        np.savez(tmp_path / folder / "ct.npz", crop=crop, style=crop, whole=crop)
+    _, arrays = features.joined([tmp_path / "one", tmp_path / "two"])
+    assert arrays["pooled"].shape == (2, 3 + 1 + 5 + 1)
+    with pytest.raises(ValueError, match="same pictures"):
+        features.joined([tmp_path / "one", tmp_path / "other"])

@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
-from train import scoreboard
+from covid_core import registry, weights
+from train import answers, evaluate, marks, scoreboard
 
 
 def table(folder: Path, name: str) -> None:
@@ -15,19 +17,60 @@ def table(folder: Path, name: str) -> None:
     pd.concat([frame] * 2).to_csv(folder / name, index=False)
 
 
+def answer(group: str, split: str, finding: str, probability: float, **other: Any) -> dict[str, Any]:
+    facts = {"image": f"{group}.png", "modality": "xray", "dataset": "d", "source": "s", "official_split": ""}
+    given = {"found": "xray", "distance": 0.5, "set": "covid" if probability > 0.5 else "non_covid", "opacity": True}
+    methods = {column: probability for column in scoreboard.METHODS.values()}
+    decided = "covid" if probability > 0.5 else "non_covid"
+    return {
+        "group": group,
+        "split": split,
+        "finding": finding,
+        **facts,
+        **given,
+        **methods,
+        "decision": decided,
+        **other,
+    }
+
+
 def test_figures_by_hand(tmp_path: Path) -> None:
     table(tmp_path, "sars_random-mobilenetv2.csv")
     table(tmp_path, "something-else.csv")  # no protocol of ours
     scoreboard.main(["--results", str(tmp_path)])
     found = json.loads((tmp_path / scoreboard.BOARD).read_text())
-    assert list(found) == ["sars_random"]
-    figures = found["sars_random"]["models"]["mobilenetv2"]
-    assert (figures["n"], figures["n_covid"], figures["groups"]) == (10, 4, 5)
+    (row,) = (r for r in found if r["kind"] != "published")
+    assert (row["protocol"], row["model"], row["modality"]) == ("sars_random", "mobilenetv2", "ct")
+    assert (row["n"], row["n_covid"], row["groups"]) == (10, 4, 5)
+    figures = row["figures"]
     assert figures["accuracy"]["value"] == 0.6
     assert figures["sensitivity"]["value"] == 0.5
     assert figures["specificity"]["value"] == pytest.approx(2 / 3, abs=1e-4)
     assert figures["auc"]["value"] == pytest.approx(5 / 6, abs=1e-4)
     assert figures["accuracy"]["low"] <= 0.6 <= figures["accuracy"]["high"]
+
+
+def test_a_bundled_model_by_hand() -> None:
+    rows = pd.DataFrame(
+        [
+            answer("a", "test", "covid", 0.97),
+            answer("b", "test", "covid", 0.3, decision="uncertain", set=""),
+            answer("c", "test", "normal", 0.2),
+            answer("d", "test", "normal", 0.03, set="non_covid+covid"),
+            answer("e", "pediatric", "normal", 0.9, distance=2.0),
+            answer("f", "pediatric", "normal", 0.1, distance=0.4),
+        ]
+    )
+    test, children = scoreboard.bundled("mobilenetv2", rows)
+    assert (test["protocol"], children["protocol"]) == ("xray / test", "xray / pediatric")
+    value = {name: figure["value"] for name, figure in test["figures"].items()}
+    assert (value["accuracy"], value["decided"], value["called_covid"]) == (0.75, 0.75, 0.25)
+    assert (value["coverage_covid"], value["set_size_covid"], value["set_size_non_covid"]) == (0.5, 0.5, 1.5)
+    # .3 and .2 are doubtful at half a bit, .97 and .03 are not: one of the doubtful is wrong.
+    assert (value["USen (ensemble)"], value["USpe (ensemble)"]) == (1.0, pytest.approx(2 / 3, abs=1e-4))
+    assert (value["UPre (mc_dropout)"], value["UAcc (mc_dropout)"]) == (0.5, 0.75)
+    assert children["figures"]["ood_auroc"]["value"] == 0.5
+    assert children["figures"]["sensitivity"]["value"] is None
 
 
 def test_nothing_to_show(tmp_path: Path) -> None:
@@ -37,5 +80,14 @@ def test_nothing_to_show(tmp_path: Path) -> None:
 
 
 def test_what_is_published_is_what_the_rows_say() -> None:
-    published = json.loads((scoreboard.RESULTS / scoreboard.BOARD).read_text())
-    assert published == scoreboard.board(scoreboard.RESULTS)
+    published = json.loads((answers.RESULTS / scoreboard.BOARD).read_text())
+    assert published == scoreboard.board(answers.RESULTS)
+
+
+@pytest.mark.parametrize("spec", registry.MODELS.values(), ids=lambda s: s.name)
+def test_a_models_own_figures_are_what_its_rows_say(spec: registry.ModelSpec) -> None:
+    if spec.task == "classify":
+        figures = evaluate.classifier_metrics(answers.read(answers.file(answers.RESULTS, spec.name)))
+    else:
+        figures = evaluate.segmenter_metrics(marks.read(marks.file(answers.RESULTS, spec.name)))
+    assert weights.load_config(spec)["metrics"] == figures

@@ -10,7 +10,19 @@ from PIL import Image
 from safetensors import safe_open
 
 from covid_core import phantom, registry
-from train import calibrate, card, classifier, datasets, evaluate, features, heads, segmenter
+from train import (
+    answers,
+    calibrate,
+    card,
+    classifier,
+    datasets,
+    distill,
+    ensemble,
+    evaluate,
+    features,
+    heads,
+    segmenter,
+)
 from train.overlap import without_copies
 
 PARTS = ("train", "val", "test")
@@ -117,13 +129,14 @@ def test_from_images_to_model_card(collection: Path, tmp_path: Path) -> None:
         out = ["--out", str(table)]
         features.main(["--modality", modality, *data, "--backbones", str(backbones), *cropped, *out])
     heads.main(["--features", str(table), "--backbones", str(backbones), "--out", str(bundle / "mobilenetv2")])
+    results = ["--results", str(tmp_path / "results")]
     for name in ("unet_xray", "unet_ct"):
         weights = str(nets / name / "model.safetensors")
         calibrate.main(
             ["--model", name, *data, "--weights", weights, "--features", str(table), "--out", str(bundle / name)]
         )
-        evaluate.main(["--model", name, "--folder", str(bundle), *data])
-    evaluate.main(["--model", "mobilenetv2", "--folder", str(bundle), "--features", str(table)])
+        evaluate.main(["--model", name, "--folder", str(bundle), *data, *results])
+    evaluate.main(["--model", "mobilenetv2", "--folder", str(bundle), "--features", str(table), *results])
 
     config = json.loads((bundle / "mobilenetv2" / "config.json").read_text())
     assert config["metrics"]["xray"]["test"]["n"] == 4
@@ -132,6 +145,30 @@ def test_from_images_to_model_card(collection: Path, tmp_path: Path) -> None:
         assert file.get_tensor("heads.xray.weight").shape[0] == 5
     text = card.card(registry.get("mobilenetv2"), config, datasets.sources())
     assert "Not a medical device" in text and "xray / test" in text
+
+    # One backbone for both; the bundled default model takes the first look.
+    shared, table = ["--model", "resnet50"], tmp_path / "features50"
+    out = ["--size", "64", "--out", str(tmp_path / "backbones50" / "both")]
+    classifier.main([*shared, "--modality", "both", "--examples", "4", *data, *short, *cropped, *out])
+    start = ["--epochs", "1", "--batch", "2", "--workers", "0", "--init", f"{out[-1]}/backbone.safetensors"]
+    out[-1] += "/.."
+    distill.main([*shared, "--modality", "both", "--examples", "4", *data, *start, *cropped, *out])
+    made_with = ["--backbones", str(tmp_path / "backbones50")]
+    for modality in ("xray", "ct"):
+        features.main([*shared, "--modality", modality, *data, *made_with, *cropped, "--out", str(table)])
+    heads.main([*shared, "--features", str(table), *made_with, "--out", str(bundle / "resnet50")])
+    evaluate.main([*shared, "--folder", str(bundle), "--features", str(table), *results])
+    both = ["--folder", str(bundle), "--features", str(tmp_path / "features"), str(table)]
+    ensemble.main(both)
+    evaluate.main(["--model", "ensemble", *both, *results])
+    assert json.loads((bundle / "ensemble" / "config.json").read_text())["metrics"]["xray"]["test"]["n"] == 4
+    config = json.loads((bundle / "resnet50" / "config.json").read_text())
+    rows = answers.read(answers.file(tmp_path / "results", "resnet50"))
+    assert "gate" not in config and config["metrics"]["ct"]["test"]["n"] == sum(
+        (rows.modality == "ct") & (rows.split == "test")
+    )
+    with safe_open(bundle / "resnet50" / "model.safetensors", "numpy") as file:
+        assert not [n for n in file.keys() if n.startswith(("xray.", "ct.", "gate."))]  # noqa: SIM118
 
 
 def test_copies_are_found(collection: Path) -> None:

@@ -1,0 +1,114 @@
+"""Scoreboard: what is left of a published figure when copies, patients and hospitals are kept apart."""
+
+from typing import Any
+
+import streamlit as st
+
+from covid_core import figures, registry
+from pages import _ui
+
+GROUPS = {"xray": "X-ray", "ct": "CT", "lesions": "Lesions and lungs"}
+# From the easiest question to the hardest.
+ORDER = ("xray_random", "sars_random", "sars_grouped", "sars_to_covid_ct", "covid_ct_to_sars", *_ui.PARTS)
+MEASURES = {
+    "accuracy": "Accuracy of the more probable class",
+    "auc": "AUC: chance that a COVID-19 image gets the higher probability (0.5 = guessing)",
+    "sensitivity": "Sensitivity: share of the COVID-19 images recognised",
+    "specificity": "Specificity: share of the other images recognised",
+    "f1": "F1",
+    "auprc": "Area under the precision-recall curve",
+    "ece": "Calibration error (ECE, smaller is better)",
+    "brier": "Brier score (smaller is better)",
+    "nll": "Negative log-likelihood (smaller is better)",
+    "risk_coverage_area": "Area under the risk-coverage curve (smaller is better)",
+    "risk_at_80_percent": "Share wrong among the 80 % it is surest of (smaller is better)",
+    "misclassification_auroc": "How well doubt tells wrong answers from right ones (AUROC)",
+    "decided": "Share of images it decides",
+    "called_covid": "Share called COVID-19",
+    "coverage_covid": "Prediction sets that hold the truth, COVID-19 images (promised: 0.90)",
+    "coverage_non_covid": "Prediction sets that hold the truth, other images (promised: 0.90)",
+    "ood_auroc": "How well the distance tells these images from the test images (AUROC)",
+}
+OF_MASKS = {
+    "lesion_dice": "Lesion Dice",
+    "lung_dice": "Lung Dice",
+    "mean_dice_over_thresholds": "Mean Dice over all thresholds (Inf-Net's measure)",
+    "dice_at_0.5": "Dice at 0.5, mean over slices",
+    "interval_coverage": "Lesion shares inside their interval (promised: 0.90)",
+}
+INTRODUCTION = """
+A report says **99.7 %**. Of what? Its images were split at random: copies of an image, and images of the same patient, lie on
+both sides, and nearly every COVID-19 image comes from other hospitals than the healthy ones. Read the rows from top to bottom:
+first the question that report asked, then the same disease with patients kept apart, then hospitals the model never saw.
+"""
+
+
+def label(row: dict[str, Any]) -> str:
+    """What stands beside a line of the plot."""
+    titles = {spec.name: spec.title for spec in registry.MODELS.values()}
+    return f"{_ui.part_name(row['protocol'])}: {titles.get(row['model'], row['model'])}"
+
+
+def place(row: dict[str, Any]) -> int:
+    """Where a row stands."""
+    return ORDER.index(row["protocol"])
+
+
+def plot(rows: list[dict[str, Any]], measure: str) -> None:
+    """Forest plot of one measure."""
+    shown = {
+        label(row): {**row["figures"][measure], "kind": row["kind"]}
+        for row in rows
+        if row["figures"].get(measure, {}).get("value") is not None
+    }
+    if shown:
+        st.plotly_chart(figures.forest(shown, measure), key="forest", config={"displayModeBar": False})
+
+
+def table(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All figures, one line each."""
+    return [
+        {
+            "protocol": _ui.part_name(row["protocol"]),
+            "model": row["model"],
+            "kind": row["kind"],
+            "measure": measure,
+            "value": figure["value"],
+            "95 % low": figure.get("low"),
+            "95 % high": figure.get("high"),
+            "n": figure.get("n"),
+            "source": row.get("source", "this project"),
+        }
+        for row in rows
+        for measure, figure in row["figures"].items()
+        if figure["value"] is not None
+    ]
+
+
+_ui.only_through_app()
+st.title("What is left of 99.7 %?")
+st.markdown(INTRODUCTION)
+group = st.segmented_control("Rows", list(GROUPS), format_func=GROUPS.get, default="xray", key="board") or "xray"
+measures = OF_MASKS if group == "lesions" else MEASURES
+measure = st.selectbox("Measure", list(measures), format_func=measures.get, key=f"measure-{group}")
+rows = sorted((r for r in _ui.scoreboard() if r["modality"] == group), key=place)
+plot(rows, measure)
+st.caption(
+    "Bars are 95 % bootstrap intervals over patients or groups. *Bundled* models are those of this app; a network *trained for "
+    "it* saw the training part of that split alone, in the plain way of most reports; *published* figures are others\u2019, and "
+    "stand only beside ours of the same protocol."
+)
+with st.expander("All figures", icon=":material/table:"):
+    st.dataframe(table(rows), width="stretch", hide_index=True)
+with st.expander("Check it yourself", icon=":material/fact_check:"):
+    st.markdown(
+        "Every figure of ours was computed from one stored row per image, without the image: `train/results/*.csv`. "
+        "`python -m train.scoreboard` computes them again, without a GPU and without the data."
+    )
+    st.download_button(
+        "Scoreboard as JSON",
+        _ui.SCOREBOARD.read_bytes(),
+        "scoreboard.json",
+        "application/json",
+        icon=":material/download:",
+    )

@@ -1,0 +1,43 @@
+"""ImageNet's three channels become the one grey channel of this project's networks."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from covid_core import networks
+from train import initial
+
+
+def test_resnet50_has_a_norm_before_its_pooling() -> None:
+    stem = networks.Backbone("resnetv2_50").body.stem
+    assert [name for name, _ in stem.named_children()] == ["conv", "norm", "pool"]
+    assert stem(torch.randn(1, 1, 64, 64)).min() >= 0
+
+
+@pytest.mark.parametrize("architecture", sorted(initial.SCALES))
+def test_grey_gives_what_three_scaled_channels_give(architecture: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = networks.Backbone(architecture).eval()
+    stem, norm = initial.STEMS[architecture]
+    kernel, shift = network.body.get_parameter(stem), network.body.get_buffer(norm)
+    stride = 2
+    colour = torch.randn(len(kernel), 3, *kernel.shape[2:])
+    state = {**network.body.state_dict(), stem: colour, norm: torch.randn_like(shift)}
+    save_file({name: value.contiguous() for name, value in state.items()}, str(tmp_path / "colour.safetensors"))
+    initial.initialise(network, architecture, str(tmp_path / "colour.safetensors"))
+
+    grey = torch.rand(1, 1, 32, 32) * 2 - 1
+    mean, deviation = (torch.tensor(v).view(1, 3, 1, 1) for v in initial.SCALES[architecture])
+    scaled = ((grey + 1) / 2 - mean) / deviation
+    expected = torch.conv2d(scaled, colour, stride=stride) - state[norm].view(1, -1, 1, 1)
+    found = torch.conv2d(grey, kernel, stride=stride) - shift.view(1, -1, 1, 1)
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "other.safetensors"
+    save_file({"something": torch.zeros(2)}, str(file))
+    with pytest.raises(ValueError, match="another network"):
+        initial.initialise(networks.Backbone("mobilenetv2_100"), "mobilenetv2_100", str(file))

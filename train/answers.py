@@ -1,0 +1,114 @@
+"""The app's answer to every reported image, one row each, kept without the images in `train/results/answers-MODEL.csv`.
+
+Every figure of a classifier is computed from these rows, so that anyone can compute it again.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import load_file
+
+from covid_core import classify, diagnose, gate, registry, segment, uncertainty
+from train import features
+
+RESULTS = Path(__file__).parent / "results"
+# Of an image, from `train.features`.
+FACTS = ["image", "modality", "dataset", "source", "group", "split", "official_split", "finding"]
+
+
+def file(folder: Path, model: str) -> Path:
+    """Where a model's rows lie."""
+    return folder / f"answers-{model}.csv"
+
+
+def without_networks(spec: registry.ModelSpec, folder: Path) -> classify.Classifier:
+    """A classifier for features that are there already.
+
+    Args:
+        spec: the model.
+        folder: holds NAME/model.safetensors and NAME/config.json.
+    """
+    config = json.loads((folder / spec.name / registry.CONFIG).read_text())
+    stored = load_file(folder / spec.name / registry.WEIGHTS)
+    tensors = {n: v.astype(np.float32) for n, v in stored.items() if n.startswith(("heads.", "gate."))}
+    looked = gate.Gate.load(tensors, config["gate"]) if "gate" in config else gate.Gate.of_default()
+    return classify.Classifier(spec, {}, tensors, config, looked)
+
+
+def rows(
+    classifier: classify.Model, limits: dict[str, dict[str, Any]], table: pd.DataFrame, arrays: features.Arrays
+) -> pd.DataFrame:
+    """The app's decisions for rows of a feature table, by the app's own functions.
+
+    Args:
+        classifier: needs no networks.
+        limits: by modality, what a U-Net's config says of plausible lungs.
+        table: [N] rows of `train.features`.
+        arrays: of these rows.
+
+    Returns:
+        [N] rows of `FACTS` and
+        "found": modality that the first look found;
+        "distance": from the training images, above 1 unlike them;
+        "probability": of COVID-19, and "probability_METHOD" by each method of sampling;
+        "epistemic": bits; "low" and "high": the interval, as the app shows them;
+        "set": prediction set at `classify.LEVEL`, its classes joined by "+";
+        "opacity": whether the U-Net marked it visibly;
+        "decision": as the app's, "refused" included.
+    """
+    facts = table[FACTS].reset_index(drop=True)
+    glances = [classifier.gate.look(row) for row in arrays["whole"]]
+    samples = {
+        modality: {m: classifier.probabilities(arrays["pooled"], modality, m) for m in get_args(classify.Method)}
+        for modality in classifier.spec.modalities
+    }
+    found = []
+    for i, (row, glance) in enumerate(zip(table.itertuples(), glances, strict=True)):
+        mine = {m: s[i] for m, s in samples[row.modality].items()}
+        summary = uncertainty.summarise(mine["ensemble_mc_dropout"], classify.LEVEL)
+        scores = classifier.conformal[row.modality]["ensemble_mc_dropout"]
+        chosen = uncertainty.prediction_set(summary.mean, scores, classify.LEVEL)
+        style = classifier.gate.style_distance(arrays["style"][i], row.modality)
+        distance = max(glance.distance[row.modality], style)
+        # An automatic answer uses the modality found, and with it that U-Net's limits.
+        shape = segment.LungShape(row.area, row.certainty, row.middle)
+        implausible = segment.implausible(shape, limits[row.modality])
+        is_colour_or_blank = row.chroma > gate.MOST_COLOUR or row.contrast < gate.LEAST_CONTRAST
+        decision, _ = classify.verdict(
+            chosen,
+            float(summary.mean[1]),
+            float(classifier.config["firm"][row.modality]),
+            distance,
+            row.evidence,
+            row.lesser_side,
+            row.modality,
+        )
+        if is_colour_or_blank or diagnose.refusal(glance, implausible, row.modality):
+            decision = "refused"
+        found.append(
+            {
+                "found": glance.modality,
+                "distance": round(distance, 5),
+                "probability": round(float(summary.mean[1]), 5),
+                **{
+                    f"probability_{m}": round(float(s[:, 1].mean()), 5)
+                    for m, s in mine.items()
+                    if m != "ensemble_mc_dropout"
+                },
+                "epistemic": round(summary.epistemic, 4),
+                "low": round(summary.interval[0], 4),
+                "high": round(summary.interval[1], 4),
+                "set": "+".join(classify.CLASSES[c] for c in chosen),
+                "opacity": segment.mean_probability(row.evidence) >= segment.VISIBLE[row.modality],
+                "decision": decision,
+            }
+        )
+    return pd.concat([facts, pd.DataFrame(found)], axis=1)
+
+
+def read(path: Path) -> pd.DataFrame:
+    """The rows as written; an empty text stays one."""
+    return pd.read_csv(path, keep_default_na=False)

@@ -1,0 +1,64 @@
+"""What a U-Net's masks amount to on every test image, one row each, kept without the images in `train/results/masks-MODEL.csv`.
+
+Every figure of a U-Net is computed from these rows, so that anyone can compute it again.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from covid_core import metrics, segment
+from train import calibrate
+from train.datasets.records import Record
+from train.masks import Outcome, outcomes, sums
+
+LEAST_LUNG = 0.02  # share of the picture; below it a share of the lungs means nothing
+
+
+def file(folder: Path, model: str) -> Path:
+    """Where a U-Net's rows lie."""
+    return folder / f"masks-{model}.csv"
+
+
+def rows(segmenter: segment.Segmenter, records: Sequence[Record]) -> pd.DataFrame:
+    """A row for each test image with masks, of the U-Net's modality.
+
+    Returns:
+        "image", "dataset", "source", "group";
+        "lung_overlap", "lung_total", "lesion_overlap", "lesion_total": pixels, as `masks.sums` counts them;
+        "share_inside": 1.0 where the lesion share's interval holds the true share, else 0.0;
+        of Inf-Net's slices "mean_dice", over all thresholds, and "dice", at 0.5. Empty where it is not known.
+    """
+    mine = [
+        r for r in records if r.modality == segmenter.modality and r.split == "test" and (r.lungs or r.lesions_known)
+    ]
+    return pd.DataFrame([_row(o, segmenter) for o in outcomes(mine, segmenter)])
+
+
+def _row(found: Outcome, segmenter: segment.Segmenter) -> dict[str, object]:
+    threshold = float(segmenter.config["lesion_threshold"])
+    record = found.record
+    row: dict[str, object] = {"image": record.image.name}
+    row |= {"dataset": record.dataset, "source": record.source, "group": record.group}
+    if found.lung_truth is not None:
+        row["lung_overlap"], row["lung_total"] = sums(found.lung > 0.5, found.lung_truth)
+    if found.lesion_truth is None:
+        return row
+    if record.dataset == "infnet":
+        maps, truth = [found.lesion.astype(np.float32)], [found.lesion_truth]
+        row["mean_dice"] = metrics.mean_dice_over_thresholds(maps, truth)
+        row["dice"] = metrics.dice_at(maps, truth, 0.5)
+        return row
+    row["lesion_overlap"], row["lesion_total"] = sums(found.lesion > threshold, found.lesion_truth)
+    if (found.lung > 0.5).mean() > LEAST_LUNG:
+        share, true_share = calibrate.shares(found, threshold)
+        low, high = segment.share_interval(share, float(segmenter.config["lesion_interval"]["spread"]))
+        row["share_inside"] = float(low <= true_share <= high)
+    return row
+
+
+def read(path: Path) -> pd.DataFrame:
+    """The rows as written; empty numbers are nan."""
+    return pd.read_csv(path)

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Makes the bundled ResNet50, and the ensemble of it and MobileNetV2, again: bash train/runs/resnet50.sh DATA INIT
+#   DATA as in bundled.sh; INIT ImageNet weights of resnetv2_50 as safetensors, or "imagenet" to fetch timm's from the Hub
+# Its teacher is the bundled MobileNetV2, which also takes the first look. Under two hours on two CPU cores that compute bf16;
+# with a GPU give more epochs and the full 224 px.
+set -euo pipefail
+data="manifests=$1" init="$2" work=work/resnet50
+export MALLOC_TOP_PAD_=268435456 MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592
+train() { python -m "train.$1" --model resnet50 --modality both --data "$data" --precision bf16-mixed --workers 2 "${@:2}"; }
+
+train classifier --init "$init" --out $work/labels --epochs 12 --rate 5e-4 --size 160
+train distill --init $work/labels/backbone.safetensors --out $work/backbones/both --epochs 7 --rate 5e-4 --size 192 --seed 1
+
+for modality in xray ct; do
+  python -m train.features --model resnet50 --modality $modality --data "$data" --backbones $work/backbones \
+    --out $work/features/resnet50
+  python -m train.features --model mobilenetv2 --modality $modality --data "$data" --out $work/features/mobilenetv2
+done
+mkdir -p $work/bundle
+cp -r covid_core/assets/{mobilenetv2,unet_xray,unet_ct} $work/bundle/
+python -m train.heads --model resnet50 --features $work/features/resnet50 --backbones $work/backbones \
+  --out $work/bundle/resnet50
+python -m train.evaluate --model resnet50 --folder $work/bundle --features $work/features/resnet50
+python -m train.evaluate --model mobilenetv2 --folder $work/bundle --features $work/features/mobilenetv2
+python -m train.ensemble --folder $work/bundle --features $work/features/{mobilenetv2,resnet50}
+python -m train.evaluate --model ensemble --folder $work/bundle --features $work/features/{mobilenetv2,resnet50}
+python -m train.bundle --folder $work/bundle
+python -m train.scoreboard
