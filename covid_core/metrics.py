@@ -24,9 +24,12 @@ def auroc(scores: ArrayLike, labels: ArrayLike) -> float:
     Hanley 1982, doi:10.1148/radiology.143.1.7063747.
     """
     values, known = _scores(scores, labels)
-    from sklearn.metrics import roc_auc_score
+    from scipy.stats import rankdata
 
-    return float(roc_auc_score(known, values))
+    # By ranks: a bootstrap calls it a thousand times, and scikit-learn's takes several times as long.
+    positives, negatives = int(known.sum()), int((~known).sum())
+    above = rankdata(values)[known].sum() - positives * (positives + 1) / 2
+    return float(above / (positives * negatives))
 
 
 def auprc(scores: ArrayLike, labels: ArrayLike) -> float:
@@ -307,13 +310,17 @@ def bootstrap(
     names, which = np.unique(np.arange(len(columns[0])) if groups is None else groups, return_inverse=True)
     if len(names) < 2:
         raise ValueError("Bootstrap needs at least two rows, or two groups; one alone says nothing about the spread.")
-    members = None if groups is None else [np.flatnonzero(which == g) for g in range(len(names))]
+    # Rows in order of their group, and where each group's begin.
+    order, sizes_of = np.argsort(which, kind="stable"), np.bincount(which)
+    begins = np.cumsum(sizes_of) - sizes_of
     random = np.random.default_rng(seed)
     values: list[float] = []
     for _ in range(11 * n):
         rows = random.integers(len(names), size=len(names))
-        if members is not None:
-            rows = np.concatenate([members[g] for g in rows])
+        if groups is not None:
+            lengths = sizes_of[rows]
+            within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+            rows = order[np.repeat(begins[rows], lengths) + within]
         with contextlib.suppress(ValueError):
             value = float(statistic(*(c[rows] for c in columns)))
             if not np.isnan(value):

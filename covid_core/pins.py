@@ -2,7 +2,7 @@
 
 PINS: dict[str, dict[str, str]] = {
     "mobilenetv2": {
-        "config.json": "2c3f9a468841ec1433f73edc06b8aa3b0e6aaf0844c112005990781285750690",
+        "config.json": "908b5e7f6964a9a0d5591b25a0ebe934f1a5b3571e3327ffd719faa57de111c6",
         "model.safetensors": "a0bfd302514062d2ec27eef28745d39adbe8243c0ede67cd4b669a2eefb68b6e",
     },
     "unet_xray": {

@@ -53,7 +53,7 @@ def _spec(
     return ModelSpec(name, title, task, MappingProxyType(sizes), architecture, PINS.get(name, {}))
 
 
-_SPECS = (
+SPECS = (
     _spec("mobilenetv2", "MobileNetV2", "classify", xray=224, ct=256),
     _spec("resnet50", "ResNet50", "classify", "resnetv2_50", xray=224, ct=224),
     ModelSpec(
@@ -68,19 +68,21 @@ _SPECS = (
     _spec("unet_xray", "U-Net for X-rays", "segment", xray=192),
     _spec("unet_ct", "U-Net for CT", "segment", ct=256),
 )
-MODELS: Mapping[str, ModelSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})
+# Offered are those whose files are pinned; the others exist once somebody has trained and bundled them.
+MODELS: Mapping[str, ModelSpec] = MappingProxyType({spec.name: spec for spec in SPECS if spec.files})
 DEFAULT = "mobilenetv2"
 
 
 def get(name: str) -> ModelSpec:
-    """The model of this name.
+    """The model of this name, also one that is not offered yet.
 
     Raises:
-        ValueError: no such model; the message lists those there are.
+        ValueError: no such model; the message lists those that are offered.
     """
-    if name not in MODELS:
-        raise ValueError(f"There is no model '{name}'. Choose one of: {', '.join(MODELS)}.")
-    return MODELS[name]
+    for spec in SPECS:
+        if spec.name == name:
+            return spec
+    raise ValueError(f"There is no model '{name}'. Choose one of: {', '.join(MODELS)}.")
 
 
 def weights_sha256(spec: ModelSpec) -> str:

@@ -3,30 +3,34 @@
 import numpy as np
 import pytest
 
-from covid_core import classify, diagnose, explain, images
+from covid_core import classify, diagnose, explain, images, registry, uncertainty
+from covid_core.ensemble import Ensemble
 from tests import golden
 
 
+def joined() -> tuple[Ensemble, classify.Classifier]:
+    """The default model twice, at half its certainty."""
+    member = diagnose.classifier("mobilenetv2")
+    assert isinstance(member, classify.Classifier)
+    config = {**member.config, "temperature": {"xray": 2.0, "ct": 2.0}}
+    return Ensemble(registry.get("ensemble"), [member, member], config), member
+
+
 def test_its_samples_are_those_of_its_members() -> None:
-    ensemble = diagnose.classifier("ensemble")
-    members = [diagnose.classifier(name) for name in ensemble.spec.members]
+    ensemble, member = joined()
     picture = images.decode(golden.png("ct-lesions"), "ct")
     found = diagnose.segmenter("ct").segment(picture)
-    parts = [member.features(picture, "ct", found) for member in members]
-    whole = ensemble.features(picture, "ct", found)
-    assert len(whole.pooled) == sum(len(part.pooled) for part in parts)
+    alone, together = (model.features(picture, "ct", found) for model in (member, ensemble))
+    assert together.pooled == pytest.approx(np.tile(alone.pooled, 2))
     for method in classify.METHODS:
-        logits = [
-            member.sample(part.pooled, "ct", method) / member.config["temperature"]["ct"]  # type: ignore[arg-type]
-            for member, part in zip(members, parts, strict=True)
-        ]
-        together = ensemble.sample(whole.pooled, "ct", method)  # type: ignore[arg-type]
-        assert together == pytest.approx(np.concatenate(logits), abs=1e-4)
+        logits = member.sample(alone.pooled, "ct", method) / member.config["temperature"]["ct"]
+        assert ensemble.sample(together.pooled, "ct", method) == pytest.approx(np.tile(logits, 2), abs=1e-4)
+    one, two = (explain.explain(m, f, "ct", found.lungs) for m, f in ((member, alone), (ensemble, together)))
+    assert two.cells == pytest.approx(one.cells / 2, abs=1e-5)  # its own temperature halves every logit
+    assert (two.evidence, two.bias) == pytest.approx((one.evidence / 2, one.bias / 2))
 
 
 def test_members_that_contradict_each_other_are_epistemic_uncertainty() -> None:
-    from covid_core import uncertainty
-
     one, two = np.full((5, 2), [0.1, 0.9]), np.full((5, 2), [0.9, 0.1])
     assert uncertainty.summarise(one).epistemic == pytest.approx(0)
     assert uncertainty.summarise(np.concatenate([one, two])).epistemic > 0.5
@@ -38,3 +42,9 @@ def test_a_map_on_a_finer_grid_keeps_its_sum_and_place() -> None:
     finer = explain._on_grid(cells, 8)
     assert finer.shape == (8, 8) and finer.sum() == pytest.approx(2.0)
     assert finer[0, 7] == finer.max() and finer[2:].sum() == 0
+
+
+def test_a_model_nobody_has_trained_is_not_offered() -> None:
+    untrained = [spec for spec in registry.SPECS if not spec.files]
+    assert not {spec.name for spec in untrained} & set(registry.MODELS)
+    assert all(member in {s.name for s in registry.SPECS} for spec in registry.SPECS for member in spec.members)

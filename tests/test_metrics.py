@@ -95,6 +95,14 @@ def test_floats_do_not_ask_for_one_row_more():
     assert m.risk_at_coverage(np.arange(100, 0, -1), correct, 0.08) == pytest.approx(1 / 8)
 
 
+def test_auroc_is_that_of_scikit_learn():
+    from sklearn.metrics import roc_auc_score
+
+    random = np.random.default_rng(0)
+    scores, labels = random.integers(0, 20, 300) / 20, random.integers(0, 2, 300)
+    assert m.auroc(scores, labels) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
+
+
 def test_detection_aurocs_by_hand():
     assert m.misclassification_auroc([0.9, 0.2, 0.5, 0.1], [False, True, True, False]) == pytest.approx(2 / 4)
     assert m.ood_auroc([0.1, 0.2, 0.6], [0.5, 0.9]) == pytest.approx(5 / 6)

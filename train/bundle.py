@@ -24,15 +24,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="holds NAME/model.safetensors and NAME/config.json")
     options = parser.parse_args(arguments)
-    if not any((options.folder / name / registry.CONFIG).exists() for name in registry.MODELS):
-        parser.error(f"{options.folder} holds no model: no NAME/{registry.CONFIG} for {', '.join(registry.MODELS)}.")
+    names = [spec.name for spec in registry.SPECS]
+    if not any((options.folder / name / registry.CONFIG).exists() for name in names):
+        parser.error(f"{options.folder} holds no model: no NAME/{registry.CONFIG} for {', '.join(names)}.")
     pins: dict[str, dict[str, str]] = {}
-    for name, spec in registry.MODELS.items():
-        home = weights.ASSETS / name
+    for spec in registry.SPECS:
+        name, home = spec.name, weights.ASSETS / spec.name
         if (options.folder / name / registry.CONFIG).exists():
             home.mkdir(parents=True, exist_ok=True)
             for file in _files(spec):
                 shutil.copyfile(options.folder / name / file, home / file)
+        if not home.exists():
+            continue  # nobody has trained it yet
         config = json.loads((home / registry.CONFIG).read_text())
         (home / "README.md").write_text(card.card(spec, config, datasets.sources()))
         pins[name] = {file: weights.sha256(home / file) for file in _files(spec)}

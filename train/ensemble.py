@@ -17,7 +17,7 @@ from train import answers, features, heads
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="ensemble", choices=[s.name for s in registry.MODELS.values() if s.members])
+    parser.add_argument("--model", default="ensemble", choices=[s.name for s in registry.SPECS if s.members])
     parser.add_argument(
         "--folder", type=Path, required=True, help="holds MEMBER/config.json and MEMBER/model.safetensors"
     )

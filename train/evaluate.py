@@ -156,7 +156,7 @@ def segmenter_metrics(rows: pd.DataFrame) -> Figure:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, choices=list(registry.MODELS))
+    parser.add_argument("--model", required=True, choices=[s.name for s in registry.SPECS])
     parser.add_argument("--folder", type=Path, required=True, help="holds NAME/config.json and NAME/model.safetensors")
     parser.add_argument("--data", nargs="+", metavar="NAME=FOLDER", help="for a U-Net")
     parser.add_argument(

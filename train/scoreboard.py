@@ -54,15 +54,12 @@ def of_probabilities(probability: NDArray[np.float64], covid: NDArray[np.int64],
     return {name: figure(*given, groups=groups) for name, given in measures.items()}
 
 
-def of_doubt(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: Sequence[str]) -> Figure:
-    """USen, USpe, UPre and UAcc where answers of more than `DOUBT` bits count as uncertain."""
+def of_doubt(probability: NDArray[np.float64], covid: NDArray[np.int64]) -> Figure:
+    """USen, USpe, UPre and UAcc where answers of more than `DOUBT` bits count as uncertain; without intervals."""
     right = (probability > 0.5) == (covid == 1)
     doubtful = uncertainty.entropy(np.stack([1 - probability, probability], axis=1)) > DOUBT
-
-    def rate(name: str) -> Figure:
-        return figure(lambda r, d: metrics.uncertainty_rates(r, d)[name], right, doubtful, groups=groups)
-
-    return {name: rate(name) for name in ("USen", "USpe", "UPre", "UAcc")}
+    rates = metrics.uncertainty_rates(right, doubtful)
+    return {name: {"value": None if np.isnan(r) else round(r, 4), "n": len(right)} for name, r in rates.items()}
 
 
 def counts(table: pd.DataFrame) -> dict[str, int]:
@@ -103,7 +100,7 @@ def bundled(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
                     "n": len(part),
                 }
             for method, column in METHODS.items():
-                rates = of_doubt(part[column].to_numpy(), covid, groups)
+                rates = of_doubt(part[column].to_numpy(), covid)
                 figures |= {f"{rate} ({method})": value for rate, value in rates.items()}
             row = {"protocol": f"{modality} / {name}", "modality": modality, "model": model, "kind": "bundled"}
             found.append({**row, **counts(part), "figures": figures})
