@@ -161,11 +161,12 @@ def forest(figures: dict[str, dict[str, Any]], axis: str) -> "Figure":
         mine = [(label, f) for label, f in lines if f.get("kind", "") == kind]
         if not mine:
             continue
+        measured = [f for _, f in mine if "low" in f]
         bars = {
             "type": "data",
             "symmetric": False,
-            "array": [f["high"] - f["value"] if "high" in f else None for _, f in mine],
-            "arrayminus": [f["value"] - f["low"] if "low" in f else None for _, f in mine],
+            "array": [f["high"] - f["value"] for f in measured],
+            "arrayminus": [f["value"] - f["low"] for f in measured],
             "thickness": 3,
             "color": BLUE,
         }
@@ -176,7 +177,7 @@ def forest(figures: dict[str, dict[str, Any]], axis: str) -> "Figure":
             name=kind,
             showlegend=bool(kind),
             marker={"size": 11, "color": colour, "symbol": symbol},
-            error_x=bars,
+            error_x=bars if measured else None,
             customdata=[f", 95 % interval {f['low']:.3f} to {f['high']:.3f}" if "low" in f else "" for _, f in mine],
             hovertemplate="%{x:.3f}%{customdata}<extra></extra>",
         )
@@ -184,11 +185,12 @@ def forest(figures: dict[str, dict[str, Any]], axis: str) -> "Figure":
         figure.add_annotation(
             x=1, xref="paper", xanchor="left", y=label, text=f"{f['value']:.3f}", showarrow=False, font={"size": 12}
         )
-    figure.update_xaxes(range=[0, 1.02], title=axis)
+    figure.update_xaxes(range=[0, 1.05], title=axis)
     figure.update_yaxes(
         autorange="reversed", automargin=True, categoryorder="array", categoryarray=[label for label, _ in lines]
     )
-    return _compact(figure, 90 + 34 * len(lines)).update_layout(margin_r=48)
+    tall = 42 if any("<br>" in label for label in figures) else 34
+    return _compact(figure, 90 + tall * len(lines)).update_layout(margin_r=48)
 
 
 def _compact(figure: "Figure", height: int) -> "Figure":

@@ -26,9 +26,9 @@ class ModelSpec:
         sizes: input side in pixels for every modality it reads, "xray" or "ct".
         architecture: timm's name of the backbone.
         files: file name -> sha256.
-        members: names of the classifiers whose samples it joins; such a model has no weights of its own.
         repo: repository on the Hugging Face Hub; "" where the model has not been published.
         revision: commit of that repository, never a branch.
+        members: names of the classifiers whose samples it joins; such a model has no weights of its own.
     """
 
     name: str
@@ -37,9 +37,9 @@ class ModelSpec:
     sizes: Mapping[str, int]
     architecture: str
     files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    members: tuple[str, ...] = ()
     repo: str = ""
     revision: str = ""
+    members: tuple[str, ...] = ()
 
     @property
     def modalities(self) -> tuple[str, ...]:

@@ -44,9 +44,10 @@ first the question that report asked, then the same disease with patients kept a
 
 
 def label(row: dict[str, Any]) -> str:
-    """What stands beside a line of the plot."""
+    """What stands beside a line of the plot, without the kind of image, which is chosen above it."""
     titles = {spec.name: spec.title for spec in registry.MODELS.values()}
-    return f"{_ui.part_name(row['protocol'])}: {titles.get(row['model'], row['model'])}"
+    part = _ui.part_name(row["protocol"]).removeprefix("X-ray, ").removeprefix("CT, ")
+    return f"{part[0].upper()}{part[1:]}<br>{titles.get(row['model'], row['model'])}"
 
 
 def place(row: dict[str, Any]) -> int:
@@ -54,7 +55,7 @@ def place(row: dict[str, Any]) -> int:
     return ORDER.index(row["protocol"])
 
 
-def plot(rows: list[dict[str, Any]], measure: str) -> None:
+def plot(rows: list[dict[str, Any]], measure: str, axis: str) -> None:
     """Forest plot of one measure."""
     shown = {
         label(row): {**row["figures"][measure], "kind": row["kind"]}
@@ -62,7 +63,7 @@ def plot(rows: list[dict[str, Any]], measure: str) -> None:
         if row["figures"].get(measure, {}).get("value") is not None
     }
     if shown:
-        st.plotly_chart(figures.forest(shown, measure), key="forest", config={"displayModeBar": False})
+        st.plotly_chart(figures.forest(shown, axis), key="forest", config={"displayModeBar": False})
 
 
 def table(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -92,7 +93,7 @@ group = st.segmented_control("Rows", list(GROUPS), format_func=GROUPS.get, defau
 measures = OF_MASKS if group == "lesions" else MEASURES
 measure = st.selectbox("Measure", list(measures), format_func=measures.get, key=f"measure-{group}")
 rows = sorted((r for r in _ui.scoreboard() if r["modality"] == group), key=place)
-plot(rows, measure)
+plot(rows, measure, measures[measure].split(":")[0])
 st.caption(
     "Bars are 95 % bootstrap intervals over patients or groups. *Bundled* models are those of this app; a network *trained for "
     "it* saw the training part of that split alone, in the plain way of most reports; *published* figures are others\u2019, and "
