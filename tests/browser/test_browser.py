@@ -68,13 +68,13 @@ def test_a_page_opened_first_by_its_own_address(address: str) -> None:
         browser.close()
 
 
-# Notes every moment at which the former picture's answer is shown under the new one's name.
+# Looks thirty times a second whether the former picture's answer is shown under the new one's name.
 WATCH = """([former, name]) => {
   window.mixed = 0;
   const look = () => {
     const isNew = [...document.querySelectorAll("h3")].some((heading) => heading.innerText.includes(name));
     if (isNew && document.body.innerText.includes(`${former} with layers`)) window.mixed += 1;
-    requestAnimationFrame(look);
+    setTimeout(look, 30);
   };
   look();
 }"""
