@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
-    parser.add_argument("--teacher", default=registry.DEFAULT, help="a finished model")
+    parser.add_argument("--teacher", default=registry.DEFAULT, help="a finished classifier with weights of its own")
     trainer.add_arguments(parser, epochs=10, batch=32, rate=1e-3)
     options = parser.parse_args(arguments)
     generator = initial.seed_everything(options.seed)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes every bundled weight again: bash train/runs/bundled.sh DATA INIT
+# Makes MobileNetV2 and both U-Nets, all that is bundled, again: bash train/runs/bundled.sh DATA INIT
 #   DATA  folder with xray/ ct/ ct_lesions/ ct_lesions_infnet/ xray_lesions/ xray_lungs/, each with a manifest.csv
 #   INIT  ImageNet weights of mobilenetv2_100 as safetensors, or "imagenet" to fetch timm's from the Hub
 # About twelve hours on two CPU cores. Stop and start it as you like: a training goes on from its last checkpoint.
@@ -64,3 +64,4 @@ for model in unet_xray unet_ct; do
 done
 python -m train.evaluate --model mobilenetv2 --folder $work/bundle --features $work/features
 python -m train.bundle --folder $work/bundle
+python -m train.scoreboard
