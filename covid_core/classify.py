@@ -321,18 +321,15 @@ def verdict(
     if decision == "uncertain":
         return decision, AMBIGUOUS if chosen else UNUSUAL
     withheld = ""
-    if decision == "covid":
-        if segment.mean_probability(evidence) < segment.VISIBLE[modality]:
-            withheld = INVISIBLE
-        elif lesser_side < segment.BOTH_LUNGS[modality]:
-            withheld = ONE_SIDED
-        elif probability < firm:
-            withheld = UNPROVEN
-    return (
-        ("uncertain", withheld.format(probability=min(99, 100 * probability), firm=100 * firm))
-        if withheld
-        else (decision, "")
-    )
+    if decision == "covid" and segment.mean_probability(evidence) < segment.VISIBLE[modality]:
+        withheld = INVISIBLE
+    elif decision == "covid" and lesser_side < segment.BOTH_LUNGS[modality]:
+        withheld = ONE_SIDED
+    elif decision == "covid" and probability < firm:
+        withheld = UNPROVEN
+    if not withheld:
+        return decision, ""
+    return "uncertain", withheld.format(probability=min(99, 100 * probability), firm=100 * firm)
 
 
 def glance_features(run: engine.Run, pixels: Array, size: int) -> Array:

@@ -1,7 +1,7 @@
 """The only home of caches, session keys and the upload widget."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,35 @@ PARTS = {
     "sars_to_covid_ct": "CT, trained on São Paulo, tested on COVID-CT",
 }
 
+# In words, in the order in which pages offer them.
+MEASURES = {
+    "accuracy": "Accuracy of the more probable class",
+    "auc": "AUC: chance that a COVID-19 image gets the higher probability (0.5 = guessing)",
+    "sensitivity": "Sensitivity: share of the COVID-19 images recognised",
+    "specificity": "Specificity: share of the other images recognised",
+    "f1": "F1",
+    "auprc": "Area under the precision-recall curve",
+    "ece": "Calibration error (ECE, smaller is better)",
+    "brier": "Brier score (smaller is better)",
+    "nll": "Negative log-likelihood (smaller is better)",
+    "risk_coverage_area": "Area under the risk-coverage curve (smaller is better)",
+    "risk_at_80_percent": "Share wrong among the 80 % it is surest of (smaller is better)",
+    "misclassification_auroc": "How well doubt tells wrong answers from right ones (AUROC)",
+    "accuracy_of_decided": "Accuracy of the answers it decides",
+    "decided": "Share of images it decides",
+    "called_covid": "Share called COVID-19",
+    "coverage_covid": "Prediction sets that hold the truth, COVID-19 images (promised: 0.90)",
+    "coverage_non_covid": "Prediction sets that hold the truth, other images (promised: 0.90)",
+    "opacity_covid": "COVID-19 images on which the U-Net marks visible opacity",
+    "opacity_non_covid": "Other images on which it does",
+    "ood_auroc": "How well the distance tells these images from the test images (AUROC)",
+    "lesion_dice": "Lesion Dice",
+    "lung_dice": "Lung Dice",
+    "mean_dice_over_thresholds": "Mean Dice over all thresholds (Inf-Net's measure)",
+    "dice_at_0.5": "Dice at 0.5, mean over slices",
+    "interval_coverage": "Lesion shares inside their interval (promised: 0.90)",
+}
+
 
 @dataclass(frozen=True)
 class Upload:
@@ -72,6 +101,12 @@ class Upload:
     data: bytes
     credit: str = ""
     synthetic: bool = False
+
+
+def measures(parts: Iterable[dict[str, Any]]) -> list[str]:
+    """Those of `MEASURES` that any of the parts has."""
+    held = {name for part in parts for name in part}
+    return [name for name in MEASURES if name in held]
 
 
 def part_name(path: str) -> str:

@@ -7,18 +7,6 @@ import streamlit as st
 from covid_core import figures, registry, weights
 from pages import _ui
 
-MEASURES = {
-    "auc": "AUC: chance that a COVID-19 image gets the higher probability (0.5 = guessing)",
-    "accuracy": "Accuracy of the more probable class",
-    "accuracy_of_decided": "Accuracy of the answers it decides",
-    "decided": "Share of images it decides",
-    "called_covid": "Share called COVID-19",
-    "ece": "Calibration error (ECE, smaller is better)",
-    "coverage_covid": "Prediction sets that hold the truth, COVID-19 images (promised: 0.90)",
-    "coverage_non_covid": "Prediction sets that hold the truth, other images (promised: 0.90)",
-    "opacity_covid": "COVID-19 images on which the U-Net marks visible opacity",
-    "opacity_non_covid": "Other images on which it does",
-}
 FIGURES = {
     "lesion_dice": "lesion Dice",
     "lung_dice": "lung Dice",
@@ -69,7 +57,8 @@ def measured(spec: registry.ModelSpec, metrics: dict[str, Any]) -> None:
         return
     left, right = st.columns(2, gap="large")
     with left:
-        measure = st.selectbox("Measure", list(MEASURES), format_func=MEASURES.get, key=f"measure-{spec.name}")
+        known = _ui.measures(parts.values())
+        measure = st.selectbox("Measure", known, format_func=_ui.MEASURES.get, key=f"measure-{spec.name}")
         shown = {n: p[measure] for n, p in parts.items() if measure in p and p[measure]["value"] is not None}
         st.plotly_chart(figures.forest(shown, measure), key=f"forest-{spec.name}", config={"displayModeBar": False})
     with right:

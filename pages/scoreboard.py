@@ -10,32 +10,6 @@ from pages import _ui
 GROUPS = {"xray": "X-ray", "ct": "CT", "lesions": "Lesions and lungs"}
 # From the easiest question to the hardest.
 ORDER = ("xray_random", "sars_random", "sars_grouped", "sars_to_covid_ct", "covid_ct_to_sars", *_ui.PARTS)
-MEASURES = {
-    "accuracy": "Accuracy of the more probable class",
-    "auc": "AUC: chance that a COVID-19 image gets the higher probability (0.5 = guessing)",
-    "sensitivity": "Sensitivity: share of the COVID-19 images recognised",
-    "specificity": "Specificity: share of the other images recognised",
-    "f1": "F1",
-    "auprc": "Area under the precision-recall curve",
-    "ece": "Calibration error (ECE, smaller is better)",
-    "brier": "Brier score (smaller is better)",
-    "nll": "Negative log-likelihood (smaller is better)",
-    "risk_coverage_area": "Area under the risk-coverage curve (smaller is better)",
-    "risk_at_80_percent": "Share wrong among the 80 % it is surest of (smaller is better)",
-    "misclassification_auroc": "How well doubt tells wrong answers from right ones (AUROC)",
-    "decided": "Share of images it decides",
-    "called_covid": "Share called COVID-19",
-    "coverage_covid": "Prediction sets that hold the truth, COVID-19 images (promised: 0.90)",
-    "coverage_non_covid": "Prediction sets that hold the truth, other images (promised: 0.90)",
-    "ood_auroc": "How well the distance tells these images from the test images (AUROC)",
-}
-OF_MASKS = {
-    "lesion_dice": "Lesion Dice",
-    "lung_dice": "Lung Dice",
-    "mean_dice_over_thresholds": "Mean Dice over all thresholds (Inf-Net's measure)",
-    "dice_at_0.5": "Dice at 0.5, mean over slices",
-    "interval_coverage": "Lesion shares inside their interval (promised: 0.90)",
-}
 INTRODUCTION = """
 A report says **99.7 %**. Of what? Its images were split at random: copies of an image, and images of the same patient, lie on
 both sides, and nearly every COVID-19 image comes from other hospitals than the healthy ones. Read the rows from top to bottom:
@@ -90,10 +64,10 @@ _ui.only_through_app()
 st.title("What is left of 99.7 %?")
 st.markdown(INTRODUCTION)
 group = st.segmented_control("Rows", list(GROUPS), format_func=GROUPS.get, default="xray", key="board") or "xray"
-measures = OF_MASKS if group == "lesions" else MEASURES
-measure = st.selectbox("Measure", list(measures), format_func=measures.get, key=f"measure-{group}")
 rows = sorted((r for r in _ui.scoreboard() if r["modality"] == group), key=place)
-plot(rows, measure, measures[measure].split(":")[0])
+known = _ui.measures(row["figures"] for row in rows)
+measure = st.selectbox("Measure", known, format_func=_ui.MEASURES.get, key=f"measure-{group}")
+plot(rows, measure, _ui.MEASURES[measure].split(":")[0])
 st.caption(
     "Bars are 95 % bootstrap intervals over patients or groups. *Bundled* models are those of this app; a network *trained for "
     "it* saw the training part of that split alone, in the plain way of most reports; *published* figures are others\u2019, and "

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from covid_core import classify, diagnose, explain, images, registry, uncertainty
+from covid_core import classify, diagnose, explain, images, registry, uncertainty, weights
 from covid_core.ensemble import Ensemble
 from tests import golden
 
@@ -31,9 +31,19 @@ def test_its_samples_are_those_of_its_members() -> None:
 
 
 def test_members_that_contradict_each_other_are_epistemic_uncertainty() -> None:
-    one, two = np.full((5, 2), [0.1, 0.9]), np.full((5, 2), [0.9, 0.1])
-    assert uncertainty.summarise(one).epistemic == pytest.approx(0)
-    assert uncertainty.summarise(np.concatenate([one, two])).epistemic > 0.5
+    _, member = joined()
+
+    def sure(sign: float) -> classify.Classifier:
+        heads = {"xray": np.full((5, 4), sign, np.float32), "ct": np.full((5, 4), sign, np.float32)}
+        tensors = {f"heads.{m}.weight": w for m, w in heads.items()}
+        tensors |= {f"heads.{m}.bias": np.zeros(5, np.float32) for m in heads}
+        return classify.Classifier(member.spec, {}, tensors, member.config, member.gate)
+
+    pooled, members = np.full(4, 3.0, np.float32), [sure(1.0), sure(-1.0)]
+    ensemble = Ensemble(registry.get("ensemble"), members, {**member.config, "temperature": {"xray": 1.0, "ct": 1.0}})
+    alone = [uncertainty.summarise(m.probabilities(pooled, "ct", "ensemble")).epistemic for m in members]
+    together = uncertainty.summarise(ensemble.probabilities(np.tile(pooled, 2), "ct", "ensemble")).epistemic
+    assert max(alone) < 1e-6 and together > 0.5
 
 
 def test_a_map_on_a_finer_grid_keeps_its_sum_and_place() -> None:
@@ -44,7 +54,10 @@ def test_a_map_on_a_finer_grid_keeps_its_sum_and_place() -> None:
     assert finer[0, 7] == finer.max() and finer[2:].sum() == 0
 
 
-def test_a_model_nobody_has_trained_is_not_offered() -> None:
-    untrained = [spec for spec in registry.SPECS if not spec.files]
-    assert not {spec.name for spec in untrained} & set(registry.MODELS)
-    assert all(member in {s.name for s in registry.SPECS} for spec in registry.SPECS for member in spec.members)
+@pytest.mark.parametrize("spec", registry.SPECS, ids=lambda spec: spec.name)
+def test_a_model_nobody_has_trained_is_not_offered_and_says_so(spec: registry.ModelSpec) -> None:
+    assert set(spec.members) <= {other.name for other in registry.SPECS}
+    if not spec.files:
+        assert spec.name not in registry.MODELS
+        with pytest.raises(weights.WeightsError, match="not published"):
+            diagnose.classifier(spec.name)

@@ -33,6 +33,19 @@ def figure(statistic: Callable[..., float], *arrays: NDArray[Any], groups: Seque
     return {"value": round(value, 4), "low": round(low, 4), "high": round(high, 4), "n": len(arrays[0])}
 
 
+def of_probabilities(probability: NDArray[Any], covid: NDArray[Any], groups: Sequence[str]) -> Figure:
+    """What needs nothing but probabilities of COVID-19 [N] and labels [N]."""
+    likelier, both = (probability > 0.5).astype(int), np.stack([1 - probability, probability], axis=1)
+    return {
+        "auc": figure(metrics.auroc, probability, covid, groups=groups),
+        "accuracy": figure(metrics.accuracy, likelier, covid, groups=groups),
+        "f1": figure(metrics.f1, likelier, covid, groups=groups),
+        "ece": figure(metrics.ece, both, covid, groups=groups),
+        "nll": figure(metrics.nll, both, covid, groups=groups),
+        "brier": figure(metrics.brier, both, covid, groups=groups),
+    }
+
+
 def part(rows: pd.DataFrame) -> Figure:
     """All figures of one protocol.
 
@@ -41,8 +54,6 @@ def part(rows: pd.DataFrame) -> Figure:
     """
     covid = (rows.finding == "covid").to_numpy().astype(int)
     probability = rows.probability.to_numpy()
-    both = np.stack([1 - probability, probability], axis=1)
-    likelier = (probability > 0.5).astype(int)
     groups = rows.group.to_numpy()
     decided = rows.decision.isin(["covid", "non_covid"]).to_numpy()
     right = (rows.decision == "covid").to_numpy() == (covid == 1)
@@ -50,12 +61,7 @@ def part(rows: pd.DataFrame) -> Figure:
         "n": len(rows),
         "n_covid": int(covid.sum()),
         "groups": int(rows.group.nunique()),
-        "auc": figure(metrics.auroc, probability, covid, groups=groups),
-        "accuracy": figure(metrics.accuracy, likelier, covid, groups=groups),
-        "f1": figure(metrics.f1, likelier, covid, groups=groups),
-        "ece": figure(metrics.ece, both, covid, groups=groups),
-        "nll": figure(metrics.nll, both, covid, groups=groups),
-        "brier": figure(metrics.brier, both, covid, groups=groups),
+        **of_probabilities(probability, covid, groups),
         "decided": share(decided, groups),
         "called_covid": share(rows.decision == "covid", groups),
         "refused": share(rows.decision == "refused", groups),
@@ -70,7 +76,7 @@ def part(rows: pd.DataFrame) -> Figure:
             result[f"coverage_{name}"] = share(covered[mine], groups[mine])
             result[f"opacity_{name}"] = share(rows.opacity[mine], groups[mine])
     if len(set(covid)) == 2:
-        result["reliability"] = metrics.reliability(both, covid)
+        result["reliability"] = metrics.reliability(np.stack([1 - probability, probability], axis=1), covid)
     return result
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from covid_core import metrics, registry, uncertainty
+from covid_core import classify, metrics, registry, uncertainty
 from train import answers, evaluate, marks
 from train.evaluate import Figure, figure
 from train.protocols import PROTOCOLS
@@ -32,21 +32,14 @@ METHODS = {
 }
 
 
-def of_probabilities(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: Sequence[str]) -> Figure:
-    """What needs nothing but probabilities of COVID-19 [N] and labels [N]."""
+def further(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: Sequence[str]) -> Figure:
+    """What the board shows beside `evaluate.of_probabilities`, from the same."""
     likelier = (probability > 0.5).astype(int)
-    both = np.stack([1 - probability, probability], axis=1)
-    confidence, right = both.max(axis=1), likelier == covid
+    confidence, right = np.maximum(probability, 1 - probability), likelier == covid
     measures: dict[str, tuple[Any, ...]] = {
-        "accuracy": (metrics.accuracy, likelier, covid),
         "sensitivity": (metrics.sensitivity, likelier, covid),
         "specificity": (metrics.specificity, likelier, covid),
-        "f1": (metrics.f1, likelier, covid),
-        "auc": (metrics.auroc, probability, covid),
         "auprc": (metrics.auprc, probability, covid),
-        "nll": (metrics.nll, both, covid),
-        "brier": (metrics.brier, both, covid),
-        "ece": (metrics.ece, both, covid),
         "risk_coverage_area": (metrics.aurc, confidence, right),
         "risk_at_80_percent": (metrics.risk_at_coverage, confidence, right),
         "misclassification_auroc": (metrics.misclassification_auroc, 1 - confidence, right),
@@ -80,20 +73,14 @@ def bundled(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
         for name, chosen in parts.items():
             part = table[chosen]
             covid, groups = (part.finding == "covid").to_numpy().astype(int), list(part.group)
-            figures = of_probabilities(part.probability.to_numpy(), covid, groups)
-            figures |= {
-                "decided": evaluate.share(part.decision.isin(["covid", "non_covid"]), groups),
-                "called_covid": evaluate.share(part.decision == "covid", groups),
-            }
-            for c, label in enumerate(("non_covid", "covid")):
-                mine = covid == c
-                if mine.any():
-                    sets = part.set[mine].str.split("+")
-                    own = [g for g, is_mine in zip(groups, mine, strict=True) if is_mine]
-                    figures[f"coverage_{label}"] = evaluate.share(sets.map(lambda held, c=label: c in held), own)
-                    figures[f"set_size_{label}"] = figure(
-                        lambda size: float(np.mean(size)), sets.map(lambda held: len([*filter(None, held)])), groups=own
-                    )
+            own = evaluate.part(part)
+            figures = {measure: value for measure, value in own.items() if isinstance(value, dict)}
+            figures |= further(part.probability.to_numpy(), covid, groups)
+            sizes = part.set.str.split("+").map(lambda held: len([*filter(None, held)])).to_numpy()
+            for c, label in enumerate(classify.CLASSES):
+                if (covid == c).any():
+                    mine = np.asarray(groups)[covid == c]
+                    figures[f"set_size_{label}"] = figure(lambda d: float(np.mean(d)), sizes[covid == c], groups=mine)
             if name != "test":
                 figures["ood_auroc"] = {
                     "value": round(metrics.ood_auroc(inside[modality], part.distance), 4),
@@ -118,7 +105,8 @@ def marked(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
 def trained(protocol: str, model: str, table: pd.DataFrame) -> dict[str, Any]:
     """The row of a network that was trained for one protocol, from its table by `train.protocols`."""
     covid = (table.finding == "covid").to_numpy().astype(int)
-    figures = of_probabilities(table.covid_probability.to_numpy(), covid, list(table.group))
+    given = table.covid_probability.to_numpy(), covid, list(table.group)
+    figures = evaluate.of_probabilities(*given) | further(*given)
     row = {"protocol": protocol, "modality": PROTOCOLS[protocol].modality, "model": model, "kind": "trained for it"}
     return {**row, **counts(table), "figures": figures}
 

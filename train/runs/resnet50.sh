@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the bundled ResNet50, and the ensemble of it and MobileNetV2, again: bash train/runs/resnet50.sh DATA INIT
+# Makes ResNet50, and the ensemble of it and MobileNetV2, and bundles both: bash train/runs/resnet50.sh DATA INIT
 #   DATA as in bundled.sh; INIT ImageNet weights of resnetv2_50 as safetensors, or "imagenet" to fetch timm's from the Hub
 # Its teacher is the bundled MobileNetV2, which also takes the first look. Under two hours on two CPU cores that compute bf16;
 # with a GPU give more epochs and the full 224 px.
