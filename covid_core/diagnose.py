@@ -3,16 +3,70 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from covid_core import engine, registry, weights
-from covid_core.classify import LEVEL, Classification, Classifier, Method, Model, glance_features
+from covid_core.classify import LEVEL, Classification, Classifier, Features, Method, Model, glance_features
 from covid_core.ensemble import Ensemble
 from covid_core.explain import Explanation, explain
 from covid_core.gate import Glance, look_at_pixels
 from covid_core.images import DecodedImage
 from covid_core.segment import Segmentation, Segmenter
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What every answer to a picture is computed from; with `light` features small enough to keep hundreds of.
+
+    Attributes:
+        model: name of the classifier.
+        modality: "xray" or "ct", as used.
+        glance: modality and distance; None when refused before any network ran.
+        features: of the box around the lungs; None when refused.
+        refusal: why there is no answer, or "".
+    """
+
+    model: str
+    modality: str
+    glance: Glance | None
+    features: Features | None
+    refusal: str
+
+    def answer(
+        self, method: Method = "ensemble_mc_dropout", level: float = LEVEL, kind: engine.Kind = "auto"
+    ) -> Classification:
+        """The answer by this method and at this level; no network runs."""
+        chosen = classifier(self.model, kind)
+        if self.features is None or self.glance is None:
+            return chosen.refuse(self.glance, self.modality, self.refusal, level)
+        return chosen.answer(self.features, self.glance, self.modality, method, level)
+
+    def light(self) -> "Evidence":
+        """The same without the map of where the features lie, which only Grad-CAM needs."""
+        if self.features is None:
+            return self
+        cells = tuple(c.mean(axis=(1, 2), keepdims=True) for c in self.features.cells)
+        return replace(self, features=replace(self.features, cells=cells))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the networks make of one picture.
+
+    Attributes:
+        image: the picture.
+        evidence: for the answers.
+        segmentation: masks; None when the picture was refused before any network ran.
+        explanation: Grad-CAM; None when refused.
+        seconds: wall time.
+    """
+
+    image: DecodedImage
+    evidence: Evidence
+    segmentation: Segmentation | None
+    explanation: Explanation | None
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -77,6 +131,44 @@ def look(image: DecodedImage, kind: engine.Kind = "auto") -> Glance:
     return first.gate.look(glance_features(first.runs["xray"], image.pixels, first.spec.sizes["xray"]))
 
 
+def see(
+    image: DecodedImage,
+    modality: str = "auto",
+    model: str = registry.DEFAULT,
+    kind: engine.Kind = "auto",
+    progress: Callable[[str], None] = lambda step: None,
+) -> Seen:
+    """Run the networks on a picture, each once.
+
+    Args:
+        image: decoded picture.
+        modality: "xray", "ct", or "auto": what the file says, else what the network sees.
+        model: name of a classifier.
+        kind: engine.
+        progress: called with a short sentence before each step.
+    """
+    if modality not in ("auto", "xray", "ct"):
+        raise ValueError(f"There is no modality '{modality}'. Choose one of: auto, xray, ct.")
+    started = time.perf_counter()
+    chosen = classifier(model, kind)
+    reason = look_at_pixels(image.pixels, image.chroma)
+    if reason:
+        stated = image.modality_hint or "xray" if modality == "auto" else modality
+        return Seen(image, Evidence(model, stated, None, None, reason), None, None, time.perf_counter() - started)
+    progress("Looking at the whole picture")
+    glance = look(image, kind)
+    used = (image.modality_hint or glance.modality) if modality == "auto" else modality
+    progress("Marking lungs and lesions")
+    found = segmenter(used, kind).segment(image)
+    reason = refusal(glance, found.reason, used)
+    if reason:
+        return Seen(image, Evidence(model, used, glance, None, reason), found, None, time.perf_counter() - started)
+    progress("Classifying")
+    features = chosen.features(image, used, found)
+    explanation = explain(chosen, features, used, found.lungs)
+    return Seen(image, Evidence(model, used, glance, features, ""), found, explanation, time.perf_counter() - started)
+
+
 def diagnose(
     image: DecodedImage,
     modality: str = "auto",
@@ -97,29 +189,17 @@ def diagnose(
         kind: engine.
         progress: called with a short sentence before each step.
     """
-    if modality not in ("auto", "xray", "ct"):
-        raise ValueError(f"There is no modality '{modality}'. Choose one of: auto, xray, ct.")
+    return conclude(see(image, modality, model, kind, progress), method, level, kind)
+
+
+def conclude(
+    seen: Seen, method: Method = "ensemble_mc_dropout", level: float = LEVEL, kind: engine.Kind = "auto"
+) -> Diagnosis:
+    """The answer to a picture the networks have seen, by this method and at this level."""
     started = time.perf_counter()
-    chosen = classifier(model, kind)
-    reason = look_at_pixels(image.pixels, image.chroma)
-    if reason:
-        stated = image.modality_hint or "xray" if modality == "auto" else modality
-        answer = chosen.refuse(None, stated, reason, level)
-        return Diagnosis(image, answer, None, None, None, time.perf_counter() - started)
-    progress("Looking at the whole picture")
-    glance = look(image, kind)
-    used = (image.modality_hint or glance.modality) if modality == "auto" else modality
-    progress("Marking lungs and lesions")
-    segmentation = segmenter(used, kind).segment(image)
-    reason = refusal(glance, segmentation.reason, used)
-    if reason:
-        answer = chosen.refuse(glance, used, reason, level)
-        return Diagnosis(image, answer, segmentation, None, glance, time.perf_counter() - started)
-    progress("Classifying")
-    features = chosen.features(image, used, segmentation)
-    answer = chosen.answer(features, glance, used, method, level)
-    explanation = explain(chosen, features, used, segmentation.lungs)
-    return Diagnosis(image, answer, segmentation, explanation, glance, time.perf_counter() - started)
+    answer = seen.evidence.answer(method, level, kind)
+    seconds = seen.seconds + time.perf_counter() - started
+    return Diagnosis(seen.image, answer, seen.segmentation, seen.explanation, seen.evidence.glance, seconds)
 
 
 def refusal(glance: Glance, implausible: str, modality: str) -> str:

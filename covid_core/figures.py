@@ -62,7 +62,7 @@ def probability_bar(answer: Classification) -> "Figure":
         range=[-0.02, 1.02], title="Probability of COVID-19", tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%"
     )
     figure.update_yaxes(visible=False, range=[-0.6, 0.6], fixedrange=True)
-    return _compact(figure, 190)
+    return compact(figure, 190)
 
 
 def uncertainty_bar(answer: Classification) -> "Figure":
@@ -86,7 +86,7 @@ def uncertainty_bar(answer: Classification) -> "Figure":
         )
     figure.update_layout(barmode="stack")
     figure.update_xaxes(range=[0, 1], title="Uncertainty in bits (1 = no idea)")
-    return _compact(figure, 160)
+    return compact(figure, 160)
 
 
 def layers(diagnosis: Diagnosis, shown: list[str], opacity: float) -> NDArray[np.uint8]:
@@ -133,7 +133,7 @@ def reliability_diagram(bins: list[dict[str, float]]) -> "Figure":
     )
     figure.update_xaxes(title="Confidence", range=[0.45, 1.02])
     figure.update_yaxes(title="Share right", range=[0, 1.05])
-    return _compact(figure, 340)
+    return compact(figure, 340)
 
 
 # By the kind of a figure in a forest plot; only one is drawn where none is given.
@@ -190,10 +190,11 @@ def forest(figures: dict[str, dict[str, Any]], axis: str) -> "Figure":
         autorange="reversed", automargin=True, categoryorder="array", categoryarray=[label for label, _ in lines]
     )
     tall = 42 if any("<br>" in label for label in figures) else 34
-    return _compact(figure, 90 + tall * len(lines)).update_layout(margin_r=48)
+    return compact(figure, 90 + tall * len(lines)).update_layout(margin_r=48)
 
 
-def _compact(figure: "Figure", height: int) -> "Figure":
+def compact(figure: "Figure", height: int) -> "Figure":
+    """The figure with narrow margins and its legend above, this many pixels high."""
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 36, "b": 8},

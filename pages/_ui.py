@@ -1,7 +1,8 @@
-"""The only home of caches, session keys and the upload widget."""
+"""The only home of caches, session keys, links and the upload widget."""
 
+import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,23 +12,27 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.elements.lib.mutable_status_container import StatusContainer
 from streamlit.navigation.page import StreamlitPage
 
-from covid_core import gallery, images, phantom, registry
-from covid_core.diagnose import Diagnosis, diagnose
+from covid_core import degrade, gallery, images, phantom, registry, shortcuts, stored, trial, weights
+from covid_core.classify import LEVEL, Method
+from covid_core.diagnose import Diagnosis, Evidence, Seen, conclude, see
 
-SCOREBOARD = Path(__file__).parents[1] / "train" / "results" / "scoreboard.json"
+TRAIN = Path(__file__).parents[1] / "train"  # its results only: no page imports it
+SCOREBOARD, SOURCES = TRAIN / "results" / "scoreboard.json", TRAIN / "datasets" / "sources.json"
 TYPES = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "dcm", "dicom"]
 MODALITIES = {"auto": "Find out", "xray": "X-ray", "ct": "CT"}
-METHODS = {
+METHOD_TITLES = {
     "ensemble_mc_dropout": "Five heads and head-only dropout (250 samples a network)",
     "ensemble": "Five heads (5 samples a network)",
     "mc_dropout": "Head-only dropout (50 samples a network)",
 }
+# By the name used in a link: title, modality, whether there are lesions.
 PHANTOMS = {
-    "Phantom X-ray, healthy": ("xray", False),
-    "Phantom X-ray, with lesions": ("xray", True),
-    "Phantom CT slice, healthy": ("ct", False),
-    "Phantom CT slice, with lesions": ("ct", True),
+    "xray-healthy": ("Phantom X-ray, healthy", "xray", False),
+    "xray-lesions": ("Phantom X-ray, with lesions", "xray", True),
+    "ct-healthy": ("Phantom CT slice, healthy", "ct", False),
+    "ct-lesions": ("Phantom CT slice, with lesions", "ct", True),
 }
+LEVELS = (0.80, 0.99)
 
 # What the names of the parts in config.json stand for; a part without a line here keeps its name.
 PARTS = {
@@ -56,6 +61,8 @@ PARTS = {
     "sars_to_covid_ct": "CT, trained on São Paulo, tested on COVID-CT",
 }
 
+# Protocols for X-rays from the easiest question to the hardest.
+HARDER = ("xray_random", "xray / test", "xray / external", "xray / external_covid_pneumonia", "xray / transplanted")
 # In words, in the order in which pages offer them.
 MEASURES = {
     "accuracy": "Accuracy of the more probable class",
@@ -95,12 +102,29 @@ class Upload:
         data: the file.
         credit: source and licence in Markdown, "" for the visitor's own.
         synthetic: whether it is a phantom.
+        sample: its name in a link, "" for the visitor's own.
     """
 
     name: str
     data: bytes
     credit: str = ""
     synthetic: bool = False
+    sample: str = ""
+
+    @property
+    def sha256(self) -> str:
+        """Of the file, by which answers are cached."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a picture is to be answered; the names are those of `diagnose`."""
+
+    modality: str = "auto"
+    model: str = registry.DEFAULT
+    method: Method = "ensemble_mc_dropout"
+    level: float = LEVEL
 
 
 def measures(parts: Iterable[dict[str, Any]]) -> list[str]:
@@ -119,8 +143,13 @@ def navigation() -> StreamlitPage:
     return st.navigation(
         [
             st.Page("pages/diagnose.py", title="Diagnose", icon=":material/pulmonology:", default=True),
+            st.Page("pages/compare.py", title="Compare", icon=":material/compare:"),
+            st.Page("pages/uncertainty_lab.py", title="Uncertainty lab", icon=":material/science:"),
+            st.Page("pages/shortcut_lab.py", title="Shortcut lab", icon=":material/visibility_off:"),
             st.Page("pages/scoreboard.py", title="Scoreboard", icon=":material/leaderboard:"),
             st.Page("pages/models.py", title="Models", icon=":material/deployed_code:"),
+            st.Page("pages/learn.py", title="Learn", icon=":material/school:"),
+            st.Page("pages/about.py", title="About", icon=":material/info:"),
         ],
         position="top",
     )
@@ -131,6 +160,7 @@ def begin() -> None:
     st.session_state["through_app"] = True
     st.set_page_config(page_title="Covid Core", page_icon="🫁", layout="wide")
     disclaimer()
+    follow_link()
 
 
 def only_through_app() -> None:
@@ -154,6 +184,7 @@ STYLE = """
 [data-testid="stMainBlockContainer"] { padding-top: 3.5rem; padding-bottom: 4.5rem; }
 [data-testid="stPills"] > div, [data-testid="stButtonGroup"] > div { flex-wrap: wrap; overflow: visible; }
 h1 { font-size: 2rem !important; }
+h2 { font-size: 1.5rem !important; }
 [data-testid="stMetricValue"] { font-size: 1.35rem; }
 [data-testid="stMetricValue"] * { white-space: normal; }
 </style>
@@ -171,8 +202,8 @@ def disclaimer() -> None:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _phantom(name: str) -> bytes:
-    modality, ill = PHANTOMS[name]
+def _phantom(sample: str) -> bytes:
+    _, modality, ill = PHANTOMS[sample]
     make = phantom.xray if modality == "xray" else phantom.ct
     return phantom.png_bytes(make(seed=1, lesions=phantom.Lesions(count=8, size=0.24, density=0.9) if ill else None))
 
@@ -180,6 +211,55 @@ def _phantom(name: str) -> bytes:
 @st.cache_data(max_entries=16, show_spinner="Fetching the picture from the web")
 def _case(file: str) -> bytes:
     return gallery.fetch(next(c for c in gallery.cases() if c.file == file))
+
+
+def sample(name: str) -> Upload:
+    """The sample of this name.
+
+    Raises:
+        ImageError: there is none, or it cannot be fetched.
+    """
+    if name in PHANTOMS:
+        return Upload(PHANTOMS[name][0], _phantom(name), synthetic=True, sample=name)
+    for case in gallery.cases():
+        if case.file == name:
+            return Upload(name, _case(name), case.credit, sample=name)
+    raise images.ImageError(f"There is no sample '{name}'. Choose one from the list.")
+
+
+def follow_link() -> None:
+    """Take settings and sample from the address, once a visit: `?model=mobilenetv2&sample=ct-lesions`."""
+    if "followed" in st.session_state:
+        return
+    st.session_state["followed"] = True
+    choices = {"modality": MODALITIES, "model": classifiers(), "method": METHOD_TITLES}
+    usual = Settings()
+    for key, allowed in choices.items():
+        wanted = st.query_params.get(key)
+        st.session_state.setdefault(key, wanted if wanted in allowed else getattr(usual, key))
+    try:
+        level = round(float(st.query_params.get("level", LEVEL)), 2)
+    except ValueError:
+        level = LEVEL
+    st.session_state.setdefault("level", min(max(level, LEVELS[0]), LEVELS[1]))
+    if "sample" in st.query_params:
+        try:
+            st.session_state["picture"] = sample(st.query_params["sample"])
+        except images.ImageError as error:
+            st.error(str(error), icon=":material/error:")
+
+
+def show_link(settings: Settings, picture: Upload | None) -> None:
+    """Write settings and sample into the address, so that it can be shared; what is as always is left out."""
+    usual = Settings()
+    chosen = {
+        name: str(getattr(settings, name))
+        for name in ("modality", "model", "method", "level")
+        if getattr(settings, name) != getattr(usual, name)
+    }
+    if picture is not None and picture.sample:
+        chosen["sample"] = picture.sample
+    st.query_params.from_dict(chosen)
 
 
 def choose_picture() -> Upload | None:
@@ -191,9 +271,9 @@ def choose_picture() -> Upload | None:
     )
     with st.expander("No picture at hand? Pick a sample", expanded=True, icon=":material/image_search:"):
         st.caption("Phantoms are computed, their lesions known.")
-        for name in PHANTOMS:
-            if st.button(name, width="stretch"):
-                st.session_state["picture"] = Upload(name, _phantom(name), synthetic=True)
+        for name, (title, _, _) in PHANTOMS.items():
+            if st.button(title, width="stretch"):
+                st.session_state["picture"] = sample(name)
         st.caption("These cases are of real patients, openly licensed, fetched from the web on a click.")
         case = st.selectbox(
             "Real case from the web",
@@ -204,7 +284,7 @@ def choose_picture() -> Upload | None:
         )
         if case is not None and st.button("Fetch this case"):
             try:
-                st.session_state["picture"] = Upload(case.file, _case(case.file), case.credit)
+                st.session_state["picture"] = sample(case.file)
             except images.ImageError as error:
                 st.error(str(error))
     if file is not None and file.file_id != st.session_state.get("uploaded"):
@@ -212,6 +292,52 @@ def choose_picture() -> Upload | None:
         st.session_state["picture"] = Upload(file.name, file.getvalue())
     picture: Upload | None = st.session_state.get("picture")
     return picture
+
+
+def choose_settings(wanted: Sequence[str] = ("modality", "model", "method", "level")) -> Settings:
+    """Widgets for how to answer; they keep their values when the page changes.
+
+    Args:
+        wanted: which of the settings the page heeds; the others have no widget, and keep their values.
+    """
+    session = st.session_state
+    with st.expander("Settings", icon=":material/tune:"):
+        if "modality" in wanted:
+            st.segmented_control(
+                "Kind of image",
+                list(MODALITIES),
+                format_func=MODALITIES.get,
+                required=True,
+                key="modality",
+                persist_state="session",
+            )
+        if "model" in wanted:
+            choose_model()
+        if "method" in wanted:
+            st.selectbox(
+                "Uncertainty from",
+                list(METHOD_TITLES),
+                format_func=METHOD_TITLES.get,
+                key="method",
+                persist_state="session",
+            )
+        if "level" in wanted:
+            st.slider(
+                "Confidence level",
+                *LEVELS,
+                step=0.01,
+                key="level",
+                persist_state="session",
+                help="Of the interval and of what cannot be ruled out.",
+            )
+    return Settings(session["modality"], session["model"], session["method"], session["level"])
+
+
+def choose_model() -> str:
+    """Selectbox of the classifiers; one choice for all pages."""
+    titles = classifiers()
+    chosen: str = st.selectbox("Model", list(titles), format_func=titles.get, key="model", persist_state="session")
+    return chosen
 
 
 def room(about: tuple[str, ...]) -> DeltaGenerator:
@@ -229,30 +355,91 @@ def room(about: tuple[str, ...]) -> DeltaGenerator:
     return outer if is_same else outer.empty()
 
 
-def answer(
-    status: StatusContainer, data: bytes, sha: str, name: str, modality: str, model: str, method: str, level: float
-) -> Diagnosis:
-    """The whole answer; its steps are shown in the status while it is computed."""
+def answer(picture: Upload, settings: Settings, progress: Callable[[str], None] = lambda step: None) -> Diagnosis:
+    """The whole answer; the networks run once for the same picture, kind and model.
+
+    Raises:
+        ImageError: the picture cannot be read.
+        WeightsError: a model's files are nowhere, or damaged.
+    """
+    seen = _seen(picture.data, picture.sha256, picture.name, settings.modality, settings.model, progress)
+    return conclude(seen, settings.method, settings.level)
+
+
+def answer_with_status(status: StatusContainer, picture: Upload, settings: Settings) -> Diagnosis:
+    """`answer`; its steps are shown in the status while it is computed."""
     with status:
-        result = _answer(data, sha, name, modality, model, method, level, lambda step: status.update(label=step))
+        result = answer(picture, settings, lambda step: status.update(label=step))
         status.update(label=f"Done in {result.seconds:.2f} s", state="complete")
     return result
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _answer(
-    _data: bytes,
-    sha: str,
-    name: str,
-    modality: str,
-    model: str,
-    method: str,
-    level: float,
-    _progress: Callable[[str], None],
-) -> Diagnosis:
-    """Computed once for the same picture and settings; bounded, and keyed by content."""
-    image = images.decode(_data, name)
-    return diagnose(image, modality, model, method, level, progress=_progress)  # type: ignore[arg-type]
+def _seen(_data: bytes, sha: str, name: str, modality: str, model: str, _progress: Callable[[str], None]) -> Seen:
+    """Bounded, and keyed by content."""
+    return see(images.decode(_data, name), modality, model, progress=_progress)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def small(_data: bytes, sha: str, name: str) -> images.DecodedImage:
+    """The picture as the teaching pages change it, `degrade.SIDE` pixels a side.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    return degrade.reduced(images.decode(_data, name))
+
+
+@st.cache_data(max_entries=2000, show_spinner=False)
+def spoilt(_image: images.DecodedImage, sha: str, modality: str, model: str, kind: str, strength: float) -> Evidence:
+    """What the networks make of a picture spoilt like this."""
+    return see(degrade.degrade(_image, kind, strength), modality, model).evidence.light()
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _chest(_data: bytes, sha: str, name: str, modality: str, model: str) -> shortcuts.Chest:
+    return shortcuts.chest(images.decode(_data, name), modality, model)
+
+
+def chest(picture: Upload, settings: Settings) -> shortcuts.Chest:
+    """The picture with its lungs.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    return _chest(picture.data, picture.sha256, picture.name, settings.modality, settings.model)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def probes(_chest: shortcuts.Chest, sha: str, modality: str, model: str) -> list[shortcuts.Probe]:
+    """The picture with parts taken away, and what is said of it."""
+    return shortcuts.probes(_chest)
+
+
+@st.cache_data(max_entries=500, show_spinner=False)
+def marked(
+    _chest: shortcuts.Chest, sha: str, modality: str, model: str, text: str, across: float, down: float
+) -> Evidence:
+    """What the classifier makes of the picture with letters burned in."""
+    return shortcuts.in_box(_chest, shortcuts.with_marker(_chest.image, text, across, down))
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def marker_map(_chest: shortcuts.Chest, sha: str, modality: str, model: str, text: str) -> Any:
+    """`shortcuts.marker_map`, [places, places]."""
+    return shortcuts.marker_map(_chest, text)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def lesion_trial(count: int, size: float, density: float) -> trial.Trial:
+    """A phantom with these lesions, as true and as marked."""
+    return trial.lesions(count, size, density)
+
+
+@st.cache_data(max_entries=4)
+def stored_answers(model: str) -> dict[str, stored.Answers]:
+    """A model's answers to the reported images, by part, as `train.evaluate` left them."""
+    return stored.read(SCOREBOARD.with_name(f"answers-{model}.csv"))
 
 
 @st.cache_data(max_entries=1)
@@ -260,6 +447,39 @@ def scoreboard() -> list[dict[str, Any]]:
     """Rows of the scoreboard, as `train.scoreboard` left them."""
     rows: list[dict[str, Any]] = json.loads(SCOREBOARD.read_text(encoding="utf-8"))
     return rows
+
+
+def harder_questions(measure: str) -> dict[str, dict[str, Any]]:
+    """Figures of one measure for X-rays, from the easiest question to the hardest, for `figures.forest`."""
+    rows = {r["protocol"]: r for r in scoreboard() if r["model"] == registry.DEFAULT}
+    return {
+        part_name(name): {**rows[name]["figures"][measure], "kind": rows[name]["kind"]}
+        for name in HARDER
+        if measure in rows[name]["figures"]
+    }
+
+
+@st.cache_data(max_entries=1)
+def tested_on() -> list[dict[str, Any]]:
+    """Protocol, "n", "n_covid" and "groups" of every part the default model was measured on."""
+    metrics = weights.load_config(registry.get(registry.DEFAULT))["metrics"]
+    return [
+        {"protocol": f"{modality} / {name}", "n": part["n"], "n_covid": part["n_covid"], "groups": part["groups"]}
+        for modality in ("xray", "ct")
+        for name, part in metrics[modality].items()
+    ]
+
+
+@st.cache_data(max_entries=1)
+def sources() -> list[dict[str, str]]:
+    """Title, citation, licence, address and a note on every data set behind the weights and the figures."""
+    rows: dict[str, dict[str, str]] = json.loads(SOURCES.read_text(encoding="utf-8"))
+    return list(rows.values())
+
+
+def go_to_step(number: int) -> None:
+    """Show another step of the lesson."""
+    st.session_state["step"] = number
 
 
 def classifiers() -> dict[str, str]:

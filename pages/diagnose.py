@@ -1,6 +1,5 @@
 """Diagnose: a picture in, an honest answer out."""
 
-import hashlib
 import json
 from typing import Any
 
@@ -220,30 +219,23 @@ st.title("Is it COVID-19, and how sure can one be?")
 side, main = st.columns([1, 3], gap="large")
 with side:
     chosen = _ui.choose_picture()
-    with st.expander("Settings", icon=":material/tune:"):
-        modality = st.segmented_control(
-            "Kind of image", list(_ui.MODALITIES), format_func=_ui.MODALITIES.get, default="auto", key="modality"
-        )
-        models = _ui.classifiers()
-        model = st.selectbox("Model", list(models), format_func=models.get, key="model")
-        method = st.selectbox("Uncertainty from", list(_ui.METHODS), format_func=_ui.METHODS.get, key="method")
-        level = st.slider("Confidence level", 0.80, 0.99, 0.90, 0.01, key="level")
+    settings = _ui.choose_settings()
+_ui.show_link(settings, chosen)
 with main:
     if chosen is None:
         invitation()
     else:
-        sha = hashlib.sha256(chosen.data).hexdigest()
         # Made in this order, so that the former answer goes before the new name comes. The status is made out here: what a
         # cached function draws is drawn again with every cached answer, but not how it went on.
         heading, status = st.container(), st.status("Reading the picture", expanded=False)
-        place = _ui.room((sha, modality or "auto", model))
+        place = _ui.room((chosen.sha256, settings.modality, settings.model))
         heading.subheader(chosen.name)
         if chosen.credit:
             heading.caption(f"Credit: {chosen.credit}")
         if chosen.synthetic:
             heading.caption("A computed phantom, not a patient: the model may well find it unlike its training images.")
         try:
-            result = _ui.answer(status, chosen.data, sha, chosen.name, modality or "auto", model, method, level)
+            result = _ui.answer_with_status(status, chosen, settings)
         except (images.ImageError, WeightsError) as error:
             place.error(str(error), icon=":material/error:")
         else:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file
+from scipy.special import expit
 
 from covid_core import classify, diagnose, gate, registry, segment, uncertainty
 from train import features
@@ -54,6 +55,7 @@ def rows(
         "found": modality that the first look found;
         "distance": from the training images, above 1 unlike them;
         "probability": of COVID-19, and "probability_METHOD" by each method of sampling;
+        "untempered": the same before the temperature;
         "epistemic": bits; "low" and "high": the interval, as the app shows them;
         "set": prediction set at `classify.LEVEL`, its classes joined by "+";
         "opacity": whether the U-Net marked it visibly;
@@ -65,6 +67,7 @@ def rows(
         modality: {m: classifier.probabilities(arrays["pooled"], modality, m) for m in get_args(classify.Method)}
         for modality in classifier.spec.modalities
     }
+    untempered = {m: expit(classifier.sample(arrays["pooled"], m)).mean(axis=-1) for m in classifier.spec.modalities}
     found = []
     for i, (row, glance) in enumerate(zip(table.itertuples(), glances, strict=True)):
         mine = {m: s[i] for m, s in samples[row.modality].items()}
@@ -98,6 +101,7 @@ def rows(
                     for m, s in mine.items()
                     if m != "ensemble_mc_dropout"
                 },
+                "untempered": round(float(untempered[row.modality][i]), 5),
                 "epistemic": round(summary.epistemic, 4),
                 "low": round(summary.interval[0], 4),
                 "high": round(summary.interval[1], 4),

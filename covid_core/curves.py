@@ -1,0 +1,248 @@
+"""What the teaching pages draw: curves over a strength, a coverage or a prevalence, and answers side by side."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from covid_core.classify import Classification
+from covid_core.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, compact
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+# By decision: colour and shape, so that neither has to be told from the other by hue alone.
+MARKS = {
+    "covid": ("COVID-19 pattern", VERMILION, "diamond"),
+    "non_covid": ("no COVID-19 pattern", GREEN, "circle"),
+    "uncertain": ("cannot say", ORANGE, "square"),
+    "refused": ("no answer", GREY, "x"),
+}
+
+
+def over_strength(answers: Mapping[float, Classification], at: float) -> "Figure":
+    """Probability with its interval, doubt and distance of a picture spoilt more and more.
+
+    Args:
+        answers: strength -> answer, as far as there are any.
+        at: the strength looked at.
+    """
+    from plotly.subplots import make_subplots
+
+    points = sorted(answers.items())
+    figure = make_subplots(
+        rows=3,
+        shared_xaxes=True,
+        vertical_spacing=0.07,
+        row_heights=[0.5, 0.25, 0.25],
+        subplot_titles=("Probability of COVID-19", "Doubt in bits", "Distance from the training images"),
+    )
+    known = [(s, a) for s, a in points if a.probability is not None and a.interval is not None]
+    strengths = [s for s, _ in known]
+    figure.add_scatter(
+        x=[*strengths, *strengths[::-1]],
+        y=[*(a.interval[1] for _, a in known if a.interval), *(a.interval[0] for _, a in known[::-1] if a.interval)],
+        mode="lines",
+        fill="toself",
+        fillcolor="rgba(0, 114, 178, 0.2)",
+        line={"width": 0},
+        hoverinfo="skip",
+        name="interval",
+        row=1,
+        col=1,
+    )
+    figure.add_scatter(
+        x=strengths,
+        y=[a.probability for _, a in known],
+        mode="lines",
+        line={"color": BLUE},
+        showlegend=False,
+        hoverinfo="skip",
+        row=1,
+        col=1,
+    )
+    for decision, (name, colour, symbol) in MARKS.items():
+        mine = [(s, a) for s, a in points if a.decision == decision]
+        if mine:
+            figure.add_scatter(
+                x=[s for s, _ in mine],
+                # A refused picture has no probability; its mark stands on the axis.
+                y=[a.probability or 0 for _, a in mine],
+                mode="markers",
+                marker={"size": 10, "color": colour, "symbol": symbol},
+                name=name,
+                hovertemplate="strength %{x:.1f}: %{y:.0%}<extra>" + name + "</extra>",
+                row=1,
+                col=1,
+            )
+    for name, values, colour in (
+        ("aleatoric", [a.aleatoric for _, a in known], ORANGE),
+        ("epistemic", [a.epistemic for _, a in known], PURPLE),
+    ):
+        figure.add_scatter(x=strengths, y=values, mode="lines+markers", line={"color": colour}, name=name, row=2, col=1)
+    # Of a refused picture the lungs' box was never looked at, so its distance is not the same measure.
+    figure.add_scatter(
+        x=strengths,
+        y=[a.gate.ood_score for _, a in known],
+        mode="lines+markers",
+        line={"color": GREEN},
+        showlegend=False,
+        name="distance",
+        row=3,
+        col=1,
+    )
+    figure.add_hline(y=1, line={"dash": "dot", "width": 1}, row=3, col=1, annotation_text="above: unlike them", annotation_position="bottom right")
+    figure.add_vline(x=at, line={"color": GREY, "width": 2}, opacity=0.5)
+    figure.update_xaxes(range=[-0.04, 1.04], dtick=0.2)
+    figure.update_xaxes(title="Strength", row=3, col=1)
+    figure.update_yaxes(range=[-0.03, 1.03], tickformat=".0%", row=1, col=1)
+    figure.update_yaxes(range=[-0.03, 1.03], row=2, col=1)
+    figure.update_yaxes(rangemode="tozero", row=3, col=1)
+    return compact(figure, 560).update_layout(legend_y=1.06, margin_t=64)
+
+
+def side_by_side(answers: Mapping[str, Classification]) -> "Figure":
+    """Mean and interval of several answers to one picture, a line each; the mark says the decision.
+
+    Args:
+        answers: label -> answer.
+    """
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for decision, (name, colour, symbol) in MARKS.items():
+        mine = {label: a for label, a in answers.items() if a.decision == decision}
+        if not mine:
+            continue
+        means = [a.probability if a.probability is not None else 0.5 for a in mine.values()]
+        ranges = [a.interval or (m, m) for a, m in zip(mine.values(), means, strict=True)]
+        figure.add_scatter(
+            x=means,
+            y=list(mine),
+            mode="markers",
+            marker={"size": 13, "color": colour, "symbol": symbol},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [high - m for (_, high), m in zip(ranges, means, strict=True)],
+                "arrayminus": [m - low for (low, _), m in zip(ranges, means, strict=True)],
+                "thickness": 3,
+                "color": colour,
+            },
+            name=name,
+            hovertemplate="%{x:.1%}<extra>%{y}</extra>",
+        )
+    figure.add_vline(x=0.5, line={"dash": "dot", "width": 1})
+    figure.update_xaxes(range=[-0.02, 1.02], title="Probability of COVID-19", tickformat=".0%")
+    figure.update_yaxes(autorange="reversed", automargin=True, categoryorder="array", categoryarray=list(answers))
+    return compact(figure, 120 + 40 * len(answers))
+
+
+def risk_coverage(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], at: float) -> "Figure":
+    """Share wrong among the surest images, over how many of them are answered.
+
+    Args:
+        curves: label -> (coverage, risk) by `metrics.risk_coverage`.
+        at: the share answered that is looked at.
+    """
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for (label, (coverage, risk)), colour, dash in zip(
+        curves.items(), (BLUE, VERMILION, GREEN), ("solid", "dash", "dot"), strict=False
+    ):
+        # Some hundred points draw the same line as thousands.
+        kept = np.unique(np.linspace(0, len(np.asarray(coverage)) - 1, 300).astype(int))
+        figure.add_scatter(
+            x=np.asarray(coverage)[kept],
+            y=np.asarray(risk)[kept],
+            mode="lines",
+            line={"color": colour, "dash": dash, "width": 3},
+            name=label,
+            hovertemplate="answers %{x:.0%}: %{y:.1%} wrong<extra></extra>",
+        )
+    figure.add_vline(x=at, line={"color": GREY, "width": 2}, opacity=0.6)
+    figure.update_xaxes(title="Share of images answered, surest first", range=[0, 1.02], tickformat=".0%")
+    figure.update_yaxes(title="Share of these answers that is wrong", rangemode="tozero", tickformat=".0%")
+    return compact(figure, 360)
+
+
+def predictive_values(prevalence: ArrayLike, values: Mapping[str, ArrayLike], at: float) -> "Figure":
+    """What an answer is worth, over how common the disease is.
+
+    Args:
+        prevalence: [N], 0..1.
+        values: name -> [N], such as PPV and NPV.
+        at: the prevalence looked at.
+    """
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for (name, line), colour, dash in zip(values.items(), (VERMILION, GREEN), ("solid", "dash"), strict=False):
+        figure.add_scatter(
+            x=prevalence,
+            y=line,
+            mode="lines",
+            line={"color": colour, "dash": dash, "width": 3},
+            name=name,
+            hovertemplate="%{x:.1%} ill: %{y:.1%}<extra></extra>",
+        )
+    figure.add_vline(x=at, line={"color": GREY, "width": 2}, opacity=0.6)
+    figure.update_xaxes(title="Share of the people examined who have COVID-19", type="log", tickformat=".1~%")
+    figure.update_yaxes(title="Share of such answers that is right", range=[0, 1.03], tickformat=".0%")
+    return compact(figure, 360)
+
+
+def reliability_pair(diagrams: Mapping[str, Sequence[Mapping[str, float]]]) -> "Figure":
+    """Reliability diagrams over each other.
+
+    Args:
+        diagrams: name -> bins by `metrics.reliability`.
+    """
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    figure.add_scatter(x=[0.5, 1], y=[0.5, 1], mode="lines", line={"dash": "dot"}, name="perfect", hoverinfo="skip")
+    for (name, bins), colour, symbol in zip(diagrams.items(), (GREY, BLUE), ("square", "circle"), strict=False):
+        figure.add_scatter(
+            x=[b["confidence"] for b in bins],
+            y=[b["accuracy"] for b in bins],
+            mode="markers+lines",
+            marker={"size": 8, "color": colour, "symbol": symbol},
+            line={"color": colour},
+            customdata=[b["n"] for b in bins],
+            hovertemplate="claims %{x:.0%}, right %{y:.0%}, %{customdata} images<extra></extra>",
+            name=name,
+        )
+    figure.update_xaxes(title="Confidence", range=[0.45, 1.02], tickformat=".0%")
+    figure.update_yaxes(title="Share right", range=[0, 1.05], tickformat=".0%")
+    return compact(figure, 360)
+
+
+def marker_effect(probabilities: NDArray[Any], plain: float) -> "Figure":
+    """By how much a burned-in marker moves the probability, at each place it can stand.
+
+    Args:
+        probabilities: [n, n] with the marker, rows from above.
+        plain: without it.
+    """
+    import plotly.graph_objects as go
+
+    change = (np.asarray(probabilities, np.float64) - plain) * 100
+    figure = go.Figure()
+    # A fixed scale: weak effects look weak.
+    figure.add_heatmap(
+        z=change,
+        zmin=-50,
+        zmax=50,
+        colorscale=[[0, GREEN], [0.5, "#FFFFFF"], [1, VERMILION]],
+        text=[[f"{value:+.0f}" for value in row] for row in change],
+        texttemplate="%{text}",
+        textfont={"color": "#0F172A"},
+        hovertemplate="%{z:+.1f} points<extra></extra>",
+        colorbar={"title": "points"},
+    )
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False, autorange="reversed", scaleanchor="x")
+    return compact(figure, 360)

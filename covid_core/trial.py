@@ -1,0 +1,61 @@
+"""Put a U-Net to the test on a phantom: lesions of one's choice, the truth beside what it marked."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covid_core import images, metrics, phantom
+from covid_core.diagnose import segmenter
+
+WHITE, LUNG = 255, 90
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A phantom CT slice, as it is and as it was marked.
+
+    Attributes:
+        picture: [H, W] float32 in 0..1.
+        truth: [H, W] uint8, true lesions white in the grey lungs.
+        marked: [H, W] uint8, the same as the U-Net sees it.
+        true_percent: of the lungs that are lesion.
+        marked_percent: the same as the U-Net sees it.
+        dice: of the lesions; None without any.
+    """
+
+    picture: NDArray[np.float32]
+    truth: NDArray[np.uint8]
+    marked: NDArray[np.uint8]
+    true_percent: float
+    marked_percent: float
+    dice: float | None
+
+
+def lesions(count: int, size: float, density: float, seed: int = 1) -> Trial:
+    """A phantom with lesions, and what the U-Net for CT makes of it.
+
+    Args:
+        count: of patches.
+        size: of a patch, as in `phantom.Lesions`.
+        density: of a patch, as there.
+        seed: of the person.
+    """
+    made = phantom.ct(seed=seed, lesions=phantom.Lesions(count=count, size=size, density=density))
+    found = segmenter("ct").segment(images.decode(phantom.png_bytes(made), "phantom.png"))
+    return Trial(
+        picture=made.pixels,
+        truth=_drawn(made.lungs, made.lesions),
+        marked=_drawn(found.lungs, found.lesions),
+        true_percent=_percent(made.lungs, made.lesions),
+        marked_percent=_percent(found.lungs, found.lesions),
+        dice=metrics.dice(made.lesions, found.lesions) if made.lesions.any() else None,
+    )
+
+
+def _drawn(lungs: NDArray[np.bool_], lesions: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    return np.where(lesions, WHITE, np.where(lungs, LUNG, 0)).astype(np.uint8)
+
+
+def _percent(lungs: NDArray[np.bool_], lesions: NDArray[np.bool_]) -> float:
+    return 100 * float((lesions & lungs).sum()) / max(int(lungs.sum()), 1)

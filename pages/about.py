@@ -1,0 +1,114 @@
+"""About: the way from image to answer, the data, limits, privacy and licences."""
+
+import streamlit as st
+
+import covid_core
+from pages import _ui
+
+FLOW = """
+digraph {
+  rankdir=TB; bgcolor="transparent"; nodesep=0.25; ranksep=0.3;
+  node [shape=box, style="rounded,filled", fillcolor="#E0F2FE", color="#0072B2", fontname="sans-serif", fontcolor="#0F172A"];
+  edge [color="#767676", fontname="sans-serif", fontcolor="#767676", fontsize=11];
+  file [label="File: checked, decoded,\\none grey picture"];
+  look [label="One look at the whole picture:\\nX-ray or CT? Like the training images?"];
+  unet [label="U-Net of that kind:\\nlungs and lesions"];
+  box [label="Backbone on the box\\naround the lungs"];
+  heads [label="Five heads x fifty dropout masks:\\n250 samples"];
+  sets [label="Temperature, interval,\\nwhat cannot be ruled out"];
+  answer [label="Answer, or cannot say", fillcolor="#FEF3C7", color="#D55E00"];
+  none [label="No answer, with the reason", fillcolor="#FEF3C7", color="#D55E00"];
+  file -> look -> unet -> box -> heads -> sets -> answer;
+  file -> none [label="colour, blank"];
+  unet -> none [label="no plausible lungs"];
+  unet -> answer [label="opacity seen?"];
+  look -> answer [label="unlike: cannot say"];
+}
+"""
+# What the report this project starts from says of itself; ours are counted from the stored rows.
+REPORT = [
+    {
+        "images": "X-rays, COVID-19 Radiography Database",
+        "COVID-19": "3,616",
+        "other": "10,200",
+        "claim": "99.7 % accuracy",
+    },
+    {"images": "CT slices", "COVID-19": "7,593", "other": "6,893", "claim": "99.4 % accuracy"},
+    {
+        "images": "CT slices with lesions, two sets",
+        "COVID-19": "1,200 and 1,564",
+        "other": "",
+        "claim": "87 % on average",
+    },
+]
+LIMITS = """
+- **It is no medical device**, and nobody has tested it on patients. Do not decide about anybody with it.
+- It tells COVID-19 of 2020 and 2021 from other findings *in public collections*. Vaccination, later variants and other hospitals
+  are not in them.
+- In hospitals it did not learn from it errs far more often; the **Scoreboard** says by how much.
+- Many X-rays of COVID-19 patients show nothing. No picture can be read that shows nothing: a PCR test made their label.
+- A CT is read slice by slice; a radiologist reads the whole chest, and asks the patient.
+- Most images come from few countries, and age and sex are mostly unknown: nobody can say for whom it works worse.
+- Its uncertainty is that of the last layer. What the backbone never looked at, no sample doubts.
+"""
+PRIVACY = """
+What you upload stays in this server's memory while your visit lasts, and in no file. It is sent nowhere. Of a DICOM file only the
+picture is used: no name, date or number of it reaches an answer or a download. Samples marked as real cases are fetched from the
+web when you ask for them; the web site then sees this server's address. Do not upload pictures of patients to a server that is
+not yours.
+"""
+LICENCES = """
+The code is under the Apache License 2.0. The weights are for research and teaching: several of the data sets behind them are for
+non-commercial use, as the table says. Cite the data sets if you use them.
+"""
+
+
+def ours() -> list[dict[str, object]]:
+    """What our figures were measured on, from the stored rows."""
+    return [
+        {
+            "images": _ui.part_name(row["protocol"]),
+            "COVID-19": row["n_covid"],
+            "other": row["n"] - row["n_covid"],
+            "patients or groups": row["groups"],
+        }
+        for row in _ui.tested_on()
+    ]
+
+
+_ui.only_through_app()
+st.title("About Covid Core")
+st.markdown(
+    "A teaching demo of COVID-19 imaging that says how sure it is. It starts from a student report (ResNet50 and InceptionResNetV2 "
+    "by transfer learning, a U-Net, 99.7 % on X-rays, 99.4 % on CT) and asks what is left of such figures when copies, patients "
+    "and hospitals are kept apart."
+)
+left, right = st.columns(2, gap="large")
+with left:
+    st.header("From image to answer")
+    st.graphviz_chart(FLOW, width="stretch")
+    st.caption(
+        "Each network runs once. Samples, interval, prediction set and heat map are computed from the features it leaves, which "
+        "costs next to nothing."
+    )
+with right:
+    st.header("Limits")
+    st.markdown(LIMITS)
+    st.header("Privacy")
+    st.markdown(PRIVACY)
+    st.header("Licences")
+    st.markdown(LICENCES)
+st.header("Data")
+st.markdown("**The report this project starts from**, all split at random")
+st.dataframe(REPORT, width="stretch", hide_index=True, alt="Images and claims of the original report")
+st.markdown("**What our figures were measured on**, kept apart from training by patient or group")
+st.dataframe(ours(), width="stretch", hide_index=True, alt="Images our figures were measured on")
+st.markdown("**Where all images come from**")
+st.dataframe(
+    _ui.sources(),
+    width="stretch",
+    hide_index=True,
+    column_config={"url": st.column_config.LinkColumn("address")},
+    alt="Data sets with citation and licence",
+)
+st.caption(f"Covid Core {covid_core.__version__}")

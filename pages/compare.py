@@ -1,0 +1,114 @@
+"""Compare: one picture, every model and every way of sampling, side by side."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from covid_core import classify, curves, figures, images, registry, report
+from covid_core.diagnose import Diagnosis
+from covid_core.weights import WeightsError
+from pages import _ui
+
+SHORT = {"ensemble_mc_dropout": "heads and dropout", "ensemble": "five heads", "mc_dropout": "dropout"}
+CAM = "Where it looked (Grad-CAM)"
+
+
+def agreement(answers: dict[str, classify.Classification]) -> None:
+    """Whether the answers agree, in one sentence, and how far apart they lie."""
+    known = {label: a for label, a in answers.items() if a.probability is not None}
+    decisions = {curves.MARKS[a.decision][0] for a in answers.values()}
+    said = (
+        f"All {len(answers)} say *{decisions.pop()}*."
+        if len(decisions) == 1
+        else f"They differ: {', '.join(sorted(decisions))}."
+    )
+    if len(known) > 1:
+        low = min(known, key=lambda label: known[label].probability or 0)
+        high = max(known, key=lambda label: known[label].probability or 0)
+        said += (
+            f" The probabilities run from {report.percent(known[low].probability or 0)} ({low}) to "
+            f"{report.percent(known[high].probability or 0)} ({high})."
+        )
+    st.markdown(said)
+
+
+def table(answers: dict[str, classify.Classification]) -> list[dict[str, object]]:
+    """One line an answer."""
+    return [
+        {
+            "answered by": label,
+            "decision": curves.MARKS[a.decision][0],
+            "probability": a.probability,
+            "low": a.interval and a.interval[0],
+            "high": a.interval and a.interval[1],
+            "aleatoric, bits": a.aleatoric,
+            "epistemic, bits": a.epistemic,
+            "not ruled out": ", ".join(a.prediction_set),
+            "samples": a.samples.size,
+        }
+        for label, a in answers.items()
+    ]
+
+
+def show(results: dict[str, dict[str, Diagnosis]]) -> None:
+    """All answers to one picture: by model title, then by method."""
+    answers = {
+        f"{title}, {SHORT[method]}": result.classification
+        for title, methods in results.items()
+        for method, result in methods.items()
+    }
+    agreement(answers)
+    st.plotly_chart(
+        curves.side_by_side(answers),
+        key="side-by-side",
+        config={"displayModeBar": False},
+        alt="Probability of COVID-19 with its interval, a line for each model and way of sampling",
+    )
+    st.caption(
+        "Ways of sampling ask the same features: where they differ, the last layer is unsure. Models look on their own: where "
+        "*they* differ, what a network learned depends on how it was made, which no single one of them can tell."
+    )
+    for column, (title, methods) in zip(st.columns(max(len(results), 2)), results.items(), strict=False):
+        first = next(iter(methods.values()))
+        if first.explanation is None:
+            continue
+        with column:
+            st.image(
+                figures.layers(first, [CAM], 0.7),
+                caption=f"{title}: where it looked",
+                alt=f"The picture with Grad-CAM of {title}",
+                width="stretch",
+            )
+    with st.expander("All numbers", icon=":material/table:"):
+        st.dataframe(table(answers), width="stretch", hide_index=True)
+
+
+_ui.only_through_app()
+st.title("One picture, several opinions")
+side, main = st.columns([1, 3], gap="large")
+with side:
+    chosen = _ui.choose_picture()
+    settings = _ui.choose_settings(("modality", "level"))
+_ui.show_link(settings, chosen)
+with main:
+    if chosen is None:
+        st.markdown(
+            "Pick a phantom or upload a picture on the left. Every model answers it by every way of sampling, and you see where "
+            "they part."
+        )
+    else:
+        st.subheader(chosen.name)
+        place = _ui.room((chosen.sha256, settings.modality, "compare"))
+        try:
+            with st.spinner("Asking every model"):
+                results = {
+                    registry.MODELS[model].title: {
+                        method: _ui.answer(chosen, replace(settings, model=model, method=method)) for method in SHORT
+                    }
+                    for model in _ui.classifiers()
+                }
+        except (images.ImageError, WeightsError) as error:
+            place.error(str(error), icon=":material/error:")
+        else:
+            with place.container():
+                show(results)

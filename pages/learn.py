@@ -1,0 +1,315 @@
+"""Learn: ten short steps from pixels to a paper's 99.7 %, each live, each with a question."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import streamlit as st
+
+from covid_core import curves, degrade, figures, images, report
+from covid_core.diagnose import Diagnosis
+from covid_core.weights import WeightsError
+from pages import _ui
+
+QUIET = {"displayModeBar": False}
+
+
+class Step(NamedTuple):
+    """One step of the lesson."""
+
+    title: str
+    text: str
+    live: Callable[[_ui.Upload, _ui.Settings, Diagnosis], None]
+    question: str
+    answer: str
+
+
+def cam_only(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+    """The picture, and the cells that the answer came from."""
+    left, right = st.columns(2)
+    left.image(result.image.pixels, width="stretch", caption="What you see", alt=picture.name)
+    if result.explanation is None:
+        right.info(result.classification.reason)
+        return
+    side = len(result.explanation.cells)
+    right.image(
+        figures.layers(result, ["Where it looked (Grad-CAM)"], 0.8),
+        width="stretch",
+        caption=f"What each of {side} x {side} cells said for COVID-19",
+        alt="The picture with Grad-CAM",
+    )
+
+
+def heads(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+    """The five heads, one by one."""
+    answer = _ui.answer(picture, replace(settings, method="ensemble")).classification
+    if answer.probability is None:
+        st.info(answer.reason)
+        return
+    st.markdown(
+        f"Five heads, five opinions on the same features of **{picture.name}**: "
+        + ", ".join(f"**{report.percent(float(p))}**" for p in answer.samples)
+        + "."
+    )
+
+
+def overconfident(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+    """A spoilt picture and how sure the model still is."""
+    strength = st.slider("Blur", 0.0, 1.0, 0.6, 0.1, key="learn-blur", persist_state="session")
+    image = _ui.small(picture.data, picture.sha256, picture.name)
+    answer = _ui.spoilt(image, picture.sha256, settings.modality, settings.model, "blur", strength).answer()
+    left, right = st.columns(2)
+    left.image(
+        degrade.degrade(image, "blur", strength).pixels,
+        width="stretch",
+        alt=f"{picture.name}, blurred by {strength:.1f}",
+    )
+    if answer.probability is None:
+        right.warning(answer.reason)
+        return
+    right.metric("Probability of COVID-19", report.percent(answer.probability), border=True)
+    right.metric("Distance from the training images", f"{answer.gate.ood_score:.1f}", border=True)
+    right.markdown(f"The app says: *{curves.MARKS[answer.decision][0]}*. {answer.reason}")
+
+
+def two_kinds(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+    """All samples, and the doubt split in two."""
+    if result.classification.probability is None:
+        st.info(result.classification.reason)
+        return
+    st.plotly_chart(figures.probability_bar(result.classification), key="learn-bar", config=QUIET, alt="All samples")
+    st.plotly_chart(
+        figures.uncertainty_bar(result.classification),
+        key="learn-bits",
+        config=QUIET,
+        alt="Aleatoric and epistemic bits",
+    )
+
+
+def calibrated(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+    """Reliability on the sources of training."""
+    answers = _ui.stored_answers(settings.model)["xray / test"]
+    st.plotly_chart(
+        curves.reliability_pair(answers.reliability()),
+        key="learn-pair",
+        config=QUIET,
+        alt="Share right over confidence",
+    )
+
+
+def sets(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+    """The prediction set at a level one moves."""
+    level = st.slider("Confidence level", *_ui.LEVELS, 0.9, 0.01, key="learn-level", persist_state="session")
+    answer = _ui.answer(picture, replace(settings, level=level)).classification
+    if answer.probability is None:
+        st.info(answer.reason)
+        return
+    held = (
+        " and ".join("COVID-19" if c == "covid" else "not COVID-19" for c in answer.prediction_set) or "neither class"
+    )
+    left, right = st.columns(2)
+    left.metric("Not ruled out", held, border=True)
+    right.metric("The app says", curves.MARKS[answer.decision][0], border=True)
+
+
+def silent(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+    """Risk over coverage, inside and outside."""
+    share = st.slider(
+        "Answer only the surest", 5, 100, 80, 5, format="%d %%", key="learn-share", persist_state="session"
+    )
+    lines = {
+        _ui.part_name(name): answers.risk_coverage()
+        for name, answers in _ui.stored_answers(settings.model).items()
+        if name.startswith("xray")
+    }
+    st.plotly_chart(
+        curves.risk_coverage(lines, share / 100), key="learn-risk", config=QUIET, alt="Share wrong over share answered"
+    )
+
+
+def without(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+    """The picture without lungs."""
+    chest = _ui.chest(picture, settings)
+    if chest.evidence.refusal:
+        st.info(chest.evidence.refusal)
+        return
+    found = _ui.probes(chest, picture.sha256, settings.modality, settings.model)[:2]
+    for column, probe in zip(st.columns(2), found, strict=True):
+        answer = probe.alone.answer(settings.method, settings.level)
+        column.image(probe.image.pixels, width="stretch", alt=f"{picture.name}, {probe.title.lower()}")
+        column.metric(f"{probe.title}: the classifier alone", report.percent(answer.probability or 0), border=True)
+
+
+def truth(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+    """A phantom with lesions of the visitor's choice, the truth and what was marked."""
+    first, second, third = st.columns(3)
+    count = first.slider("Patches", 0, 12, 6, key="learn-count", persist_state="session")
+    size = second.slider("Size", 0.05, 0.4, 0.2, 0.05, key="learn-size", persist_state="session")
+    density = third.slider("Density", 0.0, 1.0, 0.6, 0.1, key="learn-density", persist_state="session")
+    made = _ui.lesion_trial(count, size, density)
+    columns = st.columns(3)
+    for column, name, pixels in (
+        (columns[0], "The phantom", made.picture),
+        (columns[1], "Its true lesions", made.truth),
+        (columns[2], "What the U-Net marked", made.marked),
+    ):
+        column.image(pixels, width="stretch", caption=name, alt=name)
+    st.markdown(
+        f"True share of the lungs: **{made.true_percent:.1f} %**, marked: **{made.marked_percent:.1f} %**. "
+        + (
+            "Dice: none, for there is no lesion."
+            if made.dice is None
+            else f"Dice: **{made.dice:.2f}** (1 = the same outline)."
+        )
+    )
+
+
+def paper(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+    """The same disease, asked harder and harder."""
+    st.plotly_chart(
+        figures.forest(_ui.harder_questions("accuracy"), "Accuracy"),
+        key="learn-paper",
+        config=QUIET,
+        alt="Accuracy on a random split, with patients kept apart, and in other hospitals",
+    )
+
+
+STEPS = (
+    Step(
+        "What a network sees",
+        "A convolutional network slides small filters over the picture, then filters over what those found, until a coarse grid of "
+        "cells is left. Each cell holds about a thousand numbers on its piece of the picture. The mean over the cells goes to the "
+        "last layer, so every cell's share of the answer can be told.",
+        cam_only,
+        "Can you read from the coloured cells *why* it answers as it does?",
+        "No. They tell where the answer came from, not what was seen there. A cell over a rib may speak of the lung behind it, of "
+        "the rib, or of how the picture was exposed.",
+    ),
+    Step(
+        "Transfer learning",
+        "The filters were first learned on photographs (ImageNet), then on chest images, because a few thousand of those are too "
+        "few to start from nothing. Then five small heads were trained on the features, each on another draw of the patients.",
+        heads,
+        "Why do the heads differ, though they see the same features?",
+        "Each learned from a different draw of the patients (a bootstrap). Where the training images settle the matter, all draws "
+        "lead to the same answer; where few of them are like this one, they part.",
+    ),
+    Step(
+        "Overconfidence",
+        "A probability is a number between 0 and 1, not a promise. The network gives one for every picture, also for one that it "
+        "cannot know anything about.",
+        overconfident,
+        "Blur the picture until you recognise nothing. Is the probability near one half?",
+        "Mostly not: far from what it learned from, a network goes on in some direction. That is why the distance is measured "
+        "beside the probability, and why the answer is withheld above 1.",
+    ),
+    Step(
+        "Two kinds of doubt",
+        "Every sample is the answer of one head with a part of its inputs left out. What all of them find ambiguous is "
+        "*aleatoric*: more training would not help. Where they disagree, doubt is *epistemic*: more images like this one would.",
+        two_kinds,
+        "The samples lie close together. Is the answer right?",
+        "Not necessarily. The samples share one backbone. What it never looked at, none of them can doubt.",
+    ),
+    Step(
+        "Calibration",
+        "Of all answers given with 80 %, eight in ten should be right. Dividing the logits by one number, the temperature, brings "
+        "claims and truth together on images kept apart for it.",
+        calibrated,
+        "Does calibration make a model better at telling the classes apart?",
+        "No. The order of the pictures stays as it is. Only the claim changes, and only for pictures like those it was fitted on.",
+    ),
+    Step(
+        "Prediction sets",
+        "Instead of one answer: all answers that cannot be ruled out. On images of known answer one counts how badly the truth may "
+        "fit. At a level of 90 % the set holds the truth for nine in ten images, of each class on its own.",
+        sets,
+        "Move the level up. Why does the set grow?",
+        "To be right more often, less may be ruled out. With both classes in the set the honest answer is *cannot say*.",
+    ),
+    Step(
+        "Abstention",
+        "A model that may be silent can be right more often. The curve gives its errors among the surest images, for the sources "
+        "it learned from and for other hospitals.",
+        silent,
+        "Why does silence help less in other hospitals?",
+        "There the model is wrong for another reason than ambiguity: what it learned to look at means something else. Then it is "
+        "wrong and sure.",
+    ),
+    Step(
+        "Shortcuts",
+        "In the public sets nearly all COVID-19 images come from other hospitals than the healthy ones. Whoever tells the hospital "
+        "tells the label. So take away the lungs, and see what is left of the answer.",
+        without,
+        "If the probability hardly falls without lungs, what did the network read?",
+        "Something else in the picture: how it was exposed, framed or compressed, or the patient's shape. High figures on images "
+        "from the same sources cannot tell the difference.",
+    ),
+    Step(
+        "Segmentation",
+        "A U-Net says for every pixel whether it is lung or lesion. On a phantom the truth is known, so one can see where it errs.",
+        truth,
+        "Make the patches small and faint. What goes first, the number of lesions found or their outline?",
+        "Faint ones vanish whole: Dice falls to 0 for them, while a Dice over many images hides it, because large lesions "
+        "dominate the sum.",
+    ),
+    Step(
+        "How to read 99.7 %",
+        "A report gives 99.7 % accuracy. Ask: what was the test? Were patients, copies and hospitals kept apart? How common is the "
+        "disease there? How wide is the interval?",
+        paper,
+        "Which of these figures would you quote to a hospital?",
+        "None from a random split. The one from other hospitals comes nearest to what would happen at yours, and it too is a "
+        "measurement on a few collections, with an interval.",
+    ),
+)
+
+
+def step_number() -> int:
+    """Which step is shown; chosen by name, or by the buttons below."""
+    return st.segmented_control(
+        "Step",
+        range(len(STEPS)),
+        format_func=lambda i: f"{i + 1}",
+        default=0,
+        required=True,
+        key="step",
+        persist_state="session",
+        help="Ten steps of about two minutes.",
+    )
+
+
+_ui.only_through_app()
+st.title("From pixels to 99.7 %")
+side, main = st.columns([1, 3], gap="large")
+with side:
+    chosen = _ui.choose_picture()
+picture = chosen or _ui.sample("ct-lesions")
+settings = _ui.Settings()
+_ui.show_link(settings, chosen)
+with main:
+    number = step_number()
+    step = STEPS[number]
+    st.progress((number + 1) / len(STEPS))
+    st.header(f"{number + 1}. {step.title}")
+    st.markdown(step.text)
+    try:
+        step.live(picture, settings, _ui.answer(picture, settings))
+    except (images.ImageError, WeightsError) as error:
+        st.error(str(error), icon=":material/error:")
+    with st.container(border=True):
+        st.markdown(f":material/quiz: **{step.question}**")
+        with st.expander("Answer", key=f"answer-{number}"):
+            st.markdown(step.answer)
+    back, forward = st.columns(2)
+    if number > 0:
+        back.button("Back", icon=":material/arrow_back:", on_click=_ui.go_to_step, args=(number - 1,), width="stretch")
+    if number + 1 < len(STEPS):
+        forward.button(
+            STEPS[number + 1].title,
+            icon=":material/arrow_forward:",
+            on_click=_ui.go_to_step,
+            args=(number + 1,),
+            width="stretch",
+            type="primary",
+        )

@@ -1,0 +1,128 @@
+"""Shortcut lab: take away what should matter, change what should not, and ask again."""
+
+import streamlit as st
+
+from covid_core import classify, curves, figures, images, report, shortcuts
+from covid_core.weights import WeightsError
+from pages import _ui
+
+LITERATURE = """
+- **Lungs blacked out, still "COVID-19".** Networks told the COVID-19 sets from the others with the lungs hidden behind a black
+  box: the sets differ in everything else, too. (Maguolo and Nanni 2021, *Inf. Fusion* 76.)
+- **Letters and edges.** Networks for COVID-19 looked at side markers, image corners and the patients' position, and lost much of
+  their performance at another hospital. (DeGrave, Janizek and Lee 2021, *Nat. Mach. Intell.* 3.)
+- **Children against adults.** A popular mix of sets has its pneumonia cases from children of one to five years: what looks like a
+  diagnosis is an estimate of age. (Roberts et al. 2021, *Nat. Mach. Intell.* 3, who screened 2,212 papers, kept 62, and found none
+  fit for clinical use.)
+- **An unseen source.** Left out of training in turn, sources brought an AUC of 1.00 down to 0.38. (PMC8224464.)
+"""
+
+
+def line(answer: classify.Classification) -> str:
+    """Probability in words, without the gate."""
+    assert answer.probability is not None and answer.interval is not None  # never refused here
+    low, high = (report.percent(v) for v in answer.interval)
+    return f"**{report.percent(answer.probability)}**, {low} to {high}"
+
+
+def verdict(answer: classify.Classification) -> str:
+    """What the app says to a visitor who uploads such a picture."""
+    return f"The app: *{curves.MARKS[answer.decision][0]}*" + (f". {answer.reason}" if answer.reason else "")
+
+
+def taken_away(picture: _ui.Upload, settings: _ui.Settings, chest: shortcuts.Chest) -> None:
+    """The picture, without its lungs, and its border alone."""
+    st.markdown(
+        "The classifier is asked three times, each time in the box around the lungs of the unchanged picture. What it says without "
+        "lungs cannot come from the lungs."
+    )
+    found = _ui.probes(chest, picture.sha256, settings.modality, settings.model)
+    for column, probe in zip(st.columns(len(found)), found, strict=True):
+        alone, whole = (e.answer(settings.method, settings.level) for e in (probe.alone, probe.whole))
+        with column.container(border=True, height="stretch"):
+            st.image(probe.image.pixels, width="stretch", alt=f"{picture.name}, {probe.title.lower()}")
+            st.markdown(f"**{probe.title}**  \nThe classifier alone: {line(alone)}  \n{verdict(whole)}")
+    st.caption(
+        "The app crops to the lungs before it classifies, so text, edges and shoulders outside that box never reach the "
+        "classifier, and its gate compares what is in the box with the training images."
+    )
+
+
+@st.fragment
+def letters(picture: _ui.Upload, settings: _ui.Settings, chest: shortcuts.Chest) -> None:
+    """Letters burned in, moved by two sliders."""
+    key = (picture.sha256, settings.modality, settings.model)
+    left, right = st.columns([2, 3], gap="medium")
+    with right:
+        text = st.text_input("Letters", "R", max_chars=10, key="letters", persist_state="session") or "R"
+        across = st.slider("Across", 0.0, 1.0, 0.15, 0.05, key="across", persist_state="session")
+        down = st.slider("Down", 0.0, 1.0, 0.15, 0.05, key="down", persist_state="session")
+        plain, changed = (
+            e.answer(settings.method, settings.level)
+            for e in (chest.evidence, _ui.marked(chest, *key, text, across, down))
+        )
+        assert plain.probability is not None and changed.probability is not None
+        first, second, third = st.columns(3)
+        first.metric("Without letters", report.percent(plain.probability), border=True)
+        second.metric("With letters", report.percent(changed.probability), border=True)
+        third.metric("Moved by", f"{100 * (changed.probability - plain.probability):+.0f} points", border=True)
+        if st.button("Try 25 places", icon=":material/grid_on:", help="Takes some seconds."):
+            with st.spinner("Asking 25 times"):
+                grid = _ui.marker_map(chest, *key, text)
+            st.plotly_chart(
+                curves.marker_effect(grid, plain.probability),
+                key="map",
+                config={"displayModeBar": False},
+                alt="Change of the probability in points, for 25 places of the letters",
+            )
+    with left:
+        marked = shortcuts.with_marker(chest.image, text, across, down)
+        st.image(marked.pixels, width="stretch", alt=f"{picture.name} with the letters {text}")
+
+
+def everywhere() -> None:
+    """Figures of whole sets."""
+    st.plotly_chart(
+        figures.forest(_ui.harder_questions("auc"), "AUC (0.5 = guessing)"),
+        key="sets",
+        config={"displayModeBar": False},
+        alt="AUC on a random split, on a clean split, in other hospitals and with lesions moved between sources",
+    )
+    st.caption(
+        "The same kind of network, asked an easier and then a harder question. *Lesions moved between sources*: patients' lesions "
+        "in healthy lungs from another hospital, and healthy lungs in place of patients' lesions. Who knows the disease keeps the "
+        "AUC there, who knows the hospital falls below one half."
+    )
+    st.markdown("#### What others found")
+    st.markdown(LITERATURE)
+
+
+_ui.only_through_app()
+st.title("Does it read the disease, or the hospital?")
+side, main = st.columns([1, 3], gap="large")
+with side:
+    chosen = _ui.choose_picture()
+    settings = _ui.choose_settings()
+_ui.show_link(settings, chosen)
+with main:
+    if chosen is None:
+        st.markdown(
+            "Nearly every public set has its COVID-19 pictures from other hospitals than its healthy ones. A network can then "
+            "answer by the letters in a corner. Pick a phantom or upload a picture on the left to take its lungs away, or to burn "
+            "letters into it."
+        )
+    else:
+        st.subheader(chosen.name)
+        try:
+            chest = _ui.chest(chosen, settings)
+            if chest.evidence.refusal:
+                st.warning(f"There is nothing to take away. {chest.evidence.refusal}", icon=":material/block:")
+            else:
+                st.markdown("#### Take the lungs away")
+                taken_away(chosen, settings, chest)
+                st.markdown("#### Burn letters in")
+                letters(chosen, settings, chest)
+        except (images.ImageError, WeightsError) as error:
+            st.error(str(error), icon=":material/error:")
+    st.markdown("#### On whole sets of images")
+    everywhere()

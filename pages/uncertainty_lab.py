@@ -1,0 +1,199 @@
+"""Uncertainty lab: spoil a picture and watch the doubt; abstain, calibrate and change how common the disease is."""
+
+import streamlit as st
+
+from covid_core import classify, curves, degrade, images, report, stored
+from covid_core.weights import WeightsError
+from pages import _ui
+
+STRENGTHS = [step / 10 for step in range(11)]
+SECTIONS = ("Spoil the picture", "Abstain", "Temperature", "How common is it?")
+QUIET = {"displayModeBar": False}
+
+
+@st.fragment
+def spoil(picture: _ui.Upload, settings: _ui.Settings) -> None:
+    """The curves over the strength, filled point by point, the one looked at first."""
+    try:
+        image = _ui.small(picture.data, picture.sha256, picture.name)
+    except images.ImageError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        kind = st.pills(
+            "Spoil it by",
+            list(degrade.KINDS),
+            format_func=lambda k: degrade.KINDS[k].title,
+            default="blur",
+            required=True,
+            key="spoil",
+            persist_state="session",
+        )
+        strength = st.slider(
+            "Strength",
+            0.0,
+            1.0,
+            0.3,
+            0.1,
+            key="strength",
+            help=f"1 is: {degrade.KINDS[kind].most}.",
+            persist_state="session",
+        )
+        words = st.empty()
+        st.image(
+            degrade.degrade(image, kind, strength).pixels,
+            width="stretch",
+            alt=f"{picture.name}, {degrade.KINDS[kind].title.lower()} at strength {strength:.1f}",
+        )
+    chart = right.empty()
+    answers: dict[float, classify.Classification] = {}
+    for step in [strength, *(s for s in STRENGTHS if s != strength)]:
+        evidence = _ui.spoilt(image, picture.sha256, settings.modality, settings.model, kind, step)
+        answers[step] = evidence.answer(settings.method, settings.level)
+        if step == strength:
+            words.markdown(in_words(answers[step]))
+        # The chart is drawn while it fills, but not for each point that was there already.
+        if step in (strength, STRENGTHS[len(STRENGTHS) // 2], STRENGTHS[-1]):
+            chart.plotly_chart(
+                curves.over_strength(answers, strength),
+                key=f"spoil-{len(answers)}",
+                config=QUIET,
+                alt=f"Probability, doubt and distance over the strength of {degrade.KINDS[kind].title.lower()}",
+            )
+    right.caption(
+        "What to look for: does the doubt grow before the answer turns wrong? Does the distance pass 1, so that the app "
+        "withholds its answer? Often the probability wanders off while the heads agree: their doubt is that of the last layer "
+        "alone, and the distance has to catch what it misses."
+    )
+
+
+def in_words(answer: classify.Classification) -> str:
+    """Decision, probability, what cannot be ruled out and distance, in two lines."""
+    name, _, _ = curves.MARKS[answer.decision]
+    if answer.probability is None or answer.interval is None:
+        return f"**{name[0].upper()}{name[1:]}.** {answer.reason}"
+    low, high = (report.percent(v) for v in answer.interval)
+    held = (
+        " and ".join("COVID-19" if c == "covid" else "not COVID-19" for c in answer.prediction_set) or "neither class"
+    )
+    return (
+        f"**{name[0].upper()}{name[1:]}**: {report.percent(answer.probability)}, interval {low} to {high}  \n"
+        f"Not ruled out at {report.percent(answer.level)}: {held}. Distance {answer.gate.ood_score:.2f}"
+    )
+
+
+@st.fragment
+def abstain(answers: dict[str, stored.Answers]) -> None:
+    """Risk against coverage on the stored answers."""
+    st.markdown(
+        "A model that may say *I do not know* can be right more often. Here its answers to images it never learned from are "
+        "ordered by how far the probability is from one half, and only the surest are given."
+    )
+    share = (
+        st.slider("Answer only the surest", 5, 100, 80, 5, format="%d %%", key="share", persist_state="session") / 100
+    )
+    lines = {_ui.part_name(name): answers[name].risk_coverage() for name in answers if name != "ct / test"}
+    columns = st.columns(len(lines))
+    for column, (label, (coverage, risk)) in zip(columns, lines.items(), strict=True):
+        at = max(round(share * len(risk)), 1) - 1
+        column.metric(
+            label, f"{risk[at]:.1%} wrong", border=True, help=f"{at + 1:,} of {len(coverage):,} images answered."
+        )
+    st.plotly_chart(
+        curves.risk_coverage(lines, share),
+        key="risk",
+        config=QUIET,
+        alt="Share of wrong answers over the share of images answered, a line for each set of images",
+    )
+    st.caption(
+        "In the hospitals it learned from, being silent about the doubtful fifth removes most errors. In other hospitals the "
+        "line hardly falls: there the model is wrong and sure. Abstaining helps against ambiguous pictures, not against having "
+        "learned the wrong thing."
+    )
+
+
+@st.fragment
+def temperature(answers: dict[str, stored.Answers]) -> None:
+    """Reliability before and after the temperature."""
+    st.markdown(
+        "Networks claim more than they keep. One number, fitted on images kept apart, divides the logits before they become "
+        "probabilities. It changes no decision at one half, only how sure the model claims to be."
+    )
+    part = st.selectbox("Images", list(answers), format_func=_ui.part_name, key="calibration", persist_state="session")
+    before, after = answers[part].ece()
+    first, second = st.columns(2)
+    first.metric("Calibration error before", f"{before:.3f}", border=True)
+    second.metric("Calibration error after", f"{after:.3f}", border=True, help="ECE in 15 bins; smaller is better.")
+    st.plotly_chart(
+        curves.reliability_pair(answers[part].reliability()),
+        key="pair",
+        config=QUIET,
+        alt="Share right over confidence, before and after the temperature",
+    )
+    st.caption(
+        "Points below the dotted line are promises not kept. The temperature was fitted for the sources of training; look at "
+        "the other hospitals, where it does not hold."
+    )
+
+
+@st.fragment
+def prevalence(answers: dict[str, stored.Answers]) -> None:
+    """PPV and NPV over the prevalence."""
+    st.markdown(
+        "Half of the images in most test sets show the disease. Among the people who come to a clinic it may be one in fifty. "
+        "The same sensitivity and specificity then mean something else."
+    )
+    left, right = st.columns(2)
+    part = left.selectbox("Images", list(answers), format_func=_ui.part_name, key="worth", persist_state="session")
+    common = right.select_slider(
+        "Share of the people examined who have COVID-19",
+        [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5],
+        value=0.02,
+        format_func=lambda v: f"{v:.1%}",
+        key="prevalence",
+        persist_state="session",
+    )
+    positive, negative = answers[part].worth(common)
+    first, second = st.columns(2)
+    first.metric("A COVID-19 answer is right", f"{positive:.0%}", border=True, help="Positive predictive value (PPV).")
+    second.metric("A negative answer is right", f"{negative:.1%}", border=True, help="Negative predictive value (NPV).")
+    grid = [10 ** (step / 20 - 3) for step in range(55)]
+    worth = [answers[part].worth(share) for share in grid]
+    st.plotly_chart(
+        curves.predictive_values(
+            grid, {"COVID-19 answers": [w[0] for w in worth], "negative answers": [w[1] for w in worth]}, common
+        ),
+        key="values",
+        config=QUIET,
+        alt="Share of COVID-19 answers and of negative answers that are right, over how common the disease is",
+    )
+    st.caption("Computed from the answers of the more probable class, without abstention.")
+
+
+_ui.only_through_app()
+st.title("Uncertainty lab")
+section = st.segmented_control(
+    "Experiment", SECTIONS, default=SECTIONS[0], required=True, key="experiment", persist_state="session"
+)
+if section == SECTIONS[0]:
+    side, main = st.columns([1, 3], gap="large")
+    with side:
+        chosen = _ui.choose_picture()
+        settings = _ui.choose_settings()
+    _ui.show_link(settings, chosen)
+    with main:
+        if chosen is None:
+            st.markdown(
+                "Pick a phantom or upload a picture on the left, then spoil it by noise, blur or rotation, and watch probability, "
+                "doubt and distance follow. Method and confidence level are under *Settings*."
+            )
+        else:
+            st.subheader(chosen.name)
+            try:
+                spoil(chosen, settings)
+            except WeightsError as error:
+                st.error(str(error), icon=":material/error:")
+else:
+    kept = _ui.stored_answers(_ui.choose_model())
+    {SECTIONS[1]: abstain, SECTIONS[2]: temperature, SECTIONS[3]: prevalence}[section](kept)

@@ -1,0 +1,45 @@
+"""Figures of the teaching pages hold the numbers they were given."""
+
+import numpy as np
+import pytest
+
+from covid_core import curves, degrade, images
+from covid_core.diagnose import see
+from tests import golden
+
+
+@pytest.fixture(scope="module")
+def answers() -> dict:
+    picture = images.decode(golden.png("ct-lesions"), "ct.png")
+    return {s: see(degrade.degrade(picture, "blur", s)).evidence.light().answer() for s in (0.0, 0.4, 1.0)}
+
+
+def test_curve_over_the_strength(answers: dict) -> None:
+    figure = curves.over_strength(answers, 0.4)
+    band = next(t for t in figure.data if t.name == "interval")
+    known = {s: a for s, a in answers.items() if a.probability is not None}
+    assert list(band.x) == [*known, *list(known)[::-1]]
+    assert list(band.y[: len(known)]) == [a.interval[1] for a in known.values()]
+    marked = {(x, y) for t in figure.data if t.mode == "markers" for x, y in zip(t.x, t.y, strict=True)}
+    assert marked == {(s, a.probability or 0) for s, a in answers.items()}
+
+
+def test_answers_side_by_side(answers: dict) -> None:
+    named = {f"model {s}": a for s, a in answers.items() if a.probability is not None}
+    figure = curves.side_by_side(named)
+    drawn = {y: x for t in figure.data for x, y in zip(t.x, t.y, strict=True)}
+    assert drawn == {label: a.probability for label, a in named.items()}
+
+
+def test_lines_over_coverage_and_prevalence() -> None:
+    coverage, risk = np.arange(1, 1001) / 1000, np.linspace(0, 0.2, 1000)
+    (line,) = curves.risk_coverage({"here": (coverage, risk)}, 0.8).data
+    assert len(line.x) <= 300 and line.y[-1] == pytest.approx(0.2) and line.x[0] == pytest.approx(0.001)
+    first, second = curves.predictive_values([0.01, 0.1], {"PPV": [0.1, 0.5], "NPV": [0.99, 0.9]}, 0.01).data
+    assert list(first.y) == [0.1, 0.5] and list(second.y) == [0.99, 0.9]
+
+
+def test_marker_effect_keeps_its_scale() -> None:
+    (heat,) = curves.marker_effect(np.array([[0.5, 0.52], [0.5, 0.4]]), 0.5).data
+    assert (heat.zmin, heat.zmax) == (-50, 50)
+    assert np.allclose(heat.z, [[0, 2], [0, -10]])
