@@ -92,7 +92,14 @@ def over_strength(answers: Mapping[float, Classification], at: float) -> "Figure
         row=3,
         col=1,
     )
-    figure.add_hline(y=1, line={"dash": "dot", "width": 1}, row=3, col=1, annotation_text="above: unlike them", annotation_position="bottom right")
+    figure.add_hline(
+        y=1,
+        line={"dash": "dot", "width": 1},
+        row=3,
+        col=1,
+        annotation_text="above: unlike them",
+        annotation_position="bottom right",
+    )
     figure.add_vline(x=at, line={"color": GREY, "width": 2}, opacity=0.5)
     figure.update_xaxes(range=[-0.04, 1.04], dtick=0.2)
     figure.update_xaxes(title="Strength", row=3, col=1)

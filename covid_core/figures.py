@@ -1,10 +1,12 @@
 """Results as plotly figures: uncertainty bars, the entropy split, layers over the picture, reliability."""
 
+import base64
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from covid_core import report
 from covid_core.classify import Classification
 from covid_core.diagnose import Diagnosis
 from covid_core.explain import FULL_SCALE
@@ -12,6 +14,7 @@ from covid_core.explain import FULL_SCALE
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+Pixels = NDArray[np.uint8]
 # Okabe and Ito's palette, told apart with every kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE, VERMILION = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00"
 GREY = "#767676"
@@ -89,7 +92,7 @@ def uncertainty_bar(answer: Classification) -> "Figure":
     return compact(figure, 160)
 
 
-def layers(diagnosis: Diagnosis, shown: list[str], opacity: float) -> NDArray[np.uint8]:
+def layers(diagnosis: Diagnosis, shown: list[str], opacity: float) -> Pixels:
     """The picture with layers painted over it.
 
     Args:
@@ -112,8 +115,27 @@ def layers(diagnosis: Diagnosis, shown: list[str], opacity: float) -> NDArray[np
             rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.float32)
             amount = (strength[name] * opacity)[:, :, None]
             picture = picture * (1 - amount) + rgb * amount
-    painted: NDArray[np.uint8] = np.round(np.clip(picture, 0, 255)).astype(np.uint8)
+    painted: Pixels = np.round(np.clip(picture, 0, 255)).astype(np.uint8)
     return painted
+
+
+def views(plain: Pixels, layered: Pixels) -> "Figure":
+    """Two pictures side by side that are moved and enlarged together.
+
+    Args:
+        plain: [H, W, 3] uint8, on the left.
+        layered: [H, W, 3] uint8, on the right.
+    """
+    from plotly.subplots import make_subplots
+
+    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.01, shared_xaxes="all", shared_yaxes="all")
+    height, width = plain.shape[:2]
+    for column, pixels in enumerate((plain, layered), start=1):
+        data = "data:image/png;base64," + base64.b64encode(report.png(pixels)).decode()
+        figure.add_image(source=data, hoverinfo="skip", row=1, col=column)
+    figure.update_xaxes(visible=False, range=[0, width], constrain="domain")
+    figure.update_yaxes(visible=False, range=[height, 0], scaleanchor="x", constrain="domain")
+    return compact(figure, 460).update_layout(dragmode="pan", margin={"l": 0, "r": 0, "t": 0, "b": 0})
 
 
 def reliability_diagram(bins: list[dict[str, float]]) -> "Figure":

@@ -10,6 +10,13 @@ from PIL import Image
 from covid_core.diagnose import Diagnosis
 from covid_core.segment import Segmentation
 
+# In words, by `Classification.decision`.
+DECISIONS = {
+    "covid": "COVID-19 pattern",
+    "non_covid": "No COVID-19 pattern",
+    "uncertain": "Cannot say",
+    "refused": "No answer for this picture",
+}
 # Grey values of a mask file.
 LUNG, LESION = 128, 255
 
@@ -63,15 +70,16 @@ def percent(value: float) -> str:
 def mask_png(found: Segmentation) -> bytes:
     """One grey PNG of the picture's size: 0 outside, 128 lung, 255 lesion."""
     values = np.where(found.lesions, LESION, np.where(found.lungs, LUNG, 0)).astype(np.uint8)
-    return _png(values)
+    return png(values)
 
 
 def uncertainty_png(found: Segmentation) -> bytes:
     """One grey PNG of the picture's size: 0 = certain, 255 = one bit of entropy."""
-    return _png(np.round(np.clip(found.uncertainty, 0, 1) * 255).astype(np.uint8))
+    return png(np.round(np.clip(found.uncertainty, 0, 1) * 255).astype(np.uint8))
 
 
-def _png(values: NDArray[np.uint8]) -> bytes:
+def png(values: NDArray[np.uint8]) -> bytes:
+    """A picture [H, W] or [H, W, 3] uint8 as the bytes of a PNG file."""
     buffer = io.BytesIO()
     Image.fromarray(values).save(buffer, "PNG")
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Put a U-Net to the test on a phantom: lesions of one's choice, the truth beside what it marked."""
+"""Put a U-Net to the test on a phantom: the truth beside what it marked."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,14 @@ from numpy.typing import NDArray
 
 from covid_core import images, metrics, phantom
 from covid_core.diagnose import segmenter
+from covid_core.segment import Segmentation
 
 WHITE, LUNG = 255, 90
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A phantom CT slice, as it is and as it was marked.
+    """A phantom, as it is and as it was marked.
 
     Attributes:
         picture: [H, W] float32 in 0..1.
@@ -42,7 +43,11 @@ def lesions(count: int, size: float, density: float, seed: int = 1) -> Trial:
         seed: of the person.
     """
     made = phantom.ct(seed=seed, lesions=phantom.Lesions(count=count, size=size, density=density))
-    found = segmenter("ct").segment(images.decode(phantom.png_bytes(made), "phantom.png"))
+    return compare(made, segmenter("ct").segment(images.decode(phantom.png_bytes(made), "phantom.png")))
+
+
+def compare(made: phantom.Phantom, found: Segmentation) -> Trial:
+    """A phantom beside what was marked in its picture."""
     return Trial(
         picture=made.pixels,
         truth=_drawn(made.lungs, made.lesions),

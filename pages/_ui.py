@@ -1,9 +1,10 @@
 """The only home of caches, session keys, links and the upload widget."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,15 +102,18 @@ class Upload:
         name: shown above the result.
         data: the file.
         credit: source and licence in Markdown, "" for the visitor's own.
-        synthetic: whether it is a phantom.
         sample: its name in a link, "" for the visitor's own.
     """
 
     name: str
     data: bytes
     credit: str = ""
-    synthetic: bool = False
     sample: str = ""
+
+    @property
+    def is_phantom(self) -> bool:
+        """Whether it was computed, so that its lesions are known."""
+        return self.sample in PHANTOMS
 
     @property
     def sha256(self) -> str:
@@ -202,10 +206,11 @@ def disclaimer() -> None:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _phantom(sample: str) -> bytes:
+def phantom_of(sample: str) -> phantom.Phantom:
+    """The phantom behind a sample, with its true masks."""
     _, modality, ill = PHANTOMS[sample]
     make = phantom.xray if modality == "xray" else phantom.ct
-    return phantom.png_bytes(make(seed=1, lesions=phantom.Lesions(count=8, size=0.24, density=0.9) if ill else None))
+    return make(seed=1, lesions=phantom.Lesions(count=8, size=0.24, density=0.9) if ill else None)
 
 
 @st.cache_data(max_entries=16, show_spinner="Fetching the picture from the web")
@@ -220,7 +225,7 @@ def sample(name: str) -> Upload:
         ImageError: there is none, or it cannot be fetched.
     """
     if name in PHANTOMS:
-        return Upload(PHANTOMS[name][0], _phantom(name), synthetic=True, sample=name)
+        return Upload(PHANTOMS[name][0], phantom.png_bytes(phantom_of(name)), sample=name)
     for case in gallery.cases():
         if case.file == name:
             return Upload(name, _case(name), case.credit, sample=name)
@@ -229,22 +234,17 @@ def sample(name: str) -> Upload:
 
 def follow_link() -> None:
     """Take settings and sample from the address, once a visit: `?model=mobilenetv2&sample=ct-lesions`."""
-    if "followed" in st.session_state:
+    if "settings" in st.session_state:
         return
-    st.session_state["followed"] = True
+    usual, given = Settings(), st.query_params
     choices = {"modality": MODALITIES, "model": classifiers(), "method": METHOD_TITLES}
-    usual = Settings()
-    for key, allowed in choices.items():
-        wanted = st.query_params.get(key)
-        st.session_state.setdefault(key, wanted if wanted in allowed else getattr(usual, key))
-    try:
-        level = round(float(st.query_params.get("level", LEVEL)), 2)
-    except ValueError:
-        level = LEVEL
-    st.session_state.setdefault("level", min(max(level, LEVELS[0]), LEVELS[1]))
-    if "sample" in st.query_params:
+    wanted: dict[str, Any] = {k: given[k] for k, allowed in choices.items() if given.get(k) in allowed}
+    with contextlib.suppress(ValueError):
+        wanted["level"] = min(max(round(float(given.get("level", usual.level)), 2), LEVELS[0]), LEVELS[1])
+    st.session_state["settings"] = replace(usual, **wanted)
+    if "sample" in given:
         try:
-            st.session_state["picture"] = sample(st.query_params["sample"])
+            st.session_state["picture"] = sample(given["sample"])
         except images.ImageError as error:
             st.error(str(error), icon=":material/error:")
 
@@ -295,48 +295,51 @@ def choose_picture() -> Upload | None:
 
 
 def choose_settings(wanted: Sequence[str] = ("modality", "model", "method", "level")) -> Settings:
-    """Widgets for how to answer; they keep their values when the page changes.
+    """Widgets for how to answer; what was chosen holds on all pages.
 
     Args:
-        wanted: which of the settings the page heeds; the others have no widget, and keep their values.
+        wanted: which of the settings the page heeds; the others have no widget, and stay as they are.
     """
-    session = st.session_state
+    settings: Settings = st.session_state["settings"]
     with st.expander("Settings", icon=":material/tune:"):
         if "modality" in wanted:
-            st.segmented_control(
+            modality = st.segmented_control(
                 "Kind of image",
                 list(MODALITIES),
                 format_func=MODALITIES.get,
+                default=settings.modality,
                 required=True,
                 key="modality",
-                persist_state="session",
             )
+            settings = replace(settings, modality=modality)
         if "model" in wanted:
-            choose_model()
+            settings = replace(settings, model=choose_model())
         if "method" in wanted:
-            st.selectbox(
-                "Uncertainty from",
-                list(METHOD_TITLES),
-                format_func=METHOD_TITLES.get,
-                key="method",
-                persist_state="session",
+            index = list(METHOD_TITLES).index(settings.method)
+            method = st.selectbox(
+                "Uncertainty from", list(METHOD_TITLES), index, format_func=METHOD_TITLES.get, key="method"
             )
+            settings = replace(settings, method=method)
         if "level" in wanted:
-            st.slider(
+            level = st.slider(
                 "Confidence level",
                 *LEVELS,
-                step=0.01,
+                settings.level,
+                0.01,
                 key="level",
-                persist_state="session",
                 help="Of the interval and of what cannot be ruled out.",
             )
-    return Settings(session["modality"], session["model"], session["method"], session["level"])
+            settings = replace(settings, level=level)
+    st.session_state["settings"] = settings
+    return settings
 
 
 def choose_model() -> str:
     """Selectbox of the classifiers; one choice for all pages."""
-    titles = classifiers()
-    chosen: str = st.selectbox("Model", list(titles), format_func=titles.get, key="model", persist_state="session")
+    titles, settings = classifiers(), st.session_state["settings"]
+    index = list(titles).index(settings.model)
+    chosen: str = st.selectbox("Model", list(titles), index, format_func=titles.get, key="model")
+    st.session_state["settings"] = replace(settings, model=chosen)
     return chosen
 
 

@@ -57,6 +57,10 @@ def show(results: dict[str, dict[str, Diagnosis]]) -> None:
         for title, methods in results.items()
         for method, result in methods.items()
     }
+    reasons = {a.reason for a in answers.values() if a.decision == "refused"}
+    if reasons:  # the gate and the U-Net are the same for every model
+        st.warning(f"No answer from any of them. {' '.join(reasons)}", icon=":material/block:")
+        return
     agreement(answers)
     st.plotly_chart(
         curves.side_by_side(answers),

@@ -5,16 +5,17 @@ from typing import Any
 
 import streamlit as st
 
-from covid_core import figures, images, registry, report, weights
+from covid_core import figures, images, printed, registry, report, trial, weights
 from covid_core.diagnose import Diagnosis
 from covid_core.weights import WeightsError
 from pages import _ui
 
-VERDICTS = {
-    "covid": ("COVID-19 pattern", "error", ":material/coronavirus:"),
-    "non_covid": ("No COVID-19 pattern", "success", ":material/check_circle:"),
-    "uncertain": ("Cannot say", "warning", ":material/help:"),
-    "refused": ("No answer for this picture", "warning", ":material/block:"),
+# Colour of the box and its icon, by decision.
+BOXES = {
+    "covid": ("error", ":material/coronavirus:"),
+    "non_covid": ("success", ":material/check_circle:"),
+    "uncertain": ("warning", ":material/help:"),
+    "refused": ("warning", ":material/block:"),
 }
 KINDS = {"xray": "chest X-ray", "ct": "chest CT slice"}
 # X-rays from the sources of training and from others; CT slices of other patients from the two sets of training.
@@ -64,8 +65,8 @@ def expectation(metrics: dict[str, Any]) -> None:
 def verdict(result: Diagnosis) -> None:
     """The answer in words."""
     answer = result.classification
-    title, kind, icon = VERDICTS[answer.decision]
-    lines = [f"**{title}.**"]
+    kind, icon = BOXES[answer.decision]
+    lines = [f"**{report.DECISIONS[answer.decision]}.**"]
     if answer.probability is not None and answer.interval is not None:
         low, high = (report.percent(v) for v in answer.interval)
         lines.append(
@@ -150,33 +151,59 @@ def lesions(result: Diagnosis) -> None:
         st.markdown(f"**Evidence for COVID-19 inside the lungs (Grad-CAM):** {report.percent(share)}")
 
 
-def picture(result: Diagnosis) -> None:
-    """The picture with layers that can be switched."""
+def truth(result: Diagnosis, picked: _ui.Upload) -> None:
+    """What is true of a phantom, beside what was marked."""
+    if not picked.is_phantom or result.segmentation is None:
+        return
+    made = _ui.phantom_of(picked.sample)
+    compared = trial.compare(made, result.segmentation)
+    said = f"**True, for the phantom is computed:** {compared.true_percent:.1f} % of the lungs"
+    st.markdown(said + (f", Dice of the marks {compared.dice:.2f}" if compared.dice is not None else ""))
+
+
+def picture(result: Diagnosis) -> tuple[list[str], float]:
+    """The picture with layers that can be switched; returns those shown and their opacity."""
     available = list(figures.LAYERS) if result.explanation else list(figures.LAYERS)[:3]
     if result.segmentation is None:
         available = []
     shown = (
         st.pills("Layers", available, selection_mode="multi", default=available[:2], key="layers") if available else []
     )
-    alt = f"{result.image.name} with layers: {', '.join(shown) or 'none'}"
     opacity = st.slider("Opacity of the layers", 0.0, 1.0, 0.5, 0.05, key="opacity") if available else 0.0
-    st.image(figures.layers(result, list(shown), opacity), caption=alt, width="stretch")
+    words = f"{result.image.name} with layers: {', '.join(shown) or 'none'}"
+    painted = figures.layers(result, list(shown), opacity)
+    if st.toggle("Side by side, to zoom", key="zoom", help="Drag to move, scroll to enlarge; both pictures follow."):
+        st.plotly_chart(
+            figures.views(figures.layers(result, [], 0), painted), key="views", config={"scrollZoom": True}, alt=words
+        )
+        st.caption(words)
+    else:
+        st.image(painted, caption=words, alt=words, width="stretch")
     st.markdown(
         " ".join(
             f"<span style='color:{figures.LAYERS[n]}'>&#9632;</span> {n}&nbsp;&nbsp;" for n in available if n in shown
         ),
         unsafe_allow_html=True,
     )
+    return list(shown), opacity
 
 
-def downloads(result: Diagnosis) -> None:
-    """JSON of the whole answer, and the mask."""
+def downloads(result: Diagnosis, shown: list[str], opacity: float) -> None:
+    """A page to print, JSON of the whole answer, and the mask."""
     rows = {"classification": report.classification_row(result.image.name, result)}
     found = result.segmentation
     if found is not None:
         rows["segmentation"] = report.segmentation_row(
             result.image.name, result.classification.modality, found, None, None, result.seconds
         )
+    st.download_button(
+        "Report to print",
+        lambda: printed.page(result, shown, opacity),
+        "report.html",
+        "text/html",
+        icon=":material/print:",
+        width="stretch",
+    )
     left, right = st.columns(2)
     left.download_button(
         "Answer as JSON",
@@ -197,17 +224,18 @@ def downloads(result: Diagnosis) -> None:
         )
 
 
-def show(result: Diagnosis) -> None:
+def show(result: Diagnosis, picked: _ui.Upload) -> None:
     """The whole answer."""
     verdict(result)
     summary(result)
     left, right = st.columns(2, gap="medium")
     with left:
-        picture(result)
+        shown, opacity = picture(result)
     with right:
         uncertainty(result)
         lesions(result)
-        downloads(result)
+        truth(result, picked)
+        downloads(result, shown, opacity)
         st.caption(
             f"{result.classification.model}, weights {result.classification.weights_sha256[:12]}, "
             f"{result.seconds:.2f} s"
@@ -232,7 +260,7 @@ with main:
         heading.subheader(chosen.name)
         if chosen.credit:
             heading.caption(f"Credit: {chosen.credit}")
-        if chosen.synthetic:
+        if chosen.is_phantom:
             heading.caption("A computed phantom, not a patient: the model may well find it unlike its training images.")
         try:
             result = _ui.answer_with_status(status, chosen, settings)
@@ -240,4 +268,4 @@ with main:
             place.error(str(error), icon=":material/error:")
         else:
             with place.container():
-                show(result)
+                show(result, chosen)

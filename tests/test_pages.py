@@ -65,7 +65,7 @@ def test_disclaimer_and_invitation_without_a_picture() -> None:
 
 def test_an_answer_survives_a_change_of_page() -> None:
     app = open_app()
-    app.session_state["picture"] = Upload("ct.png", golden.png("ct-lesions"), synthetic=True)
+    app.session_state["picture"] = Upload("ct.png", golden.png("ct-lesions"))
     app.run()
     assert not app.exception
     assert any("Marked as lesion" in m.value or "cannot say" in m.value for m in app.markdown)

@@ -1,0 +1,177 @@
+"""Compare, both labs, Learn and About through app.py: refusals, happy paths, links, and two visitors who never mix."""
+
+import json
+import urllib.parse
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from covid_core import degrade
+from pages._ui import PHANTOMS, Upload
+from tests import golden
+from tests.test_pages import ROOT, colour_picture, open_app
+
+PAGES = sorted(file.name for file in (ROOT / "pages").glob("[a-z]*.py"))
+WITH_PICTURE = ["compare.py", "shortcut_lab.py", "uncertainty_lab.py"]
+
+
+def on_page(page: str, picture: Upload | None = None) -> AppTest:
+    app = open_app().run()
+    if picture is not None:
+        app.session_state["picture"] = picture
+    app.switch_page(f"pages/{page}").run()
+    assert not app.exception
+    return app
+
+
+def words(app: AppTest) -> str:
+    kinds = (app.markdown, app.caption, app.subheader, app.header, app.title, app.error, app.warning, app.info)
+    return "\n".join(element.value for kind in kinds for element in kind)
+
+
+def charts(app: AppTest) -> dict[str, list[dict]]:
+    return {c.proto.id: json.loads(c.proto.spec)["data"] for c in app.get("plotly_chart")}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_opens_without_a_picture(page: str) -> None:
+    app = on_page(page)
+    assert len(app.title) == 1 and not app.error
+
+
+@pytest.mark.parametrize("page", WITH_PICTURE)
+def test_bad_pictures_get_a_sentence(page: str) -> None:
+    (message,) = on_page(page, Upload("text.png", b"only words")).error
+    assert message.value.endswith(".") and "Traceback" not in message.value
+    assert "colour picture" in words(on_page(page, Upload("photo.png", colour_picture())))
+
+
+def test_compare_asks_every_way_of_sampling() -> None:
+    app = on_page("compare.py", Upload("ct.png", golden.png("ct-lesions")))
+    (drawn,) = charts(app).values()
+    labels = [label for trace in drawn for label in trace["y"]]
+    assert len(labels) % 3 == 0 and {"MobileNetV2, five heads", "MobileNetV2, dropout"} < set(labels)
+    table = app.dataframe[0].value
+    assert sorted(table["probability"]) == sorted(x for trace in drawn for x in trace["x"])
+    assert any(word in words(app) for word in ("All 3 say", "They differ", "All 9 say"))
+
+
+def test_the_curve_fills_and_follows_kind_and_level() -> None:
+    app = on_page("uncertainty_lab.py", Upload("ct.png", golden.png("ct-lesions")))
+    (drawn,) = charts(app).values()
+    marked = [x for trace in drawn if trace["mode"] == "markers" for x in trace["x"]]
+    assert sorted(marked) == [step / 10 for step in range(11)]
+    before = words(app)
+    app.slider(key="strength").set_value(0.9).run()
+    assert not app.exception and words(app) != before
+    app.slider(key="level").set_value(0.99).run()
+    assert "Not ruled out at 99 %" in words(app) or "No answer" in words(app)
+    for kind in degrade.KINDS:
+        app.pills(key="spoil").set_value(kind).run()
+        assert not app.exception
+
+
+def test_the_other_experiments_compute_from_the_stored_rows() -> None:
+    app = on_page("uncertainty_lab.py")
+    for section in ("Abstain", "Temperature", "How common is it?"):
+        app.segmented_control(key="experiment").set_value(section).run()
+        assert not app.exception and len(app.get("plotly_chart")) == 1 and len(app.metric) >= 2
+    worth = app.metric[0].value
+    app.select_slider(key="prevalence").set_value(0.5).run()
+    assert app.metric[0].value != worth
+
+
+def test_the_shortcut_lab_takes_lungs_away_and_burns_letters_in() -> None:
+    app = on_page("shortcut_lab.py", Upload("chest.png", golden.png("xray-lesions")))
+    said = words(app)
+    assert all(title in said for title in ("As it is", "Lungs blacked out", "Only the border"))
+    app.slider(key="across").set_value(0.8).run()
+    assert not app.exception
+    moved = {m.label: m.value for m in app.metric}["Moved by"]
+    assert moved.endswith("points")
+    next(b for b in app.button if b.label == "Try 25 places").click().run()
+    assert not app.exception
+    heat = next(d[0] for d in charts(app).values() if d[0]["type"] == "heatmap")
+    assert len(heat["text"]) == 5
+
+
+def test_learn_shows_ten_steps_each_with_a_question_and_an_answer() -> None:
+    app = on_page("learn.py")
+    seen = set()
+    for number in range(10):
+        seen.add(app.header[0].value)
+        assert any(e.label == "Answer" for e in app.expander)
+        if number < 9:
+            app.button[-1].click().run()
+            assert not app.exception
+    assert len(seen) == 10
+    app.button[-1].click().run()
+    assert app.header[0].value.startswith("9.")
+
+
+def test_learn_works_on_a_picture_that_is_refused() -> None:
+    app = on_page("learn.py", Upload("photo.png", colour_picture()))
+    for _ in range(9):
+        app.button[-1].click().run()
+        assert not app.exception
+
+
+def test_about_counts_what_was_measured() -> None:
+    app = on_page("about.py")
+    counted = app.dataframe[1].value
+    metrics = json.loads((ROOT / "covid_core/assets/mobilenetv2/config.json").read_text())["metrics"]
+    assert counted["COVID-19"].tolist()[0] == metrics["xray"]["test"]["n_covid"]
+    assert len(app.dataframe[2].value) == len(json.loads((ROOT / "train/datasets/sources.json").read_text()))
+
+
+@pytest.mark.parametrize("sample", PHANTOMS)
+def test_a_link_opens_a_sample_with_its_settings(sample: str) -> None:
+    app = open_app()
+    app.query_params["sample"] = sample
+    app.query_params["method"] = "ensemble"
+    app.query_params["level"] = "0.95"
+    app.query_params["modality"] = sample.split("-")[0]
+    app.run()
+    assert not app.exception
+    assert any(s.value == PHANTOMS[sample][0] for s in app.subheader)
+    assert app.selectbox(key="method").value == "ensemble" and app.slider(key="level").value == 0.95
+    address = {name: str(value).strip("[]'") for name, value in app.query_params.items()}
+    assert address == {"sample": sample, "method": "ensemble", "level": "0.95", "modality": sample.split("-")[0]}
+
+
+@pytest.mark.parametrize(
+    "address", ["sample=nobody", "model=gpt", "level=high", "level=7", "method=guess&modality=mri", "sample=../../x"]
+)
+def test_a_wrong_link_does_no_harm(address: str) -> None:
+    app = open_app()
+    for name, value in urllib.parse.parse_qsl(address):
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception and app.selectbox(key="model").value == "mobilenetv2"
+    assert [e.value.startswith("There is no sample") for e in app.error] == [True] * ("sample" in address)
+
+
+def test_settings_and_picture_survive_a_walk_through_the_pages() -> None:
+    app = open_app()
+    app.query_params["sample"] = "ct-healthy"
+    app.run()
+    app.selectbox(key="method").select("mc_dropout").run()
+    for page in PAGES:
+        app.switch_page(f"pages/{page}").run()
+        assert not app.exception
+    app.switch_page("pages/diagnose.py").run()
+    assert app.selectbox(key="method").value == "mc_dropout"
+    assert any(s.value == "Phantom CT slice, healthy" for s in app.subheader)
+
+
+def test_two_visitors_never_see_each_others_pictures(tmp_path: Path) -> None:
+    first, second = open_app(), open_app()
+    first.session_state["picture"] = Upload("mine.png", golden.png("ct-lesions"))
+    second.session_state["picture"] = Upload("yours.png", golden.png("ct-healthy"))
+    for app, name, other in ((first, "mine.png", "yours.png"), (second, "yours.png", "mine.png")) * 2:
+        app.run()
+        assert not app.exception
+        assert any(s.value == name for s in app.subheader) and other not in words(app)
+    probability = [next(m.value for m in app.metric if "probability" in m.label) for app in (first, second)]
+    assert probability[0] != probability[1]
