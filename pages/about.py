@@ -101,7 +101,10 @@ with right:
 st.header("Data")
 st.markdown("**The report this project starts from**, all split at random")
 st.dataframe(REPORT, width="stretch", hide_index=True, alt="Images and claims of the original report")
-st.markdown("**What our figures were measured on**, kept apart from training by patient or group")
+st.markdown(
+    "**What our figures were measured on**, kept apart from training by patient or group; only the lesions that were moved are "
+    "those of training patients"
+)
 st.dataframe(ours(), width="stretch", hide_index=True, alt="Images our figures were measured on")
 st.markdown("**Where all images come from**")
 st.dataframe(

@@ -222,7 +222,7 @@ STEPS = (
     Step(
         "Prediction sets",
         "Instead of one answer: all answers that cannot be ruled out. On images of known answer one counts how badly the truth may "
-        "fit. At a level of 90 % the set holds the truth for nine in ten images, of each class on its own.",
+        "fit. At a level of 90 % the set should hold the truth for nine in ten images of each class; **Models** says how nearly.",
         sets,
         "Move the level up. Why does the set grow?",
         "To be right more often, less may be ruled out. With both classes in the set the honest answer is *cannot say*.",

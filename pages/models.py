@@ -94,7 +94,7 @@ for tab, spec in zip(st.tabs([s.title for s in registry.MODELS.values()]), regis
     with tab:
         st.header(spec.title)
         st.caption(
-            f"`{spec.name}`, {spec.architecture}, reads {' and '.join(f'{m} at {s} px' for m, s in spec.sizes.items())}. "
+            f"{spec.name}, {spec.architecture}, reads {' and '.join(f'{m} at {s} px' for m, s in spec.sizes.items())}. "
             f"Weights: {weights.status(spec)}."
         )
         try:

@@ -107,9 +107,9 @@ def abstain(answers: dict[str, stored.Answers]) -> None:
         alt="Share of wrong answers over the share of images answered, a line for each set of images",
     )
     st.caption(
-        "In the hospitals it learned from, being silent about the doubtful fifth removes most errors. In other hospitals the "
-        "line hardly falls: there the model is wrong and sure. Abstaining helps against ambiguous pictures, not against having "
-        "learned the wrong thing."
+        "In the hospitals it learned from, silence about the doubtful few leaves hardly an error. In other hospitals most images "
+        "must stay unanswered before errors become rare: there the model is often wrong and sure. Abstaining helps against "
+        "ambiguous pictures, less against having learned the wrong thing."
     )
 
 

@@ -1,0 +1,115 @@
+"""Each page in light and dark, at desktop and phone width: nothing broken, nothing cut off, readable for everybody."""
+
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from covid_core import phantom
+from tests import golden
+
+PAGES = {
+    "": "Diagnose",
+    "compare": "Compare",
+    "uncertainty_lab": "Uncertainty lab",
+    "shortcut_lab": "Shortcut lab",
+    "scoreboard": "Scoreboard",
+    "models": "Models",
+    "learn": "Learn",
+    "about": "About",
+}
+
+
+def settle(page: Page) -> None:
+    """Wait until the script has run: Streamlit marks the app while it does."""
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=60_000)
+    page.wait_for_function(
+        "document.querySelector('[data-testid=stApp]')?.getAttribute('data-test-script-state') === 'notRunning'",
+        timeout=60_000,
+    )
+
+
+def check(page: Page) -> None:
+    """What holds of every page: no error box, nothing wider than the window, no serious finding of axe-core."""
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    expect(page.get_by_text("Not a medical device.").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    found = Axe().run(page).response["violations"]
+    serious = [(f["id"], f["nodes"][0]["html"]) for f in found if f["impact"] in ("serious", "critical")]
+    assert not serious, serious
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page(address: str, browser: Browser, scheme: str, width: int) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    for path in PAGES:
+        page = context.new_page()
+        errors: list[str] = []
+        page.on("pageerror", lambda error, errors=errors: errors.append(str(error)))
+        page.goto(f"{address}/{path}?sample=ct-lesions")
+        settle(page)
+        check(page)
+        assert not errors, (path, errors)
+        page.close()
+    context.close()
+
+
+def test_the_way_through_the_pages_logs_no_error(address: str, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.goto(f"{address}/?sample=ct-healthy")
+    settle(page)
+    for title in PAGES.values():
+        page.get_by_role("link", name=title, exact=True).click()
+        expect(page.get_by_role("link", name=title, exact=True)).to_have_attribute(
+            "aria-current", "page", timeout=60_000
+        )
+        settle(page)
+    page.close()
+    assert not errors
+
+
+def test_two_visitors_at_once_never_mix(address: str, browser: Browser, tmp_path: Path) -> None:
+    """Both upload at the same time; each sees the own picture's name and nothing of the other's."""
+    contexts = [browser.new_context() for _ in range(2)]
+    pages = [context.new_page() for context in contexts]
+    for page in pages:
+        page.goto(address)
+        settle(page)
+    for number, (page, case) in enumerate(zip(pages, ("ct-lesions", "xray-healthy"), strict=True)):
+        file = tmp_path / f"visitor{number}.png"
+        file.write_bytes(golden.png(case))
+        page.locator("input[type=file]").first.set_input_files(str(file))
+    for number, (page, kind) in enumerate(zip(pages, ("CT slice", "X-ray"), strict=True)):
+        expect(page.get_by_text(f"visitor{number}.png with layers")).to_be_visible(timeout=120_000)
+        expect(page.get_by_text(f"Seen as a chest {kind}")).to_be_visible()
+        expect(page.get_by_text(f"visitor{1 - number}.png")).to_have_count(0)
+    for context in contexts:
+        context.close()
+
+
+def test_letters_can_be_moved_by_keyboard(address: str, browser: Browser) -> None:
+    page = browser.new_page()
+    page.goto(f"{address}/shortcut_lab?sample=ct-lesions")
+    settle(page)
+    slider = page.get_by_role("slider", name="Across")
+    before = slider.get_attribute("aria-valuenow")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    expect(slider).not_to_have_attribute("aria-valuenow", before or "")
+    settle(page)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    page.close()
+
+
+def test_a_large_picture_is_answered(address: str, browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "large.png"
+    file.write_bytes(phantom.png_bytes(phantom.ct(seed=2, size=1024)))
+    page = browser.new_page()
+    page.goto(address)
+    page.locator("input[type=file]").first.set_input_files(str(file))
+    expect(page.get_by_text("large.png with layers")).to_be_visible(timeout=120_000)
+    page.close()
