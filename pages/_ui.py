@@ -240,7 +240,9 @@ def follow_link() -> None:
     choices = {"modality": MODALITIES, "model": classifiers(), "method": METHOD_TITLES}
     wanted: dict[str, Any] = {k: given[k] for k, allowed in choices.items() if given.get(k) in allowed}
     with contextlib.suppress(ValueError):
-        wanted["level"] = min(max(round(float(given.get("level", usual.level)), 2), LEVELS[0]), LEVELS[1])
+        level = round(float(given.get("level", usual.level)), 2)
+        if LEVELS[0] <= level <= LEVELS[1]:
+            wanted["level"] = level
     st.session_state["settings"] = replace(usual, **wanted)
     if "sample" in given:
         try:

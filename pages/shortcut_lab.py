@@ -33,8 +33,8 @@ def verdict(answer: classify.Classification) -> str:
 def taken_away(picture: _ui.Upload, settings: _ui.Settings, chest: shortcuts.Chest) -> None:
     """The picture, without its lungs, and its border alone."""
     st.markdown(
-        "The classifier is asked three times, each time in the box around the lungs of the unchanged picture. What it says without "
-        "lungs cannot come from the lungs."
+        "The classifier is asked three times, each time in the box around the lungs of the unchanged picture. Without lungs it "
+        "sees their outline, but nothing in them: what it still says does not come from there."
     )
     found = _ui.probes(chest, picture.sha256, settings.modality, settings.model)
     for column, probe in zip(st.columns(len(found)), found, strict=True):
@@ -62,10 +62,11 @@ def letters(picture: _ui.Upload, settings: _ui.Settings, chest: shortcuts.Chest)
             for e in (chest.evidence, _ui.marked(chest, *key, text, across, down))
         )
         assert plain.probability is not None and changed.probability is not None
+        moved = round(100 * (changed.probability - plain.probability))
         first, second, third = st.columns(3)
         first.metric("Without letters", report.percent(plain.probability), border=True)
         second.metric("With letters", report.percent(changed.probability), border=True)
-        third.metric("Moved by", f"{100 * (changed.probability - plain.probability):+.0f} points", border=True)
+        third.metric("Moved by", f"{moved:+d} points" if moved else "0 points", border=True)
         if st.button("Try 25 places", icon=":material/grid_on:", help="Takes some seconds."):
             with st.spinner("Asking 25 times"):
                 grid = _ui.marker_map(chest, *key, text)

@@ -141,7 +141,8 @@ def test_a_link_opens_a_sample_with_its_settings(sample: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["sample=nobody", "model=gpt", "level=high", "level=7", "method=guess&modality=mri", "sample=../../x"]
+    "address",
+    ["sample=nobody", "model=gpt", "level=high", "level=7", "level=nan", "method=guess&modality=mri", "sample=../../x"],
 )
 def test_a_wrong_link_does_no_harm(address: str) -> None:
     app = open_app()
@@ -149,6 +150,7 @@ def test_a_wrong_link_does_no_harm(address: str) -> None:
         app.query_params[name] = value
     app.run()
     assert not app.exception and app.selectbox(key="model").value == "mobilenetv2"
+    assert app.slider(key="level").value == 0.9
     assert [e.value.startswith("There is no sample") for e in app.error] == [True] * ("sample" in address)
 
 
