@@ -1,6 +1,7 @@
 """What the teaching pages draw: curves over a strength, a coverage or a prevalence, and answers side by side."""
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from covid_core.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, com
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
+
+    from covid_core.burden import Burden
 
 # By decision: colour and shape, so that neither has to be told from the other by hue alone.
 MARKS = {
@@ -253,3 +256,55 @@ def marker_effect(probabilities: NDArray[Any], plain: float) -> "Figure":
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False, autorange="reversed", scaleanchor="x")
     return compact(figure, 360)
+
+
+def burden_curve(burden: "Burden", at: int) -> "Figure":
+    """Lesions over the slices of a CT, with the interval of each and the most affected marked.
+
+    Args:
+        burden: of the volume.
+        at: number of the slice looked at, as in `Volume.numbers`.
+    """
+    import plotly.graph_objects as go
+
+    # A gap wherever there are no plausible lungs: nothing was measured there.
+    band: tuple[list[float | None], list[float | None]] = ([], [])
+    for known, run in groupby(burden.slices, lambda one: one.interval is not None):
+        ends = [(one.number, *one.interval) for one in run if known and one.interval is not None]
+        band[0].extend([*(x for x, _, _ in ends), *(x for x, _, _ in ends[::-1]), None])
+        band[1].extend([*(low for _, low, _ in ends), *(high for _, _, high in ends[::-1]), None])
+    figure = go.Figure()
+    figure.add_scatter(
+        x=band[0],
+        y=band[1],
+        mode="lines",
+        fill="toself",
+        fillcolor="rgba(230, 159, 0, 0.25)",
+        line={"width": 0},
+        hoverinfo="skip",
+        name=f"{100 * burden.level:.0f} % interval",
+    )
+    figure.add_scatter(
+        x=[one.number for one in burden.slices],
+        y=[one.percent for one in burden.slices],
+        customdata=[one.lesion_pixels for one in burden.slices],
+        mode="lines+markers",
+        marker={"size": 5},
+        line={"color": ORANGE},
+        hovertemplate="slice %{x}: %{y:.1f} %, %{customdata} px<extra></extra>",
+        name="lesions",
+    )
+    worst = next((one for one in burden.slices if one.index == burden.most_affected), None)
+    if worst is not None:
+        figure.add_scatter(
+            x=[worst.number],
+            y=[worst.percent],
+            mode="markers",
+            marker={"size": 13, "symbol": "diamond", "color": VERMILION},
+            hovertemplate=f"slice {worst.number}: {worst.percent:.1f} %<extra></extra>",
+            name="largest lesion area",
+        )
+    figure.add_vline(x=at, line={"color": GREY, "width": 2}, opacity=0.6)
+    figure.update_xaxes(title="Slice, from the head to the feet")
+    figure.update_yaxes(title="Lesions in % of the lungs", rangemode="tozero")
+    return compact(figure, 320)

@@ -1,0 +1,457 @@
+"""Whole CTs: every way their files can lie, every refusal, and the burden of a phantom whose lesions are known."""
+
+import gzip
+import io
+import struct
+import time
+import zipfile
+
+import nibabel
+import numpy as np
+import pytest
+from nibabel import orientations
+from PIL import Image
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.sequence import Sequence
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless
+
+from covid_core import curves, dicom, phantom, scan, series, volume
+from covid_core.burden import SliceBurden, burden, summed
+from covid_core.images import ImageError, decode
+from covid_core.volume import WINDOWS, Volume, read_volume, slice_image, slice_png
+from tests import pictures
+
+LEVELS = np.linspace(0.25, 0.75, 6)
+SIDE = 72
+SPACING = (30.0, 5.0, 5.0)  # of the phantoms, mm
+ACROSS = [1, 0, 0, 0, 1, 0]  # rows to the left, columns to the back
+WHO = {"PatientName": "Doe^Jane", "PatientID": "ID-4711", "StudyDate": "20200401", "SeriesInstanceUID": "1.2.826.77"}
+
+
+@pytest.fixture(scope="module")
+def hounsfield() -> np.ndarray:
+    """[Z, H, W] as a volume shows it."""
+    planes = [phantom.ct(5, size=SIDE, level=float(level)).hounsfield for level in LEVELS]
+    return np.rint(np.stack(planes)).astype(np.int16)
+
+
+def nifti(values: np.ndarray, codes: str = "RAS", affine: np.ndarray | None = None, kind: type = nibabel.Nifti1Image):
+    """A NIfTI file whose axes run as `codes` say, of values [Z, H, W] in the view of radiologists."""
+    z, y, x = SPACING
+    straight = np.diag([x, y, z, 1]) if affine is None else affine
+    image = kind(np.flip(values).T, straight)
+    turn = orientations.ornt_transform(orientations.axcodes2ornt("RAS"), orientations.axcodes2ornt(codes))
+    return image.as_reoriented(turn).to_bytes()
+
+
+def slices(values: np.ndarray, **tags: object) -> list[tuple[str, bytes]]:
+    """A DICOM series of values [Z, H, W], from the head to the feet."""
+    files = []
+    for number, plane in enumerate(values):
+        place = {
+            "ImagePositionPatient": [-100, -80, 500 - SPACING[0] * number],
+            "ImageOrientationPatient": ACROSS,
+            "PixelSpacing": list(SPACING[1:]),
+            "RescaleSlope": 1,
+            "RescaleIntercept": -1024,
+            "InstanceNumber": number,
+        }
+        files.append((f"{number}.dcm", pictures.dicom((plane + 1024).astype(np.uint16), **(place | tags))))
+    return files
+
+
+def packed(files: list[tuple[str, bytes]], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, data in files:
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
+def check(found: Volume, values: np.ndarray) -> None:
+    np.testing.assert_array_equal(found.hounsfield, values)
+    assert found.hounsfield.dtype == np.int16 and not found.hounsfield.flags.writeable
+    assert found.spacing == pytest.approx(SPACING)
+    assert found.numbers == tuple(range(1, len(values) + 1)) and found.total == len(values)
+
+
+def refusal(files: list[tuple[str, bytes]] | bytes) -> str:
+    with pytest.raises(ImageError) as caught:
+        read_volume([("ct", files)] if isinstance(files, bytes) else files)
+    sentence = str(caught.value)
+    assert sentence.endswith(".") and "Error" not in sentence and "Traceback" not in sentence
+    assert not any(value in sentence for value in WHO.values())
+    return sentence
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LPS", "LAS", "LPI", "PIR", "ASL", "SAR", "IRP"])
+def test_axes_of_a_nifti_file(hounsfield: np.ndarray, codes: str) -> None:
+    found = read_volume([("a/b\\case.nii", nifti(hounsfield, codes))])
+    check(found, hounsfield)
+    assert (found.name, found.source_format, found.remarks) == ("case.nii", "NIFTI", ())
+
+
+def test_a_tilted_nifti_file_is_not_resampled(hounsfield: np.ndarray) -> None:
+    c, s = np.cos(0.3), np.sin(0.3)
+    tilt = np.array([[1, 0, 0, 9], [0, c, -s, 7], [0, s, c, -4], [0, 0, 0, 1]])
+    check(read_volume([("t.nii", nifti(hounsfield, affine=tilt @ np.diag([5, 5, 30, 1])))]), hounsfield)
+
+
+def test_kinds_of_nifti_files(hounsfield: np.ndarray) -> None:
+    plain = nifti(hounsfield)
+    check(read_volume([("a.nii.gz", gzip.compress(plain))]), hounsfield)
+    parts = gzip.compress(plain[:1000]) + gzip.compress(plain[1000:])
+    check(read_volume([("a.nii.gz", parts)]), hounsfield)
+    check(read_volume([("a.zip", packed([("x/", b""), ("x/read.txt", b"hello"), ("x/a.nii", plain)]))]), hounsfield)
+    check(read_volume([("a.nii", nifti(hounsfield, kind=nibabel.Nifti2Image))]), hounsfield)
+    check(read_volume([("a.nii", nifti(hounsfield.astype(">f4")))]), hounsfield)
+    image = nibabel.Nifti1Image(np.flip(hounsfield + 1000).T[..., None], np.diag([5, 5, 30, 1]))
+    image.header.set_slope_inter(0.5, -500)
+    data = image.to_bytes()
+    np.testing.assert_allclose(read_volume([("a.nii", data)]).hounsfield, hounsfield / 2, atol=0.5)
+
+
+def test_values_below_air_and_no_numbers_become_air(hounsfield: np.ndarray) -> None:
+    values = hounsfield.astype(np.float32)
+    values[:, :9], values[:, 9:12], values[:, 12] = -3024, np.nan, 9999
+    found = read_volume([("a.nii", nifti(values))]).hounsfield
+    assert (found[:, :12] == -1024).all() and (found[:, 12] == 3071).all()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_dicom_files_in_any_order(hounsfield: np.ndarray, seed: int) -> None:
+    files = slices(hounsfield)
+    first = read_volume(files)
+    check(first, hounsfield)
+    shuffled = [files[i] for i in np.random.default_rng(seed).permutation(len(files))]
+    found = read_volume(shuffled)
+    check(found, hounsfield)
+    assert found.sha256 == first.sha256 == read_volume([("a.zip", packed(shuffled))]).sha256
+    assert found.name == f"{shuffled[0][0]} and 5 more" and found.source_format == "DICOM"
+    check(read_volume([*files, ("again.dcm", files[0][1])]), hounsfield)
+
+
+@pytest.mark.parametrize(
+    ("stored", "directions"),
+    [
+        (lambda v: v[:, ::-1, ::-1], [-1, 0, 0, 0, -1, 0]),  # turned by half a circle
+        (lambda v: v[:, ::-1], [1, 0, 0, 0, -1, 0]),
+        (lambda v: v.transpose(0, 2, 1), [0, 1, 0, 1, 0, 0]),
+    ],
+)
+def test_directions_of_dicom_files(hounsfield: np.ndarray, stored, directions: list[int]) -> None:
+    check(read_volume(slices(stored(hounsfield), ImageOrientationPatient=directions)), hounsfield)
+
+
+def test_a_transposed_series_keeps_its_spacing(hounsfield: np.ndarray) -> None:
+    tags = {"ImageOrientationPatient": [0, 1, 0, 1, 0, 0], "PixelSpacing": [5, 4]}
+    found = read_volume(slices(hounsfield[:, :, :60], **tags))
+    assert found.hounsfield.shape[1:] == (48, 72) and found.spacing == pytest.approx(SPACING)
+
+
+def enhanced(hounsfield: np.ndarray, frames: int | None = None, **tags: object) -> bytes:
+    """A DICOM file of several frames, the feet first."""
+
+    def item(**values: object) -> Dataset:
+        made = Dataset()
+        for tag, value in values.items():
+            setattr(made, tag, value)
+        return made
+
+    values = item(RescaleSlope=1, RescaleIntercept=-1024, RescaleType="HU")
+    shared = item(
+        PlaneOrientationSequence=Sequence([item(ImageOrientationPatient=ACROSS)]),
+        PixelMeasuresSequence=Sequence([item(PixelSpacing=list(SPACING[1:]))]),
+        PixelValueTransformationSequence=Sequence([values]),
+    )
+    places = [
+        item(ImagePositionPatient=[0, 0, SPACING[0] * k]) for k in range(len(hounsfield) if frames is None else frames)
+    ]
+    given = {
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2.1",
+        "NumberOfFrames": len(hounsfield),
+        "SharedFunctionalGroupsSequence": Sequence([shared]),
+        "PerFrameFunctionalGroupsSequence": Sequence([item(PlanePositionSequence=Sequence([p])) for p in places]),
+        "RescaleSlope": None,
+        "RescaleIntercept": None,
+    }
+    return pictures.dicom((hounsfield[::-1] + 1024).astype(np.uint16), **(given | tags))
+
+
+def test_frames_of_one_dicom_file(hounsfield: np.ndarray) -> None:
+    check(read_volume([("e.dcm", enhanced(hounsfield))]), hounsfield)
+    stored = (hounsfield[::-1] + 1024).astype(np.uint16)
+    frames = encapsulate([pictures.jpeg2000(Image.fromarray(plane)) for plane in stored])
+    check(
+        read_volume([("e.dcm", enhanced(hounsfield, syntax=JPEG2000Lossless, frame=b"\0\0", PixelData=frames))]),
+        hounsfield,
+    )
+    assert "where its slices lie" in refusal(enhanced(hounsfield, frames=2))
+    assert "too large" in refusal(enhanced(hounsfield, NumberOfFrames=scan.MAX_FILES + 1))
+    assert "not all of it" in refusal(enhanced(hounsfield, PixelData=b"\0\0"))
+
+
+def test_what_is_no_slice_is_left_out_and_said(hounsfield: np.ndarray) -> None:
+    overview = pictures.dicom(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    report = pictures.dicom(Modality="SR", Rows=None, Columns=None, PixelData=None)
+    note = ("__MACOSX/._0.dcm", b"\0\5\x16\7")
+    found = read_volume([("a.zip", packed([("o", overview), ("r", report), note, *slices(hounsfield)]))])
+    check(found, hounsfield)
+    assert found.remarks == ("Files that are no CT slices were left out: 2.",)
+    assert "localizer" in refusal(overview)
+
+
+def test_missing_slices_are_said(hounsfield: np.ndarray) -> None:
+    files = slices(hounsfield)
+    assert read_volume(files[:2] + files[3:]).remarks == (
+        "Slices are missing: two neighbours are 60.0 mm apart, most 30.0 mm.",
+    )
+
+
+def test_values_stored_from_zero(hounsfield: np.ndarray) -> None:
+    found = read_volume([("a.nii", nifti((hounsfield + 1024).astype(np.uint16)))])
+    check(found, hounsfield)
+    assert "1024 was taken off" in found.remarks[0]
+    padded = hounsfield + 1024
+    padded[:, :20] = -2000
+    assert "no soft tissue" in refusal(nifti(padded))
+
+
+def test_values_that_are_no_hounsfield_units(hounsfield: np.ndarray) -> None:
+    rng = np.random.default_rng(0)
+    tissue = hounsfield > -300
+    no_ct = {
+        "mask": tissue.astype(np.uint8),
+        "window": np.clip((hounsfield + 1250) * (255 / 1500), 0, 255).astype(np.uint8),
+        "mr": (tissue * rng.uniform(100, 2000, hounsfield.shape)).astype(np.int16),
+        "mr in standard deviations": rng.normal(size=hounsfield.shape).astype(np.float32),
+        "share": np.clip((hounsfield + 1024) / 4095, 0, 1).astype(np.float32),
+        "one value": np.zeros_like(hounsfield),
+        "air": np.full_like(hounsfield, -1000),
+    }
+    for kind, values in no_ct.items():
+        assert "not Hounsfield units" in refusal(nifti(values)), kind
+    bare = slices(hounsfield, RescaleSlope=None, RescaleIntercept=None)
+    assert "no Hounsfield units" in refusal(bare)
+
+
+def test_reduced_evenly_and_said(hounsfield: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(volume, "MAX_SLICES", 3)
+    monkeypatch.setattr(volume, "MAX_SIDE", 48)
+    found = read_volume(slices(hounsfield))
+    assert found.hounsfield.shape == (3, 48, 48) and found.total == 6 and found.numbers == (1, 3, 6)
+    assert found.spacing == pytest.approx((75, 7.5, 7.5))
+    assert found.remarks == ("Of 6 slices 3 were taken, evenly.",)
+    assert abs(found.hounsfield[0].mean() - hounsfield[0].mean()) < 10
+
+
+def test_pixels_become_square(hounsfield: np.ndarray) -> None:
+    found = read_volume(slices(np.repeat(hounsfield, 2, axis=2), PixelSpacing=[5, 2.5]))
+    assert found.hounsfield.shape == hounsfield.shape and found.spacing == pytest.approx(SPACING)
+
+
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ({"ImagePositionPatient": None}, "where its slices lie"),
+        ({"ImageOrientationPatient": None}, "where its slices lie"),
+        ({"PixelSpacing": None}, "where its slices lie"),
+        ({"PixelSpacing": [0, 0]}, "damaged"),
+        ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "same place"),
+        ({"ImagePositionPatient": [0, 0, 0]}, "same place"),
+        ({"Modality": "MR"}, "an MR image (modality MR)"),
+        ({"Modality": "PT"}, "a PET image (modality PT)"),
+        ({"Modality": "DX"}, "an X-ray (modality DX)"),
+        ({"Modality": "DOE JANE"}, "unknown modality"),
+        ({"Rows": None}, "no picture"),
+        ({"Rows": SIDE + 9}, "damaged"),
+        ({"Rows": 40}, "too small"),
+        ({"syntax": DeflatedExplicitVRLittleEndian}, "deflated"),
+    ],
+)
+def test_unusable_dicom_files(hounsfield: np.ndarray, tags: dict[str, object], said: str) -> None:
+    assert said in refusal(slices(hounsfield, **(WHO | tags)))
+
+
+def test_slices_that_do_not_fit_together(hounsfield: np.ndarray) -> None:
+    files, half = slices(hounsfield, SeriesInstanceUID="1.2.3"), len(hounsfield) // 2
+    other = slices(hounsfield, **WHO)
+    assert "2 series (slices: 6, 1)" in refusal([*files, other[0]])
+    assert "size or direction" in refusal([*slices(hounsfield[:, :60])[:half], *slices(hounsfield)[half:]])
+    coronal = [
+        (name, pictures.dicom(pictures.RAMP.astype(np.uint16), **place))
+        for name, place in (
+            (
+                f"{k}.dcm",
+                {
+                    "ImagePositionPatient": [0, k, 0],
+                    "ImageOrientationPatient": [1, 0, 0, 0, 0, -1],
+                    "PixelSpacing": [1, 1],
+                },
+            )
+            for k in range(5)
+        )
+    ]
+    assert "not axial" in refusal(coronal)
+    assert "only 1 axial slice." in refusal(files[:1])
+    assert "only 2 axial slices." in refusal(files[:2])
+
+
+def test_unusable_nifti_files(hounsfield: np.ndarray) -> None:
+    plain = nifti(hounsfield)
+
+    def changed(at: int, kind: str, *values: float, data: bytes = plain) -> bytes:
+        return data[:at] + struct.pack("<" + kind, *values) + data[at + struct.calcsize("<" + kind) :]
+
+    cases = {
+        "4-D": nibabel.Nifti1Image(np.stack([hounsfield] * 2, -1), np.eye(4)).to_bytes(),
+        "only 1 axial slice": nifti(hounsfield[:1]),
+        "only 2 axial slices": nifti(hounsfield[:2]),
+        "colours or complex": nibabel.Nifti1Image(hounsfield.T.astype(np.complex64), np.eye(4)).to_bytes(),
+        "how the patient lies": changed(252, "hh", 0, 0),
+        "where its slices lie": changed(280, "4f", *[0] * 4),
+        "without its values": changed(344, "4s", b"ni1\0"),
+        "too large": changed(42, "hhh", 30_000, 30_000, 30_000),
+        "damaged": plain[:-5],
+        "too small": nifti(hounsfield[:, :40, :40]),
+        "more than 4 times": nifti(np.repeat(hounsfield[:, :50], 4, axis=2)),
+    }
+    for said, data in cases.items():
+        assert said in refusal(data), said
+        assert said in refusal(gzip.compress(data)), said
+    assert "too large" in refusal(changed(108, "f", 1e12))
+    for broken in (changed(108, "f", float("nan")), changed(42, "h", -4), changed(70, "h", 999), plain[:350]):
+        assert "damaged" in refusal(broken)
+    assert "damaged" in refusal(gzip.compress(plain)[:-3000])
+
+
+def test_a_gzip_bomb_is_not_unpacked(hounsfield: np.ndarray) -> None:
+    plain = nifti(hounsfield)
+    file = io.BytesIO()
+    with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1) as bomb:
+        bomb.write(plain)
+        for _ in range(100):
+            bomb.write(bytes(2**20))
+    started = time.perf_counter()
+    check(read_volume([("bomb.nii.gz", file.getvalue())]), hounsfield)  # what follows is never looked at
+    assert time.perf_counter() - started < 1
+
+
+def test_limits(hounsfield: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = slices(hounsfield)
+    archive = packed(files)
+    with monkeypatch.context() as patch:
+        patch.setattr(scan, "MAX_BYTES", 5000)
+        assert "too large" in refusal(files)
+    with monkeypatch.context() as patch:
+        patch.setattr(scan, "MAX_UNPACKED", 20_000)
+        assert "too large" in refusal(archive)
+        assert "too large" in refusal(gzip.compress(nifti(hounsfield)))
+    with monkeypatch.context() as patch:
+        patch.setattr(scan, "MAX_FILES", 5)
+        assert "6 files" in refusal(files) and "more than 5 files" in refusal(archive)
+    monkeypatch.setattr(series, "MAX_VOXELS", SIDE * SIDE * 5)
+    assert "too large" in refusal(files) and "too large" in refusal(enhanced(hounsfield))
+
+
+def test_unusable_archives(hounsfield: np.ndarray) -> None:
+    files = slices(hounsfield)
+    archive = packed(files)
+    entry = archive.index(b"PK\1\2")
+    locked = bytearray(archive)
+    locked[entry + 8] |= 1
+    assert "encrypted" in refusal(bytes(locked))
+    lying = bytearray(archive)
+    lying[entry + 24 : entry + 28] = struct.pack("<I", 100)  # it says that it becomes 100 bytes
+    assert "damaged" in refusal(bytes(lying))
+    assert "damaged" in refusal(archive[:-200])
+    assert "unusual way" in refusal(packed(files, zipfile.ZIP_LZMA))
+    assert "among several files" in refusal([("a.zip", archive), ("b.zip", archive)])
+    assert "no CT" in refusal(packed([("a.png", pictures.encode(pictures.GREY)), ("inner.zip", archive)]))
+    assert "more than one volume" in refusal(
+        packed([("ct.nii", nifti(hounsfield)), ("mask.nii", nifti(np.uint8(hounsfield > 0)))])
+    )
+    assert "more than one volume" in refusal([("ct.nii", nifti(hounsfield)), *files])
+
+
+@pytest.mark.parametrize("files", [[], [("a.nii", b"")], b"hello", b"\x1f\x8b" + b"\0" * 50, b"PK\x03\x04 not really"])
+def test_what_is_no_ct_at_all(files: list[tuple[str, bytes]] | bytes) -> None:
+    assert "Upload" in refusal(files) or "Export" in refusal(files)
+    assert "no CT" in refusal(pictures.encode(pictures.GREY))
+    refusal([("a.dcm", b"\x08\0\x05\0\xf3\x99" * 60)])
+
+
+def test_nothing_of_the_patient_is_kept(hounsfield: np.ndarray, recwarn: pytest.WarningsRecorder) -> None:
+    odd = WHO | {"SeriesInstanceUID": "1.2.826.77"}
+    found = read_volume([("a.zip", packed(slices(hounsfield, **odd)))])
+    held = repr(vars(found)) + " ".join(str(warning.message) for warning in recwarn)
+    assert not any(value in held for value in odd.values())
+
+
+def test_windows_and_pictures(hounsfield: np.ndarray) -> None:
+    assert WINDOWS["lung"] == (dicom.LUNG_CENTRE, dicom.LUNG_WIDTH) == phantom.WINDOW
+    files = slices(hounsfield)
+    found = read_volume(files)
+    picture = slice_image(found, 2)
+    pictures.check(picture)
+    alone = decode(files[2][1])  # the same slice as a picture of its own
+    np.testing.assert_allclose(picture.pixels, alone.pixels, atol=1e-6)
+    np.testing.assert_array_equal(picture.hounsfield, alone.hounsfield)
+    assert (picture.modality_hint, picture.source_format, picture.name) == ("ct", "DICOM", f"{found.name}, slice 3")
+    shown = [slice_image(found, index, window) for index in (2, 3) for window in WINDOWS]
+    assert len({one.sha256 for one in shown}) == len(shown)
+    assert slice_image(found, 2, "mediastinum").pixels[hounsfield[2] < -160].max() == 0
+    png = np.asarray(Image.open(io.BytesIO(slice_png(found, 2, "bone"))))
+    np.testing.assert_allclose(png / 255, slice_image(found, 2, "bone").pixels, atol=0.002)
+    for index, window, said in (
+        (2, "liver", "lung, mediastinum, bone, wide"),
+        (6, "lung", "from 0 to 5"),
+        (-1, "lung", "no slice"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            slice_image(found, index, window)
+
+
+def test_the_burden_finds_the_most_affected_slice() -> None:
+    patches = phantom.Lesions(count=6, level=0.5, spread=0.0, size=0.2)
+    truth = [phantom.ct(3, patches, 128, level=float(level)) for level in np.linspace(0.2, 0.8, 9)]
+    found = read_volume([("a.nii", nifti(np.stack([one.hounsfield for one in truth])))])
+    seen: list[tuple[int, int]] = []
+    measured = burden(found, lambda done, total: seen.append((done, total)))
+    assert seen == [(n, 9) for n in range(1, 10)]
+    areas = [int(one.lesions.sum()) for one in truth]
+    assert measured.most_affected == int(np.argmax(areas)) == 4
+    for one, area in zip(measured.slices, areas, strict=True):
+        assert (one.percent or 0) > 10 if area > 200 else (one.percent or 0) < 5
+    assert measured.percent is not None and measured.interval is not None
+    assert measured.interval[0] < measured.percent < measured.interval[1]
+    assert measured.model == "unet_ct" and measured.level == 0.9
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        burden(found, stop)
+    figure = curves.burden_curve(measured, at=3)
+    named = {trace.name: trace for trace in figure.data}
+    assert list(named["lesions"].y) == [one.percent for one in measured.slices]
+    assert named["largest lesion area"].x == (5,)
+    assert figure.layout.shapes[0].x0 == 3
+    assert max(y for y in named["90 % interval"].y if y is not None) == max(one.interval[1] for one in measured.slices)
+
+
+def test_sums_by_hand() -> None:
+    slices_ = (
+        SliceBurden(0, 1, 0, 0, None, None),
+        SliceBurden(1, 3, 1000, 100, 10.0, (5.0, 20.0)),
+        SliceBurden(2, 5, 3000, 150, 5.0, (4.0, 8.0)),
+    )
+    measured = summed(slices_, 0.9, "unet_ct")
+    assert measured.percent == pytest.approx(6.25) and measured.interval == pytest.approx((4.25, 11.0))
+    assert measured.most_affected == 2
+    band = curves.burden_curve(measured, 1).data[0]
+    assert list(band.x) == [None, 3, 5, 5, 3, None] and list(band.y) == [None, 5, 4, 8, 20, None]
+    nothing = summed(slices_[:1], 0.9, "unet_ct")
+    assert (nothing.percent, nothing.interval, nothing.most_affected) == (None, None, None)
+    assert len(curves.burden_curve(nothing, 1).data) == 2
