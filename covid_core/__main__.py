@@ -108,18 +108,13 @@ def _score(options: argparse.Namespace) -> int:
     files = batch.pictures(options.folder)
     if not options.out.parent.is_dir():
         raise ValueError(f"{options.out.parent} is not a folder. Make it first.")
-    names = [
-        *("file", "modality", "decision", "covid_probability", "covid_interval", "aleatoric", "epistemic"),
-        *("prediction_set", "gate", "model", "weights_sha256", "seconds", "error"),
-    ]
     failed = 0
     with options.out.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, names)
+        writer = csv.DictWriter(stream, batch.COLUMNS)
         writer.writeheader()
         for row in batch.classify_files(files, model=options.model):
             failed += "error" in row
-            # Lists and the gate's record are JSON inside their cell.
-            writer.writerow({k: json.dumps(v) if isinstance(v, list | dict) else v for k, v in row.items()})
+            writer.writerow(batch.cells(row))
     print(f"{len(files)} files, {failed} failed: {options.out}")
     return SOME_FAILED if failed else OK
 

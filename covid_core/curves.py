@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from covid_core import report
 from covid_core.classify import Classification
 from covid_core.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, compact
 
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 
 # By decision: colour and shape, so that neither has to be told from the other by hue alone.
 MARKS = {
-    "covid": ("COVID-19 pattern", VERMILION, "diamond"),
-    "non_covid": ("no COVID-19 pattern", GREEN, "circle"),
-    "uncertain": ("cannot say", ORANGE, "square"),
-    "refused": ("no answer", GREY, "x"),
+    "covid": (VERMILION, "diamond"),
+    "non_covid": (GREEN, "circle"),
+    "uncertain": (ORANGE, "square"),
+    "refused": (GREY, "x"),
 }
 
 
@@ -65,7 +66,7 @@ def over_strength(answers: Mapping[float, Classification], at: float) -> "Figure
         row=1,
         col=1,
     )
-    for decision, (name, colour, symbol) in MARKS.items():
+    for decision, (colour, symbol) in MARKS.items():
         mine = [(s, a) for s, a in points if a.decision == decision]
         if mine:
             figure.add_scatter(
@@ -74,8 +75,8 @@ def over_strength(answers: Mapping[float, Classification], at: float) -> "Figure
                 y=[a.probability or 0 for _, a in mine],
                 mode="markers",
                 marker={"size": 10, "color": colour, "symbol": symbol},
-                name=name,
-                hovertemplate="strength %{x:.1f}: %{y:.0%}<extra>" + name + "</extra>",
+                name=report.DECISIONS[decision],
+                hovertemplate="strength %{x:.1f}: %{y:.0%}<extra>%{fullData.name}</extra>",
                 row=1,
                 col=1,
             )
@@ -121,7 +122,7 @@ def side_by_side(answers: Mapping[str, Classification]) -> "Figure":
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    for decision, (name, colour, symbol) in MARKS.items():
+    for decision, (colour, symbol) in MARKS.items():
         mine = {label: a for label, a in answers.items() if a.decision == decision}
         if not mine:
             continue
@@ -140,7 +141,7 @@ def side_by_side(answers: Mapping[str, Classification]) -> "Figure":
                 "thickness": 3,
                 "color": colour,
             },
-            name=name,
+            name=report.DECISIONS[decision],
             hovertemplate="%{x:.1%}<extra>%{y}</extra>",
         )
     figure.add_vline(x=0.5, line={"dash": "dot", "width": 1})

@@ -178,17 +178,7 @@ def diagnose(
     kind: engine.Kind = "auto",
     progress: Callable[[str], None] = lambda step: None,
 ) -> Diagnosis:
-    """From a picture to an answer.
-
-    Args:
-        image: decoded picture.
-        modality: "xray", "ct", or "auto": what the file says, else what the network sees.
-        model: name of a classifier.
-        method: how uncertainty is sampled.
-        level: of interval and prediction set.
-        kind: engine.
-        progress: called with a short sentence before each step.
-    """
+    """From a picture to an answer: `see`, then `conclude`; the arguments are theirs."""
     return conclude(see(image, modality, model, kind, progress), method, level, kind)
 
 

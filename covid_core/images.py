@@ -113,6 +113,15 @@ def read(path: str | Path) -> DecodedImage:
         ImageError: there is no such file, it cannot be read, it is too long, or `decode` refuses it.
     """
     path = Path(path)
+    return decode(read_bytes(path), path.name)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        ImageError: there is no such file, it cannot be read, or it is too long.
+    """
     if path.is_dir():
         raise ImageError(f"{path} is a folder. Choose one picture in it.")
     if not path.is_file():
@@ -121,10 +130,9 @@ def read(path: str | Path) -> DecodedImage:
         if path.stat().st_size > MAX_BYTES:
             raise ImageError(TOO_LONG)
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)  # no more, even if the file grows meanwhile
+            return file.read(MAX_BYTES + 1)  # no more, even if the file grows meanwhile
     except OSError as error:
         raise ImageError(f"The file {path} cannot be opened. Check that you are allowed to read it.") from error
-    return decode(data, path.name)
 
 
 def decode(data: bytes, name: str = "image") -> DecodedImage:
@@ -312,8 +320,8 @@ def _unit(values: Image | NDArray[np.uint8]) -> Array:
 
 def _foreign(data: bytes) -> str | None:
     """Say what the file is if its kind is known but not read; None if the kind is not known."""
-    if _is_nifti(data):
-        return "This is a NIfTI volume, and volumes are not read yet. Export one axial slice as PNG or DICOM."
+    if is_nifti(data):
+        return "This is a whole CT (NIfTI). Open it on the app's page CT volume, or export one axial slice as PNG or DICOM."
     if data.startswith(b"GIF8"):
         # Every frame begins with a block that says how long it is shown; a still picture has at most one.
         times = re.findall(rb"\x21\xf9\x04.{4}\0[\x21\x2c]", data, re.DOTALL)
@@ -330,7 +338,7 @@ def _foreign(data: bytes) -> str | None:
     return found and f"This is {found}, which is not read. Save the picture itself as {ACCEPTED}."
 
 
-def _is_nifti(data: bytes) -> bool:
+def is_nifti(data: bytes) -> bool:
     """Tell whether this is a NIfTI-1 or NIfTI-2 file, compressed or not."""
     header = data[:352]
     if data.startswith(b"\x1f\x8b"):

@@ -61,11 +61,10 @@ def _facts(result: Diagnosis) -> list[tuple[str, str]]:
     facts = [("Kind of image", {"xray": "chest X-ray", "ct": "chest CT slice"}[answer.modality])]
     if answer.probability is not None and answer.interval is not None:
         low, high = (report.percent(v) for v in answer.interval)
-        held = {"covid": "COVID-19", "non_covid": "not COVID-19"}
         facts += [
             ("Probability of COVID-19", f"{report.percent(answer.probability)}, interval {low} to {high}"),
             ("Level of interval and set", report.percent(answer.level)),
-            ("Not ruled out", " and ".join(held[c] for c in answer.prediction_set) or "neither class"),
+            ("Not ruled out", report.held(answer.prediction_set)),
             ("Aleatoric and epistemic doubt", f"{answer.aleatoric:.3f} and {answer.epistemic:.3f} bit"),
             ("Distance from the training images", f"{answer.gate.ood_score:.2f} (above 1: unlike them)"),
         ]

@@ -1,5 +1,6 @@
 """Results as JSON, as the command line and the page's downloads give them, and masks as PNG."""
 
+import base64
 import io
 from typing import Any
 
@@ -67,6 +68,12 @@ def percent(value: float) -> str:
     return "< 1 %" if value < 0.01 else "> 99 %" if value > 0.99 else f"{100 * value:.0f} %"
 
 
+def held(prediction_set: tuple[str, ...]) -> str:
+    """The classes that cannot be ruled out, in words."""
+    names = {"covid": "COVID-19", "non_covid": "not COVID-19"}
+    return " and ".join(names[c] for c in prediction_set) or "neither class"
+
+
 def mask_png(found: Segmentation) -> bytes:
     """One grey PNG of the picture's size: 0 outside, 128 lung, 255 lesion."""
     values = np.where(found.lesions, LESION, np.where(found.lungs, LUNG, 0)).astype(np.uint8)
@@ -76,6 +83,20 @@ def mask_png(found: Segmentation) -> bytes:
 def uncertainty_png(found: Segmentation) -> bytes:
     """One grey PNG of the picture's size: 0 = certain, 255 = one bit of entropy."""
     return png(np.round(np.clip(found.uncertainty, 0, 1) * 255).astype(np.uint8))
+
+
+def thumbnail(pixels: NDArray[np.float32], side: int) -> str:
+    """A small copy of a picture as a data URL.
+
+    Args:
+        pixels: [H, W] float32, 0..1.
+        side: the longer one, px.
+    """
+    small = Image.fromarray(np.round(pixels * 255).astype(np.uint8))
+    small.thumbnail((side, side))
+    buffer = io.BytesIO()
+    small.save(buffer, "WEBP", quality=80)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def png(values: NDArray[np.uint8]) -> bytes:

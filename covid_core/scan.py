@@ -7,7 +7,6 @@ of these. As in `covid_core.images`, sizes are checked before anything is unpack
 
 import gzip
 import hashlib
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -17,11 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from covid_core.images import Array, ImageError, _is_nifti
+from covid_core import archive
+from covid_core.archive import MAX_FILES
+from covid_core.images import Array, ImageError, is_nifti
 
 MAX_BYTES = 256 * 1024**2  # of all files as they come
 MAX_UNPACKED = 512 * 1024**2
-MAX_FILES = 1500  # also of frames; a chest CT of half-millimetre slices has 800
 MAX_VOXELS = MAX_FILES * 512 * 512
 MIN_SLICES = 3
 AIR = -1024  # HU; nothing is thinner, lower values are padding
@@ -74,7 +74,7 @@ def open_scan(files: Sequence[tuple[str, bytes]]) -> Scan:
             damaged file can raise anything else.
     """
     members = _unpack(files)
-    volumes = {_sha256(data): data for _, data in members if _is_nifti(data)}
+    volumes = {_sha256(data): data for _, data in members if is_nifti(data)}
     images = {_sha256(data): data for name, data in members if _is_dicom(name, data)}
     if not volumes and not images:
         raise ImageError(f"There is no CT in this. Upload {ACCEPTED}. Single pictures are read where one is diagnosed.")
@@ -102,37 +102,17 @@ def _unpack(files: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
         raise ImageError(f"These are {len(files):,} files; at most {MAX_FILES:,} are read. Upload the CT series alone.")
     if sum(len(data) for _, data in files) > MAX_BYTES:
         raise ImageError(TOO_LONG)
-    if not any(data.startswith(b"PK\x03\x04") for _, data in files):
+    if not any(archive.is_zip(data) for _, data in files):
         return list(files)
     if len(files) > 1:
         raise ImageError("There is a zip archive among several files. Upload it alone, or the files in it.")
-    return _unzip(files[0][1])
-
-
-def _unzip(data: bytes) -> list[tuple[str, bytes]]:
-    """The files in an archive; what it says about itself is checked first, and nothing grows beyond that."""
-    # Counted by their signature, because an object is made of every entry as soon as the archive is opened.
-    if data.count(b"PK\x01\x02") > MAX_FILES:
-        raise ImageError(f"The zip archive holds more than {MAX_FILES:,} files. Pack the CT series alone.")
-    with zipfile.ZipFile(BytesIO(data)) as archive:
-        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-        if any(entry.flag_bits & 1 for entry in entries):
-            raise ImageError("The zip archive is encrypted. Upload it without a password.")
-        if sum(entry.file_size for entry in entries) > MAX_UNPACKED:
-            raise ImageError(TOO_LONG)
-        if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
-            raise ImageError("The zip archive is packed in an unusual way. Pack it again as an ordinary zip archive.")
-        members = []
-        for entry in entries:
-            with archive.open(entry) as file:
-                # Not all at once, which would unpack more than the entry says before finding out.
-                members.append((entry.filename, file.read(entry.file_size)))
-    return members
+    members = archive.members(files[0][1])
+    if sum(member.size for member in members) > MAX_UNPACKED:
+        raise ImageError(TOO_LONG)
+    return [(member.name, member.read()) for member in members]
 
 
 def _is_dicom(name: str, data: bytes) -> bool:
-    if PurePosixPath(name).name.startswith("._"):
-        return False  # what macOS notes about a file when it packs it
     return data[128:132] == b"DICM" or name.lower().endswith((".dcm", ".dicom"))
 
 

@@ -21,8 +21,9 @@ from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from covid_core import dicom
+from covid_core.archive import MAX_FILES
 from covid_core.images import Array, ImageError
-from covid_core.scan import DAMAGED, MAX_FILES, MAX_VOXELS, NO_PLACE, TOO_LONG, Scan, check_count, to_view, turned
+from covid_core.scan import DAMAGED, MAX_VOXELS, NO_PLACE, TOO_LONG, Scan, check_count, to_view, turned
 
 # In an Enhanced CT, the sequence that a tag is found in, for all frames together or for each of its own.
 GROUPS = {

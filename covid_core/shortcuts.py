@@ -65,15 +65,16 @@ def chest(image: DecodedImage, modality: str = "auto", model: str = registry.DEF
 
 def probes(unchanged: Chest) -> list[Probe]:
     """The picture as it is, with its lungs blacked out, and with only the border of their box left."""
-    modality, model = unchanged.evidence.modality, unchanged.evidence.model
-    changed = {
-        "As it is": unchanged.image,
-        "Lungs blacked out": without_lungs(unchanged),
-        "Only the border": only_border(unchanged),
-    }
+    evidence = unchanged.evidence
+    changed = {"Lungs blacked out": without_lungs(unchanged), "Only the border": only_border(unchanged)}
     return [
-        Probe(title, image, in_box(unchanged, image), see(image, modality, model).evidence.light())
-        for title, image in changed.items()
+        Probe("As it is", unchanged.image, evidence, evidence),
+        *(
+            Probe(
+                title, image, in_box(unchanged, image), see(image, evidence.modality, evidence.model).evidence.light()
+            )
+            for title, image in changed.items()
+        ),
     ]
 
 

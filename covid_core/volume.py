@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from covid_core import report
+from covid_core import phantom, report
 from covid_core.images import Array, DecodedImage, ImageError, check_size
 from covid_core.scan import AIR, DAMAGED, open_scan
+from covid_core.thorax import Anatomy
 
 MAX_SLICES, MAX_SIDE = 200, 320  # kept of a volume; 40 MB
+PERSON = 1  # seed of the phantom
 STORED_WATER = 1024  # where 12 bits without a sign have water
 DENSEST = 3071  # HU; the most that 12 bits hold, and more than any bone
 WINDOWS: dict[str, tuple[float, float]] = {  # level and width, HU
@@ -43,7 +45,7 @@ class Volume:
         total: slices in the files. Where that is more than are kept, they were taken evenly.
         name: of the file, without folders.
         sha256: of the content, hexadecimal.
-        source_format: "NIFTI" or "DICOM".
+        source_format: "NIFTI", "DICOM" or "PHANTOM".
         remarks: sentences on what was left out or changed.
     """
 
@@ -96,6 +98,19 @@ def read_volume(files: Sequence[tuple[str, bytes]]) -> Volume:
         raise ImageError("There is not enough memory to open this CT. Upload one with fewer slices.") from error
     except Exception as error:  # the last boundary: readers can raise anything on a file made to break them
         raise ImageError(DAMAGED) from error
+
+
+def of_phantom(count: int = 30) -> Volume:
+    """A computed chest with lesions at its bases, [count, 320, 320], to look through without a patient's CT."""
+    levels = np.linspace(0.04, 0.96, count)
+    lesions = phantom.Lesions(count=8, size=0.2, density=0.7, level=0.65)
+    planes = [phantom.ct(PERSON, lesions, MAX_SIDE, float(level)).hounsfield for level in levels]
+    values = np.rint(np.stack([p for p in planes if p is not None])).clip(AIR, DENSEST).astype(np.int16)
+    anatomy = Anatomy.draw(PERSON)
+    step = (anatomy.height(0.96) - anatomy.height(0.04)) / (count - 1)
+    pixel = phantom.FIELD / MAX_SIDE
+    sha256 = hashlib.sha256(values.tobytes()).hexdigest()
+    return Volume(values, (step, pixel, pixel), tuple(range(1, count + 1)), count, "Phantom CT", sha256, "PHANTOM", ())
 
 
 def evenly(count: int, most: int) -> list[int]:

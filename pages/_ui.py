@@ -3,8 +3,9 @@
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.elements.lib.mutable_status_container import StatusContainer
 from streamlit.navigation.page import StreamlitPage
 
-from covid_core import degrade, gallery, images, phantom, registry, shortcuts, stored, trial, weights
+from covid_core import degrade, gallery, images, phantom, registry, scan, shortcuts, stored, trial, volume, weights
+from covid_core.burden import Burden
+from covid_core.burden import burden as measure_burden
 from covid_core.classify import LEVEL, Method
 from covid_core.diagnose import Diagnosis, Evidence, Seen, conclude, see
+from pages import _words
 
 TRAIN = Path(__file__).parents[1] / "train"  # its results only: no page imports it
 SCOREBOARD, SOURCES = TRAIN / "results" / "scoreboard.json", TRAIN / "datasets" / "sources.json"
@@ -34,64 +38,6 @@ PHANTOMS = {
     "ct-lesions": ("Phantom CT slice, with lesions", "ct", True),
 }
 LEVELS = (0.80, 0.99)
-
-# What the names of the parts in config.json stand for; a part without a line here keeps its name.
-PARTS = {
-    "xray / test": "X-ray, sources of training",
-    "xray / external": "X-ray, other hospitals, all",
-    "xray / external_ieee8023": "X-ray, web collection ieee8023",
-    "xray / external_shenzhen": "X-ray, Shenzhen (nobody with COVID-19)",
-    "xray / external_covid_normal": "X-ray, other hospitals, against healthy",
-    "xray / external_covid_pneumonia": "X-ray, other hospitals, against pneumonia",
-    "xray / external_covid_tuberculosis": "X-ray, other hospitals, against tuberculosis",
-    "xray / pediatric": "X-ray, children (nobody with COVID-19)",
-    "xray / transplanted": "X-ray, lesions moved between sources",
-    "ct / covid_ct_official_test": "CT, COVID-CT, official test",
-    "ct / sars_cov_2_grouped_test": "CT, São Paulo, test by groups",
-    "ct / test": "CT, both sets, test",
-    "gate": "Gate",
-    "test": "Test",
-    "infnet_test": "Inf-Net's 48 slices",
-    "unet_ct / test": "CT volumes, test",
-    "unet_ct / infnet_test": "Inf-Net's 48 slices",
-    "unet_xray / test": "X-rays, test",
-    "xray_random": "X-ray, Radiography Database, random split",
-    "sars_random": "CT, São Paulo, random split",
-    "sars_grouped": "CT, São Paulo, five folds by groups",
-    "covid_ct_to_sars": "CT, trained on COVID-CT, tested on São Paulo",
-    "sars_to_covid_ct": "CT, trained on São Paulo, tested on COVID-CT",
-}
-
-# Protocols for X-rays from the easiest question to the hardest.
-HARDER = ("xray_random", "xray / test", "xray / external", "xray / external_covid_pneumonia", "xray / transplanted")
-# In words, in the order in which pages offer them.
-MEASURES = {
-    "accuracy": "Accuracy of the more probable class",
-    "auc": "AUC: chance that a COVID-19 image gets the higher probability (0.5 = guessing)",
-    "sensitivity": "Sensitivity: share of the COVID-19 images recognised",
-    "specificity": "Specificity: share of the other images recognised",
-    "f1": "F1",
-    "auprc": "Area under the precision-recall curve",
-    "ece": "Calibration error (ECE, smaller is better)",
-    "brier": "Brier score (smaller is better)",
-    "nll": "Negative log-likelihood (smaller is better)",
-    "risk_coverage_area": "Area under the risk-coverage curve (smaller is better)",
-    "risk_at_80_percent": "Share wrong among the 80 % it is surest of (smaller is better)",
-    "misclassification_auroc": "How well doubt tells wrong answers from right ones (AUROC)",
-    "accuracy_of_decided": "Accuracy of the answers it decides",
-    "decided": "Share of images it decides",
-    "called_covid": "Share called COVID-19",
-    "coverage_covid": "Prediction sets that hold the truth, COVID-19 images (promised: 0.90)",
-    "coverage_non_covid": "Prediction sets that hold the truth, other images (promised: 0.90)",
-    "opacity_covid": "COVID-19 images on which the U-Net marks visible opacity",
-    "opacity_non_covid": "Other images on which it does",
-    "ood_auroc": "How well the distance tells these images from the test images (AUROC)",
-    "lesion_dice": "Lesion Dice",
-    "lung_dice": "Lung Dice",
-    "mean_dice_over_thresholds": "Mean Dice over all thresholds (Inf-Net's measure)",
-    "dice_at_0.5": "Dice at 0.5, mean over slices",
-    "interval_coverage": "Lesion shares inside their interval (promised: 0.90)",
-}
 
 
 @dataclass(frozen=True)
@@ -115,7 +61,7 @@ class Upload:
         """Whether it was computed, so that its lesions are known."""
         return self.sample in PHANTOMS
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Of the file, by which answers are cached."""
         return hashlib.sha256(self.data).hexdigest()
@@ -131,22 +77,13 @@ class Settings:
     level: float = LEVEL
 
 
-def measures(parts: Iterable[dict[str, Any]]) -> list[str]:
-    """Those of `MEASURES` that any of the parts has."""
-    held = {name for part in parts for name in part}
-    return [name for name in MEASURES if name in held]
-
-
-def part_name(path: str) -> str:
-    """What a part of a model's figures was measured on, in words."""
-    return PARTS.get(path, path)
-
-
 def navigation() -> StreamlitPage:
     """The one list of pages; returns the page asked for."""
     return st.navigation(
         [
             st.Page("pages/diagnose.py", title="Diagnose", icon=":material/pulmonology:", default=True),
+            st.Page("pages/batch.py", title="Batch", icon=":material/grid_view:"),
+            st.Page("pages/ct_volume.py", title="CT volume", icon=":material/layers:"),
             st.Page("pages/compare.py", title="Compare", icon=":material/compare:"),
             st.Page("pages/uncertainty_lab.py", title="Uncertainty lab", icon=":material/science:"),
             st.Page("pages/shortcut_lab.py", title="Shortcut lab", icon=":material/visibility_off:"),
@@ -303,6 +240,8 @@ def choose_settings(wanted: Sequence[str] = ("modality", "model", "method", "lev
         wanted: which of the settings the page heeds; the others have no widget, and stay as they are.
     """
     settings: Settings = st.session_state["settings"]
+    if not wanted:
+        return settings
     with st.expander("Settings", icon=":material/tune:"):
         if "modality" in wanted:
             modality = st.segmented_control(
@@ -343,6 +282,25 @@ def choose_model() -> str:
     chosen: str = st.selectbox("Model", list(titles), index, format_func=titles.get, key="model")
     st.session_state["settings"] = replace(settings, model=chosen)
     return chosen
+
+
+def beside_picture(
+    wanted: Sequence[str] = ("modality", "model", "method", "level"),
+) -> tuple[Upload | None, Settings, DeltaGenerator]:
+    """The frame of a page about a picture: on the left picture and settings, which also go into the address.
+
+    Args:
+        wanted: of the settings, as in `choose_settings`.
+
+    Returns:
+        picture, settings, and the column on the right.
+    """
+    side, main = st.columns([1, 3], gap="large")
+    with side:
+        picture = choose_picture()
+        settings = choose_settings(wanted)
+    show_link(settings, picture)
+    return picture, settings, main
 
 
 def room(about: tuple[str, ...]) -> DeltaGenerator:
@@ -441,6 +399,59 @@ def lesion_trial(count: int, size: float, density: float) -> trial.Trial:
     return trial.lesions(count, size, density)
 
 
+def choose_volume() -> volume.Volume | None:
+    """Upload widget for a whole CT, and a phantom of one; the last one stays when the page changes.
+
+    Raises:
+        ImageError: the files are no CT that can be read.
+    """
+    files = st.file_uploader(
+        "A whole CT",
+        type=["nii", "gz", "zip", "dcm", "dicom"],
+        accept_multiple_files=True,
+        max_upload_size=scan.MAX_BYTES // 2**20,
+        help="A NIfTI file (.nii, .nii.gz), all DICOM files of one series, or a zip of either. Nothing is stored.",
+    )
+    if st.button("Phantom of a whole CT", width="stretch"):
+        st.session_state["volume"] = _phantom_volume()
+    names = [file.file_id for file in files]
+    if files and names != st.session_state.get("uploaded_volume"):
+        st.session_state["uploaded_volume"] = names
+        st.session_state["volume"] = None  # of a file that cannot be read, the former one must not stay
+        with st.spinner("Reading the slices"):
+            st.session_state["volume"] = volume.read_volume([(file.name, file.getvalue()) for file in files])
+    chosen: volume.Volume | None = st.session_state.get("volume")
+    return chosen
+
+
+@st.cache_data(max_entries=1, show_spinner="Computing a chest, slice by slice")
+def _phantom_volume() -> volume.Volume:
+    return volume.of_phantom()
+
+
+def burden(of: volume.Volume, progress: Callable[[int, int], None]) -> Burden:
+    """Lesions over the slices of the visitor's CT.
+
+    Kept with the visitor: a cached function must not draw on a progress bar that was made outside of it.
+    """
+    kept = st.session_state.get("burden")
+    if kept is None or kept[0] != of.sha256:
+        kept = st.session_state["burden"] = (of.sha256, measure_burden(of, progress))
+    found: Burden = kept[1]
+    return found
+
+
+def diagnose_slice(of: volume.Volume, index: int) -> None:
+    """Show a slice on the page Diagnose."""
+    show_picture(Upload(f"{of.name}, slice {of.numbers[index]}", volume.slice_png(of, index)))
+
+
+def show_picture(picture: Upload) -> None:
+    """Make it the picture of all pages, and go to Diagnose."""
+    st.session_state["picture"] = picture
+    st.switch_page("pages/diagnose.py")
+
+
 @st.cache_data(max_entries=4)
 def stored_answers(model: str) -> dict[str, stored.Answers]:
     """A model's answers to the reported images, by part, as `train.evaluate` left them."""
@@ -458,8 +469,8 @@ def harder_questions(measure: str) -> dict[str, dict[str, Any]]:
     """Figures of one measure for X-rays, from the easiest question to the hardest, for `figures.forest`."""
     rows = {r["protocol"]: r for r in scoreboard() if r["model"] == registry.DEFAULT}
     return {
-        part_name(name): {**rows[name]["figures"][measure], "kind": rows[name]["kind"]}
-        for name in HARDER
+        _words.part_name(name): {**rows[name]["figures"][measure], "kind": rows[name]["kind"]}
+        for name in _words.HARDER
         if measure in rows[name]["figures"]
     }
 

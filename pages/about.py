@@ -3,7 +3,7 @@
 import streamlit as st
 
 import covid_core
-from pages import _ui
+from pages import _ui, _words
 
 FLOW = """
 digraph {
@@ -67,7 +67,7 @@ def ours() -> list[dict[str, object]]:
     """What our figures were measured on, from the stored rows."""
     return [
         {
-            "images": _ui.part_name(row["protocol"]),
+            "images": _words.part_name(row["protocol"]),
             "COVID-19": row["n_covid"],
             "other": row["n"] - row["n_covid"],
             "patients or groups": row["groups"],

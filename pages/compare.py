@@ -16,7 +16,7 @@ CAM = "Where it looked (Grad-CAM)"
 def agreement(answers: dict[str, classify.Classification]) -> None:
     """Whether the answers agree, in one sentence, and how far apart they lie."""
     known = {label: a for label, a in answers.items() if a.probability is not None}
-    decisions = {curves.MARKS[a.decision][0] for a in answers.values()}
+    decisions = {report.DECISIONS[a.decision] for a in answers.values()}
     said = (
         f"All {len(answers)} say *{decisions.pop()}*."
         if len(decisions) == 1
@@ -37,7 +37,7 @@ def table(answers: dict[str, classify.Classification]) -> list[dict[str, object]
     return [
         {
             "answered by": label,
-            "decision": curves.MARKS[a.decision][0],
+            "decision": report.DECISIONS[a.decision],
             "probability": a.probability,
             "low": a.interval and a.interval[0],
             "high": a.interval and a.interval[1],
@@ -89,11 +89,7 @@ def show(results: dict[str, dict[str, Diagnosis]]) -> None:
 
 _ui.only_through_app()
 st.title("One picture, several opinions")
-side, main = st.columns([1, 3], gap="large")
-with side:
-    chosen = _ui.choose_picture()
-    settings = _ui.choose_settings(("modality", "level"))
-_ui.show_link(settings, chosen)
+chosen, settings, main = _ui.beside_picture(("modality", "level"))
 with main:
     if chosen is None:
         st.markdown(

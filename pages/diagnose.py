@@ -8,7 +8,7 @@ import streamlit as st
 from covid_core import figures, images, printed, registry, report, trial, weights
 from covid_core.diagnose import Diagnosis
 from covid_core.weights import WeightsError
-from pages import _ui
+from pages import _ui, _words
 
 # Colour of the box and its icon, by decision.
 BOXES = {
@@ -20,7 +20,6 @@ BOXES = {
 KINDS = {"xray": "chest X-ray", "ct": "chest CT slice"}
 # X-rays from the sources of training and from others; CT slices of other patients from the two sets of training.
 TRUST = (("xray", "test"), ("xray", "external"), ("ct", "covid_ct_official_test"), ("ct", "sars_cov_2_grouped_test"))
-NAMES = {"covid": "COVID-19", "non_covid": "not COVID-19"}
 
 
 def invitation() -> None:
@@ -56,7 +55,7 @@ def expectation(metrics: dict[str, Any]) -> None:
     for modality, name in TRUST:
         part = metrics[modality][name]
         share = report.percent(part["decided"]["value"])
-        shown[f"{_ui.part_name(f'{modality} / {name}')}<br>answers {share}"] = part["accuracy_of_decided"]
+        shown[f"{_words.part_name(f'{modality} / {name}')}<br>answers {share}"] = part["accuracy_of_decided"]
     st.plotly_chart(
         figures.forest(shown, "Share of its answers that are right"), key="trust", config={"displayModeBar": False}
     )
@@ -85,12 +84,9 @@ def summary(result: Diagnosis) -> None:
         return
     first, second, third, fourth = st.columns(4)
     first.metric("COVID-19 probability", report.percent(answer.probability), border=True)
-    chosen = (
-        "both" if len(answer.prediction_set) == 2 else "".join(NAMES[c] for c in answer.prediction_set) or "neither"
-    )
     second.metric(
         f"Not ruled out ({report.percent(answer.level)})",
-        chosen,
+        report.held(answer.prediction_set),
         border=True,
         help="The prediction set: classes that the calibration cannot rule out at this level. Both, or neither, means "
         "cannot say.",
@@ -201,6 +197,7 @@ def downloads(result: Diagnosis, shown: list[str], opacity: float) -> None:
         lambda: printed.page(result, shown, opacity),
         "report.html",
         "text/html",
+        on_click="ignore",
         icon=":material/print:",
         width="stretch",
     )
@@ -210,6 +207,7 @@ def downloads(result: Diagnosis, shown: list[str], opacity: float) -> None:
         json.dumps(rows, indent=1),
         "answer.json",
         "application/json",
+        on_click="ignore",
         icon=":material/download:",
         width="stretch",
     )
@@ -219,6 +217,7 @@ def downloads(result: Diagnosis, shown: list[str], opacity: float) -> None:
             report.mask_png(found),
             "mask.png",
             "image/png",
+            on_click="ignore",
             icon=":material/download:",
             width="stretch",
         )
@@ -244,11 +243,7 @@ def show(result: Diagnosis, picked: _ui.Upload) -> None:
 
 _ui.only_through_app()
 st.title("Is it COVID-19, and how sure can one be?")
-side, main = st.columns([1, 3], gap="large")
-with side:
-    chosen = _ui.choose_picture()
-    settings = _ui.choose_settings()
-_ui.show_link(settings, chosen)
+chosen, settings, main = _ui.beside_picture()
 with main:
     if chosen is None:
         invitation()

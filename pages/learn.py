@@ -9,7 +9,7 @@ import streamlit as st
 from covid_core import curves, degrade, figures, images, report
 from covid_core.diagnose import Diagnosis
 from covid_core.weights import WeightsError
-from pages import _ui
+from pages import _ui, _words
 
 QUIET = {"displayModeBar": False}
 
@@ -69,7 +69,7 @@ def overconfident(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis
         return
     right.metric("Probability of COVID-19", report.percent(answer.probability), border=True)
     right.metric("Distance from the training images", f"{answer.gate.ood_score:.1f}", border=True)
-    right.markdown(f"The app says: *{curves.MARKS[answer.decision][0]}*. {answer.reason}")
+    right.markdown(f"The app says: *{report.DECISIONS[answer.decision]}*. {answer.reason}")
 
 
 def two_kinds(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
@@ -104,12 +104,9 @@ def sets(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None
     if answer.probability is None:
         st.info(answer.reason)
         return
-    held = (
-        " and ".join("COVID-19" if c == "covid" else "not COVID-19" for c in answer.prediction_set) or "neither class"
-    )
     left, right = st.columns(2)
-    left.metric("Not ruled out", held, border=True)
-    right.metric("The app says", curves.MARKS[answer.decision][0], border=True)
+    left.metric("Not ruled out", report.held(answer.prediction_set), border=True)
+    right.metric("The app says", report.DECISIONS[answer.decision], border=True)
 
 
 def silent(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
@@ -118,7 +115,7 @@ def silent(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> No
         "Answer only the surest", 5, 100, 80, 5, format="%d %%", key="learn-share", persist_state="session"
     )
     lines = {
-        _ui.part_name(name): answers.risk_coverage()
+        _words.part_name(name): answers.risk_coverage()
         for name, answers in _ui.stored_answers(settings.model).items()
         if name.startswith("xray")
     }
@@ -281,12 +278,8 @@ def step_number() -> int:
 
 _ui.only_through_app()
 st.title("From pixels to 99.7 %")
-side, main = st.columns([1, 3], gap="large")
-with side:
-    chosen = _ui.choose_picture()
+chosen, settings, main = _ui.beside_picture(())
 picture = chosen or _ui.sample("ct-lesions")
-settings = _ui.Settings()
-_ui.show_link(settings, chosen)
 with main:
     number = step_number()
     step = STEPS[number]

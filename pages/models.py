@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from covid_core import figures, registry, weights
-from pages import _ui
+from pages import _ui, _words
 
 FIGURES = {
     "lesion_dice": "lesion Dice",
@@ -24,7 +24,7 @@ def table(metrics: dict[str, Any], path: tuple[str, ...] = ()) -> list[dict[str,
             if value["value"] is not None:
                 found.append(
                     {
-                        "protocol": _ui.part_name(" / ".join(path)),
+                        "protocol": _words.part_name(" / ".join(path)),
                         "measure": FIGURES.get(name, name),
                         "value": value["value"],
                         "95 % low": value["low"],
@@ -36,14 +36,14 @@ def table(metrics: dict[str, Any], path: tuple[str, ...] = ()) -> list[dict[str,
             found += table(value, (*path, name))
         elif isinstance(value, list) and len(value) == 2 and all(isinstance(v, int) for v in value):
             share = {"value": value[0] / value[1], "n": value[1]}
-            found.append({"protocol": _ui.part_name(" / ".join(path)), "measure": name, **share})
+            found.append({"protocol": _words.part_name(" / ".join(path)), "measure": name, **share})
     return found
 
 
 def protocols(metrics: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Protocol name -> its figures, of all modalities."""
     return {
-        _ui.part_name(f"{modality} / {name}"): part
+        _words.part_name(f"{modality} / {name}"): part
         for modality, parts in metrics.items()
         for name, part in parts.items()
         if isinstance(part, dict) and "value" not in part
@@ -57,8 +57,8 @@ def measured(spec: registry.ModelSpec, metrics: dict[str, Any]) -> None:
         return
     left, right = st.columns(2, gap="large")
     with left:
-        known = _ui.measures(parts.values())
-        measure = st.selectbox("Measure", known, format_func=_ui.MEASURES.get, key=f"measure-{spec.name}")
+        known = _words.measures(parts.values())
+        measure = st.selectbox("Measure", known, format_func=_words.MEASURES.get, key=f"measure-{spec.name}")
         shown = {n: p[measure] for n, p in parts.items() if measure in p and p[measure]["value"] is not None}
         st.plotly_chart(figures.forest(shown, measure), key=f"forest-{spec.name}", config={"displayModeBar": False})
     with right:
@@ -117,5 +117,6 @@ for tab, spec in zip(st.tabs([s.title for s in registry.MODELS.values()]), regis
             file.read_bytes,  # read on a click, not on every run of the page
             f"{spec.name}.safetensors",
             key=f"weights-{spec.name}",
+            on_click="ignore",
             icon=":material/download:",
         )

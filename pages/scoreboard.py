@@ -5,11 +5,11 @@ from typing import Any
 import streamlit as st
 
 from covid_core import figures, registry
-from pages import _ui
+from pages import _ui, _words
 
 GROUPS = {"xray": "X-ray", "ct": "CT", "lesions": "Lesions and lungs"}
 # From the easiest question to the hardest.
-ORDER = ("xray_random", "sars_random", "sars_grouped", "sars_to_covid_ct", "covid_ct_to_sars", *_ui.PARTS)
+ORDER = ("xray_random", "sars_random", "sars_grouped", "sars_to_covid_ct", "covid_ct_to_sars", *_words.PARTS)
 INTRODUCTION = """
 A report says **99.7 %**. Of what? Its images were split at random: copies of an image, and images of the same patient, lie on
 both sides, and nearly every COVID-19 image comes from other hospitals than the healthy ones. Read the rows from top to bottom:
@@ -20,7 +20,7 @@ first the question that report asked, then the same disease with patients kept a
 def label(row: dict[str, Any]) -> str:
     """What stands beside a line of the plot, without the kind of image, which is chosen above it."""
     titles = {spec.name: spec.title for spec in registry.MODELS.values()}
-    part = _ui.part_name(row["protocol"]).removeprefix("X-ray, ").removeprefix("CT, ")
+    part = _words.part_name(row["protocol"]).removeprefix("X-ray, ").removeprefix("CT, ")
     return f"{part[0].upper()}{part[1:]}<br>{titles.get(row['model'], row['model'])}"
 
 
@@ -44,7 +44,7 @@ def table(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """All figures, one line each."""
     return [
         {
-            "protocol": _ui.part_name(row["protocol"]),
+            "protocol": _words.part_name(row["protocol"]),
             "model": row["model"],
             "kind": row["kind"],
             "measure": measure,
@@ -65,9 +65,9 @@ st.title("What is left of 99.7 %?")
 st.markdown(INTRODUCTION)
 group = st.segmented_control("Rows", list(GROUPS), format_func=GROUPS.get, default="xray", key="board") or "xray"
 rows = sorted((r for r in _ui.scoreboard() if r["modality"] == group), key=place)
-known = _ui.measures(row["figures"] for row in rows)
-measure = st.selectbox("Measure", known, format_func=_ui.MEASURES.get, key=f"measure-{group}")
-plot(rows, measure, _ui.MEASURES[measure].split(":")[0])
+known = _words.measures(row["figures"] for row in rows)
+measure = st.selectbox("Measure", known, format_func=_words.MEASURES.get, key=f"measure-{group}")
+plot(rows, measure, _words.MEASURES[measure].split(":")[0])
 st.caption(
     "Bars are 95 % bootstrap intervals over patients or groups. *Bundled* models are those of this app; a network *trained for "
     "it* saw the training part of that split alone, in the plain way of most reports; *published* figures are others\u2019, and "
@@ -85,5 +85,6 @@ with st.expander("Check it yourself", icon=":material/fact_check:"):
         _ui.SCOREBOARD.read_bytes(),
         "scoreboard.json",
         "application/json",
+        on_click="ignore",
         icon=":material/download:",
     )

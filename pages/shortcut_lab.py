@@ -27,7 +27,7 @@ def line(answer: classify.Classification) -> str:
 
 def verdict(answer: classify.Classification) -> str:
     """What the app says to a visitor who uploads such a picture."""
-    return f"The app: *{curves.MARKS[answer.decision][0]}*" + (f". {answer.reason}" if answer.reason else "")
+    return f"The app: *{report.DECISIONS[answer.decision]}*" + (f". {answer.reason}" if answer.reason else "")
 
 
 def taken_away(picture: _ui.Upload, settings: _ui.Settings, chest: shortcuts.Chest) -> None:
@@ -100,11 +100,7 @@ def everywhere() -> None:
 
 _ui.only_through_app()
 st.title("Does it read the disease, or the hospital?")
-side, main = st.columns([1, 3], gap="large")
-with side:
-    chosen = _ui.choose_picture()
-    settings = _ui.choose_settings()
-_ui.show_link(settings, chosen)
+chosen, settings, main = _ui.beside_picture()
 with main:
     if chosen is None:
         st.markdown(

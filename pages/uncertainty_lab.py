@@ -1,14 +1,17 @@
 """Uncertainty lab: spoil a picture and watch the doubt; abstain, calibrate and change how common the disease is."""
 
+import time
+
 import streamlit as st
 
 from covid_core import classify, curves, degrade, images, report, stored
 from covid_core.weights import WeightsError
-from pages import _ui
+from pages import _ui, _words
 
 STRENGTHS = [step / 10 for step in range(11)]
 SECTIONS = ("Spoil the picture", "Abstain", "Temperature", "How common is it?")
 QUIET = {"displayModeBar": False}
+REDRAWN = 0.25  # seconds from one drawing of a curve that fills to the next
 
 
 @st.fragment
@@ -48,13 +51,15 @@ def spoil(picture: _ui.Upload, settings: _ui.Settings) -> None:
         )
     chart = right.empty()
     answers: dict[float, classify.Classification] = {}
+    drawn = time.monotonic()
     for step in [strength, *(s for s in STRENGTHS if s != strength)]:
         evidence = _ui.spoilt(image, picture.sha256, settings.modality, settings.model, kind, step)
         answers[step] = evidence.answer(settings.method, settings.level)
         if step == strength:
             words.markdown(in_words(answers[step]))
-        # The chart is drawn while it fills, but not for each point that was there already.
-        if step in (strength, STRENGTHS[len(STRENGTHS) // 2], STRENGTHS[-1]):
+        # Drawn while it fills; where all points were there already, once.
+        if len(answers) == len(STRENGTHS) or time.monotonic() - drawn > REDRAWN:
+            drawn = time.monotonic()
             chart.plotly_chart(
                 curves.over_strength(answers, strength),
                 key=f"spoil-{len(answers)}",
@@ -70,16 +75,14 @@ def spoil(picture: _ui.Upload, settings: _ui.Settings) -> None:
 
 def in_words(answer: classify.Classification) -> str:
     """Decision, probability, what cannot be ruled out and distance, in two lines."""
-    name, _, _ = curves.MARKS[answer.decision]
+    decision = report.DECISIONS[answer.decision]
     if answer.probability is None or answer.interval is None:
-        return f"**{name[0].upper()}{name[1:]}.** {answer.reason}"
+        return f"**{decision}.** {answer.reason}"
     low, high = (report.percent(v) for v in answer.interval)
-    held = (
-        " and ".join("COVID-19" if c == "covid" else "not COVID-19" for c in answer.prediction_set) or "neither class"
-    )
     return (
-        f"**{name[0].upper()}{name[1:]}**: {report.percent(answer.probability)}, interval {low} to {high}  \n"
-        f"Not ruled out at {report.percent(answer.level)}: {held}. Distance {answer.gate.ood_score:.2f}"
+        f"**{decision}**: {report.percent(answer.probability)}, interval {low} to {high}  \n"
+        f"Not ruled out at {report.percent(answer.level)}: {report.held(answer.prediction_set)}. "
+        f"Distance {answer.gate.ood_score:.2f}"
     )
 
 
@@ -93,7 +96,7 @@ def abstain(answers: dict[str, stored.Answers]) -> None:
     share = (
         st.slider("Answer only the surest", 5, 100, 80, 5, format="%d %%", key="share", persist_state="session") / 100
     )
-    lines = {_ui.part_name(name): answers[name].risk_coverage() for name in answers if name != "ct / test"}
+    lines = {_words.part_name(name): answers[name].risk_coverage() for name in answers if name != "ct / test"}
     columns = st.columns(len(lines))
     for column, (label, (coverage, risk)) in zip(columns, lines.items(), strict=True):
         at = max(round(share * len(risk)), 1) - 1
@@ -120,7 +123,9 @@ def temperature(answers: dict[str, stored.Answers]) -> None:
         "Networks claim more than they keep. One number, fitted on images kept apart, divides the logits before they become "
         "probabilities. It changes no decision at one half, only how sure the model claims to be."
     )
-    part = st.selectbox("Images", list(answers), format_func=_ui.part_name, key="calibration", persist_state="session")
+    part = st.selectbox(
+        "Images", list(answers), format_func=_words.part_name, key="calibration", persist_state="session"
+    )
     before, after = answers[part].ece()
     first, second = st.columns(2)
     first.metric("Calibration error before", f"{before:.3f}", border=True)
@@ -145,7 +150,7 @@ def prevalence(answers: dict[str, stored.Answers]) -> None:
         "The same sensitivity and specificity then mean something else."
     )
     left, right = st.columns(2)
-    part = left.selectbox("Images", list(answers), format_func=_ui.part_name, key="worth", persist_state="session")
+    part = left.selectbox("Images", list(answers), format_func=_words.part_name, key="worth", persist_state="session")
     common = right.select_slider(
         "Share of the people examined who have COVID-19",
         [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5],
@@ -177,11 +182,7 @@ section = st.segmented_control(
     "Experiment", SECTIONS, default=SECTIONS[0], required=True, key="experiment", persist_state="session"
 )
 if section == SECTIONS[0]:
-    side, main = st.columns([1, 3], gap="large")
-    with side:
-        chosen = _ui.choose_picture()
-        settings = _ui.choose_settings()
-    _ui.show_link(settings, chosen)
+    chosen, settings, main = _ui.beside_picture()
     with main:
         if chosen is None:
             st.markdown(

@@ -41,7 +41,7 @@ def test_letters_stand_where_they_are_put(chest: shortcuts.Chest) -> None:
 def test_the_unchanged_picture_gets_the_apps_own_answer(chest: shortcuts.Chest) -> None:
     first, *others = shortcuts.probes(chest)
     expected = see(chest.image).evidence.answer()
-    for evidence in (first.alone, first.whole, chest.evidence):
+    for evidence in (first.alone, first.whole, shortcuts.in_box(chest, chest.image)):
         assert evidence.answer().probability == pytest.approx(expected.probability, abs=1e-5)
     assert [p.title for p in others] == ["Lungs blacked out", "Only the border"]
     for probe in others:

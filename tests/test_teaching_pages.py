@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from covid_core import degrade
+from covid_core import degrade, volume
 from pages._ui import PHANTOMS, Upload
 from tests import golden
 from tests.test_pages import ROOT, colour_picture, open_app
@@ -94,6 +94,50 @@ def test_the_shortcut_lab_takes_lungs_away_and_burns_letters_in() -> None:
     assert not app.exception
     heat = next(d[0] for d in charts(app).values() if d[0]["type"] == "heatmap")
     assert len(heat["text"]) == 5
+
+
+def test_a_whole_ct_is_looked_through_measured_and_a_slice_diagnosed() -> None:
+    app = on_page("ct_volume.py")
+    app.session_state["volume"] = volume.of_phantom(5)
+    app.run()
+    assert not app.exception and "of 5" in app.select_slider[0].format_func(2)
+    app.toggle(key="measure").set_value(True).run()
+    assert not app.exception and "slice **" in words(app)
+    (drawn,) = charts(app).values()
+    assert next(t["x"] for t in drawn if t["name"] == "lesions") == [1, 2, 3, 4, 5]
+    app.segmented_control(key="window").set_value("bone").run()
+    assert not app.exception
+    next(b for b in app.button if b.label == "Diagnose this slice").click().run()
+    assert app.session_state["picture"].name == "Phantom CT, slice 3"
+
+
+def test_a_batch_is_answered_filtered_and_a_row_diagnosed() -> None:
+    app = on_page("batch.py")
+    next(b for b in app.button if b.label == "Try it with phantoms").click().run()
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert len(table) == 13 and (table["answer"] == "Could not be read").sum() == 1
+    assert table["picture"].notna().sum() == 12 and "text file" in table["reason"][0]
+    bars = next(d for d in charts(app).values() if d[0]["type"] == "bar")
+    assert sum(bars[0]["x"]) == 13
+    app.pills(key="outcomes").set_value(["error"]).run()
+    assert list(app.dataframe[0].value["file"]) == ["notes.png"]
+    app.switch_page("pages/about.py").run()
+    app.switch_page("pages/batch.py").run()
+    assert not app.exception and len(app.dataframe[0].value) in (1, 13)
+
+
+def test_a_stopped_batch_goes_on_where_it_stopped() -> None:
+    app = on_page("batch.py")
+    next(b for b in app.button if b.label == "Try it with phantoms").click().run()
+    job = app.session_state["batch"]
+    first = [row["seconds"] for row in job.rows if "seconds" in row]
+    del job.rows[5:], job.thumbnails[5:]
+    app.run()
+    assert len(app.dataframe[0].value) == 5
+    next(b for b in app.button if b.label == "Go on with the other 8 of 13").click().run()
+    assert not app.exception and len(app.dataframe[0].value) == 13
+    assert [row["seconds"] for row in job.rows if "seconds" in row][:4] == first[:4]
 
 
 def test_learn_shows_ten_steps_each_with_a_question_and_an_answer() -> None:

@@ -16,7 +16,7 @@ from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless
 
-from covid_core import curves, dicom, phantom, scan, series, volume
+from covid_core import archive, curves, dicom, phantom, scan, series, volume
 from covid_core.burden import SliceBurden, burden, summed
 from covid_core.images import ImageError, decode
 from covid_core.volume import WINDOWS, Volume, read_volume, slice_image, slice_png
@@ -340,17 +340,18 @@ def test_a_gzip_bomb_is_not_unpacked(hounsfield: np.ndarray) -> None:
 
 def test_limits(hounsfield: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     files = slices(hounsfield)
-    archive = packed(files)
+    packed_files = packed(files)
     with monkeypatch.context() as patch:
         patch.setattr(scan, "MAX_BYTES", 5000)
         assert "too large" in refusal(files)
     with monkeypatch.context() as patch:
         patch.setattr(scan, "MAX_UNPACKED", 20_000)
-        assert "too large" in refusal(archive)
+        assert "too large" in refusal(packed_files)
         assert "too large" in refusal(gzip.compress(nifti(hounsfield)))
     with monkeypatch.context() as patch:
         patch.setattr(scan, "MAX_FILES", 5)
-        assert "6 files" in refusal(files) and "more than 5 files" in refusal(archive)
+        patch.setattr(archive, "MAX_FILES", 5)
+        assert "6 files" in refusal(files) and "more than 5 files" in refusal(packed_files)
     monkeypatch.setattr(series, "MAX_VOXELS", SIDE * SIDE * 5)
     assert "too large" in refusal(files) and "too large" in refusal(enhanced(hounsfield))
 

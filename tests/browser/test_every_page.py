@@ -11,6 +11,8 @@ from tests import golden
 
 PAGES = {
     "": "Diagnose",
+    "batch": "Batch",
+    "ct_volume": "CT volume",
     "compare": "Compare",
     "uncertainty_lab": "Uncertainty lab",
     "shortcut_lab": "Shortcut lab",

@@ -1,0 +1,83 @@
+"""A visitor's batch: its files, the rows answered so far, and the widgets that begin it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+from covid_core import batch, images, phantom
+from pages import _ui
+
+
+@dataclass
+class Job:
+    """Goes on where it was left, also after another page was looked at.
+
+    Attributes:
+        entries: the files.
+        model: name of the classifier.
+        rows: of the first files, as many as are answered.
+        thumbnails: data URLs, one a row; None where there is no picture.
+        seconds: spent so far.
+        going: not stopped, and not at its end.
+    """
+
+    entries: list[batch.Entry]
+    model: str
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    thumbnails: list[str | None] = field(default_factory=list)
+    seconds: float = 0.0
+    going: bool = True
+
+    def stop(self) -> None:
+        """Leave the rest for later."""
+        self.going = False
+
+    def go_on(self) -> None:
+        """Answer the rest."""
+        self.going = True
+
+    def remaining(self) -> str:
+        """How long the rest will take if it takes as long as what is done, in words."""
+        if not self.rows:
+            return ""
+        seconds = self.seconds / len(self.rows) * (len(self.entries) - len(self.rows))
+        return f", about {seconds:.0f} s left" if seconds < 90 else f", about {seconds / 60:.0f} min left"
+
+
+def current() -> Job | None:
+    """The visitor's batch, if one was begun."""
+    job: Job | None = st.session_state.get("batch")
+    return job
+
+
+def begin() -> None:
+    """Files, model and the button that starts; a new start replaces the former batch."""
+    files = st.file_uploader(
+        "Pictures, or a zip archive of them",
+        type=[*_ui.TYPES, "zip"],
+        accept_multiple_files=True,
+        help="Up to 64 MB a file and 256 MB in all. Nothing is stored.",
+    )
+    model = _ui.choose_model()
+    if st.button("Classify", icon=":material/play_arrow:", type="primary", width="stretch", disabled=not files):
+        try:
+            entries = batch.of_uploads([(file.name, file.getvalue()) for file in files])
+        except images.ImageError as error:
+            st.error(str(error), icon=":material/error:")
+        else:
+            st.session_state["batch"] = Job(entries, model)
+    if st.button("Try it with phantoms", icon=":material/science:", width="stretch"):
+        st.session_state["batch"] = Job(batch.of_uploads(_phantoms()), model)
+
+
+@st.cache_data(max_entries=1, show_spinner="Computing phantoms")
+def _phantoms() -> list[tuple[str, bytes]]:
+    """A few phantoms, and a file that is none, to try a batch with: names and contents."""
+    files = [("notes.png", b"Not every file in a folder is a picture.")]
+    for seed in range(2, 5):
+        ill = phantom.Lesions(count=4 * seed, size=0.2, density=0.9)
+        for name, make in (("ct", phantom.ct), ("xray", phantom.xray)):
+            files.append((f"{name}-{seed}-healthy.png", phantom.png_bytes(make(seed=seed, lesions=None))))
+            files.append((f"{name}-{seed}-lesions.png", phantom.png_bytes(make(seed=seed, lesions=ill))))
+    return files

@@ -1,0 +1,73 @@
+"""What the names in config.json and in the stored results stand for, in words."""
+
+from collections.abc import Iterable
+from typing import Any
+
+# What the names of the parts in config.json stand for; a part without a line here keeps its name.
+PARTS = {
+    "xray / test": "X-ray, sources of training",
+    "xray / external": "X-ray, other hospitals, all",
+    "xray / external_ieee8023": "X-ray, web collection ieee8023",
+    "xray / external_shenzhen": "X-ray, Shenzhen (nobody with COVID-19)",
+    "xray / external_covid_normal": "X-ray, other hospitals, against healthy",
+    "xray / external_covid_pneumonia": "X-ray, other hospitals, against pneumonia",
+    "xray / external_covid_tuberculosis": "X-ray, other hospitals, against tuberculosis",
+    "xray / pediatric": "X-ray, children (nobody with COVID-19)",
+    "xray / transplanted": "X-ray, lesions moved between sources",
+    "ct / covid_ct_official_test": "CT, COVID-CT, official test",
+    "ct / sars_cov_2_grouped_test": "CT, São Paulo, test by groups",
+    "ct / test": "CT, both sets, test",
+    "gate": "Gate",
+    "test": "Test",
+    "infnet_test": "Inf-Net's 48 slices",
+    "unet_ct / test": "CT volumes, test",
+    "unet_ct / infnet_test": "Inf-Net's 48 slices",
+    "unet_xray / test": "X-rays, test",
+    "xray_random": "X-ray, Radiography Database, random split",
+    "sars_random": "CT, São Paulo, random split",
+    "sars_grouped": "CT, São Paulo, five folds by groups",
+    "covid_ct_to_sars": "CT, trained on COVID-CT, tested on São Paulo",
+    "sars_to_covid_ct": "CT, trained on São Paulo, tested on COVID-CT",
+}
+
+# Protocols for X-rays from the easiest question to the hardest.
+HARDER = ("xray_random", "xray / test", "xray / external", "xray / external_covid_pneumonia", "xray / transplanted")
+# In words, in the order in which pages offer them.
+MEASURES = {
+    "accuracy": "Accuracy of the more probable class",
+    "auc": "AUC: chance that a COVID-19 image gets the higher probability (0.5 = guessing)",
+    "sensitivity": "Sensitivity: share of the COVID-19 images recognised",
+    "specificity": "Specificity: share of the other images recognised",
+    "f1": "F1",
+    "auprc": "Area under the precision-recall curve",
+    "ece": "Calibration error (ECE, smaller is better)",
+    "brier": "Brier score (smaller is better)",
+    "nll": "Negative log-likelihood (smaller is better)",
+    "risk_coverage_area": "Area under the risk-coverage curve (smaller is better)",
+    "risk_at_80_percent": "Share wrong among the 80 % it is surest of (smaller is better)",
+    "misclassification_auroc": "How well doubt tells wrong answers from right ones (AUROC)",
+    "accuracy_of_decided": "Accuracy of the answers it decides",
+    "decided": "Share of images it decides",
+    "called_covid": "Share called COVID-19",
+    "coverage_covid": "Prediction sets that hold the truth, COVID-19 images (promised: 0.90)",
+    "coverage_non_covid": "Prediction sets that hold the truth, other images (promised: 0.90)",
+    "opacity_covid": "COVID-19 images on which the U-Net marks visible opacity",
+    "opacity_non_covid": "Other images on which it does",
+    "ood_auroc": "How well the distance tells these images from the test images (AUROC)",
+    "lesion_dice": "Lesion Dice",
+    "lung_dice": "Lung Dice",
+    "mean_dice_over_thresholds": "Mean Dice over all thresholds (Inf-Net's measure)",
+    "dice_at_0.5": "Dice at 0.5, mean over slices",
+    "interval_coverage": "Lesion shares inside their interval (promised: 0.90)",
+}
+
+
+def measures(parts: Iterable[dict[str, Any]]) -> list[str]:
+    """Those of `MEASURES` that any of the parts has."""
+    held = {name for part in parts for name in part}
+    return [name for name in MEASURES if name in held]
+
+
+def part_name(path: str) -> str:
+    """What a part of a model's figures was measured on, in words."""
+    return PARTS.get(path, path)

@@ -1,0 +1,153 @@
+"""Batch: many pictures or a zip archive, one row each, with what could not be read and why."""
+
+import json
+import time
+
+import pandas
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from covid_core import batch, overview, report
+from covid_core.weights import WeightsError
+from pages import _job, _ui
+
+THUMBNAIL = 64  # px
+REDRAWN = 2.0  # seconds between two looks at the table while it fills
+
+
+def work(job: _job.Job, place: DeltaGenerator) -> None:
+    """Answer what is left; any click ends this run of the page, and the next one goes on here."""
+    line, button = st.columns([4, 1], vertical_alignment="bottom")
+    button.button("Stop", icon=":material/stop:", on_click=job.stop, width="stretch")
+    bar, drawn = line.progress(0.0), -REDRAWN
+    place.caption("The table appears with the first answers.")  # and a former batch's goes
+    while len(job.rows) < len(job.entries):
+        done, total = len(job.rows), len(job.entries)
+        bar.progress(done / total, f"{done} of {total} answered{job.remaining()}")
+        if job.rows and time.monotonic() - drawn > REDRAWN:
+            place.dataframe(table(job, range(done)), column_config=COLUMNS, hide_index=True)
+            drawn = time.monotonic()
+        started = time.monotonic()
+        answered = batch.answer(job.entries[done], model=job.model)
+        job.rows.append(answered.row)
+        job.thumbnails.append(report.thumbnail(answered.image.pixels, THUMBNAIL) if answered.image else None)
+        job.seconds += time.monotonic() - started
+    job.going = False
+    st.rerun()
+
+
+COLUMNS = {
+    "picture": st.column_config.ImageColumn(" ", width="small"),
+    "file": st.column_config.TextColumn("File", width="medium"),
+    "answer": st.column_config.TextColumn("Answer"),
+    "probability": st.column_config.ProgressColumn("COVID-19 probability", min_value=0, max_value=1, format="%.2f"),
+    "interval": st.column_config.TextColumn("90 % interval"),
+    "doubt": st.column_config.NumberColumn("Doubt in bits", format="%.2f", help="Aleatoric and epistemic together"),
+    "kind": st.column_config.TextColumn("Kind"),
+    "reason": st.column_config.TextColumn("Remark", width="large"),
+}
+
+
+def table(job: _job.Job, shown: range | list[int]) -> pandas.DataFrame:
+    """These rows as they are shown."""
+    kinds = {"xray": "X-ray", "ct": "CT"}
+    lines = []
+    for index in shown:
+        row = job.rows[index]
+        interval, gate = row.get("covid_interval"), row.get("gate")
+        doubts = [row.get("aleatoric"), row.get("epistemic")]
+        lines.append(
+            {
+                "picture": job.thumbnails[index],
+                "file": row["file"],
+                "answer": overview.OUTCOMES[overview.outcome(row)],
+                "probability": row.get("covid_probability"),
+                "interval": f"{interval[0]:.2f} to {interval[1]:.2f}" if isinstance(interval, list) else None,
+                "doubt": sum(d for d in doubts if isinstance(d, float)) if isinstance(interval, list) else None,
+                "kind": kinds.get(str(row.get("modality"))),
+                "reason": row.get("error") or (gate["reason"] if isinstance(gate, dict) else ""),
+            }
+        )
+    return pandas.DataFrame(lines, columns=list(COLUMNS))
+
+
+def results(job: _job.Job) -> None:
+    """Filter, table, charts and downloads."""
+    present = [name for name in overview.OUTCOMES if name in {overview.outcome(row) for row in job.rows}]
+    chosen = st.pills(
+        "Show", present, format_func=overview.OUTCOMES.get, selection_mode="multi", default=present, key="outcomes"
+    )
+    shown = [index for index, row in enumerate(job.rows) if overview.outcome(row) in chosen]
+    event = st.dataframe(
+        table(job, shown),
+        column_config=COLUMNS,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key="table",
+    )
+    st.caption("A click on a heading sorts. Mark a row to diagnose its picture.")
+    picked = [shown[row] for row in event.selection.rows if row < len(shown)]
+    if picked and job.thumbnails[picked[0]] is not None:
+        entry = job.entries[picked[0]]
+        if st.button(f"Diagnose {entry.name}", icon=":material/pulmonology:", type="primary"):
+            _ui.show_picture(_ui.Upload(entry.name, entry.load()))
+    left, right = st.columns(2, gap="medium")
+    rows = [job.rows[index] for index in shown]
+    plain = {"displayModeBar": False}
+    left.plotly_chart(overview.counts(rows), config=plain, key="counts", alt="Number of files by answer")
+    right.plotly_chart(
+        overview.probabilities(rows),
+        config=plain,
+        key="probabilities",
+        alt="Probability of each picture with its interval",
+    )
+    left, right, _ = st.columns([1, 1, 2])
+    left.download_button(
+        "Rows as CSV",
+        lambda: batch.to_csv(rows),
+        "batch.csv",
+        "text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+        width="stretch",
+    )
+    right.download_button(
+        "Rows as JSON",
+        lambda: json.dumps(rows, indent=1),
+        "batch.json",
+        "application/json",
+        on_click="ignore",
+        icon=":material/download:",
+        width="stretch",
+    )
+
+
+_ui.only_through_app()
+st.title("Many pictures at once")
+side, main = st.columns([1, 3], gap="large")
+with side:
+    _job.begin()
+with main:
+    job: _job.Job | None = _job.current()
+    if job is None:
+        st.markdown(
+            "Upload pictures or a zip archive and press **Classify**. Each file becomes a row with its answer, or with the "
+            "reason why there is none. You can stop at any time and keep what is done."
+        )
+    else:
+        place = st.container()
+        try:
+            if job.going:
+                with place:
+                    work(job, st.empty())
+        except WeightsError as error:
+            st.error(str(error), icon=":material/error:")
+            job.stop()
+        if len(job.rows) < len(job.entries):
+            done, total = len(job.rows), len(job.entries)
+            st.button(
+                f"Go on with the other {total - done} of {total}", icon=":material/play_arrow:", on_click=job.go_on
+            )
+        if job.rows:
+            results(job)
