@@ -78,7 +78,9 @@ class Settings:
 
 
 def navigation() -> StreamlitPage:
-    """The one list of pages; returns the page asked for."""
+    """Title of the window and the one list of pages; returns the page asked for."""
+    # Before the list, or the browser fetches the page's icon from the web for its tab.
+    st.set_page_config(page_title="Covid Core", page_icon="🫁", layout="wide")
     return st.navigation(
         [
             st.Page("pages/diagnose.py", title="Diagnose", icon=":material/pulmonology:", default=True),
@@ -97,9 +99,8 @@ def navigation() -> StreamlitPage:
 
 
 def begin() -> None:
-    """First call of app.py, on every run: window title, style, disclaimer."""
+    """First call of app.py, on every run: style and disclaimer."""
     st.session_state["through_app"] = True
-    st.set_page_config(page_title="Covid Core", page_icon="🫁", layout="wide")
     disclaimer()
     follow_link()
 

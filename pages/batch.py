@@ -37,14 +37,16 @@ def work(job: _job.Job, place: DeltaGenerator) -> None:
 
 
 COLUMNS = {
-    "picture": st.column_config.ImageColumn(" ", width="small"),
-    "file": st.column_config.TextColumn("File", width="medium"),
-    "answer": st.column_config.TextColumn("Answer"),
-    "probability": st.column_config.ProgressColumn("COVID-19 probability", min_value=0, max_value=1, format="%.2f"),
+    "picture": st.column_config.ImageColumn(" ", width=70),
+    "file": st.column_config.TextColumn("File", width=170),
+    "answer": st.column_config.TextColumn("Answer", width=130),
+    "probability": st.column_config.ProgressColumn(
+        "COVID-19", width=120, help="Probability", min_value=0, max_value=1, format="%.2f"
+    ),
     "interval": st.column_config.TextColumn("90 % interval"),
+    "remark": st.column_config.TextColumn("Remark", width=230),
     "doubt": st.column_config.NumberColumn("Doubt in bits", format="%.2f", help="Aleatoric and epistemic together"),
     "kind": st.column_config.TextColumn("Kind"),
-    "reason": st.column_config.TextColumn("Remark", width="large"),
 }
 
 
@@ -65,7 +67,7 @@ def table(job: _job.Job, shown: range | list[int]) -> pandas.DataFrame:
                 "interval": f"{interval[0]:.2f} to {interval[1]:.2f}" if isinstance(interval, list) else None,
                 "doubt": sum(d for d in doubts if isinstance(d, float)) if isinstance(interval, list) else None,
                 "kind": kinds.get(str(row.get("modality"))),
-                "reason": row.get("error") or (gate["reason"] if isinstance(gate, dict) else ""),
+                "remark": row.get("error") or (gate["reason"] if isinstance(gate, dict) else ""),
             }
         )
     return pandas.DataFrame(lines, columns=list(COLUMNS))
@@ -74,10 +76,8 @@ def table(job: _job.Job, shown: range | list[int]) -> pandas.DataFrame:
 def results(job: _job.Job) -> None:
     """Filter, table, charts and downloads."""
     present = [name for name in overview.OUTCOMES if name in {overview.outcome(row) for row in job.rows}]
-    chosen = st.pills(
-        "Show", present, format_func=overview.OUTCOMES.get, selection_mode="multi", default=present, key="outcomes"
-    )
-    shown = [index for index, row in enumerate(job.rows) if overview.outcome(row) in chosen]
+    chosen = st.pills("Show only", present, format_func=overview.OUTCOMES.get, selection_mode="multi", key="outcomes")
+    shown = [index for index, row in enumerate(job.rows) if overview.outcome(row) in (chosen or present)]
     event = st.dataframe(
         table(job, shown),
         column_config=COLUMNS,
@@ -136,18 +136,17 @@ with main:
             "reason why there is none. You can stop at any time and keep what is done."
         )
     else:
-        place = st.container()
+        head, body = st.container(), st.empty()
         try:
             if job.going:
-                with place:
-                    work(job, st.empty())
+                with head:
+                    work(job, body)
         except WeightsError as error:
-            st.error(str(error), icon=":material/error:")
+            head.error(str(error), icon=":material/error:")
             job.stop()
-        if len(job.rows) < len(job.entries):
-            done, total = len(job.rows), len(job.entries)
-            st.button(
-                f"Go on with the other {total - done} of {total}", icon=":material/play_arrow:", on_click=job.go_on
-            )
+        if left := len(job.entries) - len(job.rows):
+            words = f"Go on with the other {left} of {len(job.entries)}"
+            head.button(words, icon=":material/play_arrow:", on_click=job.go_on)
         if job.rows:
-            results(job)
+            with body.container():
+                results(job)

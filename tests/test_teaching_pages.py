@@ -117,7 +117,7 @@ def test_a_batch_is_answered_filtered_and_a_row_diagnosed() -> None:
     assert not app.exception
     table = app.dataframe[0].value
     assert len(table) == 13 and (table["answer"] == "Could not be read").sum() == 1
-    assert table["picture"].notna().sum() == 12 and "text file" in table["reason"][0]
+    assert table["picture"].notna().sum() == 12 and "text file" in table["remark"][0]
     bars = next(d for d in charts(app).values() if d[0]["type"] == "bar")
     assert sum(bars[0]["x"]) == 13
     app.pills(key="outcomes").set_value(["error"]).run()

@@ -10,11 +10,14 @@ from tests import golden
 def test_a_page_opened_first_by_its_own_address(address: str, browser: Browser) -> None:
     """Must stay the first test of the file: it is about the very first visitor of a server."""
     page = browser.new_page()
+    elsewhere: list[str] = []
+    page.on("request", lambda r: elsewhere.append(r.url) if not r.url.startswith((address, "data:", "blob:")) else None)
     page.goto(f"{address}/models")
     expect(page.get_by_text("Not a medical device.").first).to_be_visible(timeout=60_000)
     expect(page.get_by_role("heading", name="MobileNetV2", exact=True)).to_be_visible(timeout=60_000)
     expect(page.get_by_role("link", name="Diagnose")).to_be_visible()
     page.close()
+    assert not elsewhere  # nothing is fetched from the web
 
 
 # Looks thirty times a second whether the former picture's answer is shown under the new one's name.
