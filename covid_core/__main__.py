@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     two = command("segment", _segment, "mark lungs and lesions; writes masks as PNG with --out")
     three = command("score", _score, "classify every picture in a folder into a CSV file")
     four = command("models", _models, "list the models")
+    command("prepare", _prepare, "fetch and convert all networks now, so that the first answer comes at once")
     for sub in (one, two):
         sub.add_argument("files", nargs="+", type=Path, metavar="FILE")
         sub.add_argument("--modality", choices=["auto", "xray", "ct"], default="auto")
@@ -117,6 +118,16 @@ def _score(options: argparse.Namespace) -> int:
             writer.writerow(batch.cells(row))
     print(f"{len(files)} files, {failed} failed: {options.out}")
     return SOME_FAILED if failed else OK
+
+
+def _prepare(_: argparse.Namespace) -> int:
+    from covid_core import engine
+
+    for spec in registry.MODELS.values():
+        for modality in spec.modalities if not spec.members else ():
+            engine.start(spec, modality)
+            print(f"{spec.name} {modality}: ready", flush=True)
+    return OK
 
 
 def _models(options: argparse.Namespace) -> int:

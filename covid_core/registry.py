@@ -47,23 +47,33 @@ class ModelSpec:
         return tuple(self.sizes)
 
 
+# Name -> repository and commit on the Hub, as `train.publish` prints them.
+PUBLISHED: dict[str, tuple[str, str]] = {}
+
+
 def _spec(
-    name: str, title: str, task: Literal["classify", "segment"], architecture: str = "mobilenetv2_100", **sizes: int
+    name: str,
+    title: str,
+    task: Literal["classify", "segment"],
+    architecture: str = "mobilenetv2_100",
+    members: tuple[str, ...] = (),
+    **sizes: int,
 ) -> ModelSpec:
-    return ModelSpec(name, title, task, MappingProxyType(sizes), architecture, PINS.get(name, {}))
+    place = PUBLISHED.get(name, ("", ""))
+    return ModelSpec(name, title, task, MappingProxyType(sizes), architecture, PINS.get(name, {}), *place, members)
 
 
 SPECS = (
     _spec("mobilenetv2", "MobileNetV2", "classify", xray=224, ct=256),
     _spec("resnet50", "ResNet50", "classify", "resnetv2_50", xray=224, ct=224),
-    ModelSpec(
+    _spec(
         "ensemble",
         "MobileNetV2 and ResNet50",
         "classify",
-        MappingProxyType({"xray": 224, "ct": 256}),
         "mobilenetv2_100, resnetv2_50",
-        PINS.get("ensemble", {}),
-        members=("mobilenetv2", "resnet50"),
+        ("mobilenetv2", "resnet50"),
+        xray=224,
+        ct=256,
     ),
     _spec("unet_xray", "U-Net for X-rays", "segment", xray=192),
     _spec("unet_ct", "U-Net for CT", "segment", ct=256),

@@ -111,7 +111,10 @@ st.dataframe(
     _ui.sources(),
     width="stretch",
     hide_index=True,
-    column_config={"url": st.column_config.LinkColumn("address")},
+    column_config={
+        "url": st.column_config.LinkColumn("address"),
+        "trains": st.column_config.ListColumn("trains to", help="Empty: only measured on, or only read"),
+    },
     alt="Data sets with citation and licence",
 )
 st.caption(f"Covid Core {covid_core.__version__}")

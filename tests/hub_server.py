@@ -1,8 +1,9 @@
-"""A small Hugging Face Hub in this process: what `hf_hub_download` asks for, and faults on request.
+"""A small Hugging Face Hub in this process: what downloads and uploads ask for, and faults on request.
 
 Use: `with HubServer() as hub: hub.add("me/model", commit, "config.json", b"{}")`, and HF_ENDPOINT set to `hub.url`.
 """
 
+import base64
 import hashlib
 import json
 import math
@@ -18,6 +19,9 @@ from urllib.parse import unquote
 RESOLVE = re.compile(r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)")
 MODEL = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)(/revision/(?P<revision>[^/]+))?")
 LFS = re.compile(r"/lfs/(?P<sha>[0-9a-f]{64})")
+PREUPLOAD = re.compile(r"/api/(model|space)s/(?P<repo>[^/]+/[^/]+)/preupload/main")
+COMMIT = re.compile(r"/api/(?P<kind>model|space)s/(?P<repo>[^/]+/[^/]+)/commit/main")
+BATCH = re.compile(r"/(spaces/)?(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch")
 
 
 @dataclass
@@ -41,6 +45,8 @@ class HubServer:
 
     Attributes:
         repos: repository -> commit -> file -> content. The commit added last is `main`.
+        kinds: repository -> what `create_repo` was told of it: "type", "sdk".
+        token: who uploads must bear it.
         requests: "METHOD path" of every request so far.
         fault: what goes wrong, if anything.
         gate: downloads wait until it is set; it is from the start.
@@ -48,6 +54,9 @@ class HubServer:
 
     def __init__(self) -> None:
         self.repos: dict[str, dict[str, dict[str, bytes]]] = {}
+        self.kinds: dict[str, dict[str, str]] = {}
+        self.uploaded: dict[str, bytes] = {}
+        self.token = "hf_test"
         self.requests: list[str] = []
         self.fault: Fault | None = None
         self.gate = threading.Event()
@@ -100,6 +109,72 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._answer()
+
+    def do_PUT(self) -> None:
+        content = self._body()
+        sha = hashlib.sha256(content).hexdigest()
+        matches = self.path == f"/lfs/{sha}"
+        if matches:
+            self.hub.uploaded[sha] = content
+        self._send(200 if matches else 400)
+
+    def do_POST(self) -> None:
+        path, body = unquote(self.path.split("?")[0]), self._body()
+        with self.hub.lock:
+            self.hub.requests.append(f"POST {path}")
+        if fault := self.hub.take_fault("status"):
+            self._send(fault.at)
+        elif self.headers.get("Authorization") != f"Bearer {self.hub.token}":
+            self._send(401)
+        elif path == "/api/repos/create":
+            self._create(json.loads(body))
+        elif path == "/api/validate-yaml":
+            self._json({"errors": [], "warnings": []})
+        elif PREUPLOAD.fullmatch(path):
+            files = json.loads(body)["files"]
+            modes = {f["path"]: "lfs" if f["path"].endswith(".safetensors") else "regular" for f in files}
+            self._json({"files": [{"path": p, "uploadMode": m, "shouldIgnore": False} for p, m in modes.items()]})
+        elif BATCH.fullmatch(path):
+            objects = [
+                {**o, "actions": {"upload": {"href": f"{self.hub.url}/lfs/{o['oid']}"}}}
+                for o in json.loads(body)["objects"]
+            ]
+            self._json({"transfer": "basic", "objects": objects})
+        elif found := COMMIT.fullmatch(path):
+            self._commit_files(found["kind"], found["repo"], [json.loads(line) for line in body.splitlines()])
+        else:
+            self._send(404)
+
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def _create(self, asked: dict[str, str]) -> None:
+        name = f"{asked['organization']}/{asked['name']}"
+        is_there = name in self.hub.kinds
+        self.hub.kinds.setdefault(name, asked)
+        self._json({"url": f"{self.hub.url}/{name}"}, 409 if is_there else 200)
+
+    def _commit_files(self, kind: str, repo: str, lines: list[dict[str, Any]]) -> None:
+        """Add the files of a commit to those of the one before."""
+        if repo not in self.hub.kinds:
+            self._send(404, {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"})
+            return
+        commits = self.hub.repos.setdefault(repo, {})
+        files = dict(commits[list(commits)[-1]]) if commits else {}
+        for line in lines:
+            value = line["value"]
+            if line["key"] == "file":
+                files[value["path"]] = base64.b64decode(value["content"])
+            elif line["key"] == "lfsFile":
+                files[value["path"]] = self.hub.uploaded[value["oid"]]
+        oid = hashlib.sha1(json.dumps(lines).encode()).hexdigest()
+        commits[oid] = files
+        place = repo if kind == "model" else f"spaces/{repo}"
+        self._json({"commitUrl": f"{self.hub.url}/{place}/commit/{oid}", "commitOid": oid})
+
+    def _json(self, value: dict[str, Any], status: int = 200) -> None:
+        body = json.dumps(value).encode()
+        self._send(status, {"Content-Type": "application/json", "Content-Length": str(len(body))}, body)
 
     def log_message(self, format: str, *args: Any) -> None:
         pass

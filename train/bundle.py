@@ -6,7 +6,7 @@ Copies weights and config, writes the model card from the config, and pins both 
 import argparse
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from covid_core import registry, weights
@@ -17,6 +17,14 @@ PINS = Path(registry.__file__).parent / "pins.py"
 
 def _files(spec: registry.ModelSpec) -> list[str]:
     return [registry.CONFIG] if spec.members else [registry.CONFIG, registry.WEIGHTS]
+
+
+def pin_lines(pins: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """The lines of covid_core/pins.py: name of a model -> file -> sha256."""
+    lines = ["PINS: dict[str, dict[str, str]] = {"]
+    for name, files in pins.items():
+        lines += [f'    "{name}": {{', *(f'        "{f}": "{h}",' for f, h in files.items()), "    },"]
+    return [*lines, "}"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -39,14 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config = json.loads((home / registry.CONFIG).read_text())
         (home / "README.md").write_text(card.card(spec, config, datasets.sources()))
         pins[name] = {file: weights.sha256(home / file) for file in _files(spec)}
-    lines = [
-        '"""sha256 of every model\'s files; written by train/bundle.py."""',
-        "",
-        "PINS: dict[str, dict[str, str]] = {",
-    ]
-    for name, files in pins.items():
-        lines += [f'    "{name}": {{', *(f'        "{f}": "{h}",' for f, h in files.items()), "    },"]
-    PINS.write_text("\n".join([*lines, "}", ""]))
+    head = '"""sha256 of every model\'s files; written by train/bundle.py."""'
+    PINS.write_text("\n".join([head, "", *pin_lines(pins), ""]))
 
 
 if __name__ == "__main__":

@@ -2,14 +2,12 @@
 
 from typing import Any
 
+from huggingface_hub import EvalResult, ModelCardData
+
 from covid_core.registry import ModelSpec
 
 HEADER = """---
-license: other
-license_name: research-and-teaching
-library_name: covid-core
-pipeline_tag: {tag}
-tags: [covid-19, chest-x-ray, ct, uncertainty]
+{front}
 ---
 
 # {title}
@@ -111,13 +109,52 @@ def rows(metrics: dict[str, Any], path: tuple[str, ...] = ()) -> list[tuple[str,
     return found
 
 
+# timm's weights that the backbones were started from; of ResNet50 the stages 1 to 3.
+STARTS = {"mobilenetv2_100": "timm/mobilenetv2_100.ra_in1k", "resnetv2_50": "timm/resnetv2_50.a1h_in1k"}
+TASKS = {"classify": "image-classification", "segment": "image-segmentation"}
+
+
+def used(spec: ModelSpec, sources: dict[str, Any]) -> dict[str, Any]:
+    """The data sets that a model learned from."""
+    return {k: s for k, s in sources.items() if s["modality"] in spec.modalities and spec.task in s["trains"]}
+
+
+def results(spec: ModelSpec, metrics: dict[str, Any], path: tuple[str, ...] = ()) -> list[EvalResult]:
+    """Every figure that has a value, as the Hub's model-index wants it."""
+    found: list[EvalResult] = []
+    for name, value in metrics.items():
+        if isinstance(value, dict) and "value" not in value:
+            found += results(spec, value, (*path, name))
+        elif is_figure(value) and isinstance(value, dict) and value["value"] is not None:
+            part = " / ".join(path)
+            found.append(
+                EvalResult(TASKS[spec.task], "_".join(path), part, name, value["value"], dataset_split=path[-1])
+            )
+    return found
+
+
+def front(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any]) -> str:
+    """The card's front matter, YAML: licence, library, task, data, start, and the figures as a model-index."""
+    data = ModelCardData(
+        license="other",
+        license_name="research-and-teaching",
+        library_name="covid-core",
+        pipeline_tag=TASKS[spec.task],
+        tags=["covid-19", "chest-x-ray", "ct", "uncertainty"],
+        base_model=[STARTS[name] for name in spec.architecture.split(", ")],
+        datasets=list(used(spec, sources)),
+        model_name=spec.title,
+        eval_results=results(spec, config["metrics"]),
+    )
+    return data.to_yaml()
+
+
 def card(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any]) -> str:
     """The README.md of a model."""
-    tag = "image-classification" if spec.task == "classify" else "image-segmentation"
     what = WHAT.get(spec.name, WHAT["segment"]).format(architecture=spec.architecture)
     lines = [
         HEADER.format(
-            tag=tag,
+            front=front(spec, config, sources),
             title=spec.title,
             what=what,
             size=" and ".join(f"{s} x {s} px ({m})" for m, s in spec.sizes.items()),
@@ -127,8 +164,6 @@ def card(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any]) -> st
     lines += [f"| {protocol} | {measure} | {value} |" for protocol, measure, value in rows(config["metrics"])]
     lines += ["", "## Training data", ""]
     lines += [
-        f"- {s['title']}. {s['citation']} Licence: {s['licence']}. {s['note']}"
-        for s in sources.values()
-        if "not used" not in s["note"]
+        f"- {s['title']}. {s['citation']} Licence: {s['licence']}. {s['note']}" for s in used(spec, sources).values()
     ]
     return "\n".join(lines) + "\n"
