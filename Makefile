@@ -1,7 +1,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup app test bench
+.PHONY: setup app test bench waiting
 
 .venv/ready: requirements.txt train/requirements.txt tests/requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -26,3 +26,6 @@ test: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python -m tests.bench
+
+waiting: .venv/ready
+	$(BIN)/python -m tests.waiting

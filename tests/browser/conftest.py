@@ -1,5 +1,6 @@
 """A real server and a real Chromium for all browser tests."""
 
+import contextlib
 import os
 import shutil
 import socket
@@ -28,8 +29,9 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
+@contextlib.contextmanager
+def serve() -> "Iterator[tuple[str, subprocess.Popen[bytes]]]":
+    """The app on a free port: its address and its process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
@@ -44,7 +46,13 @@ def address() -> Iterator[str]:
                 time.sleep(0.5)
         else:
             raise RuntimeError("the server did not start")
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", server
     finally:
         server.terminate()
         server.wait(20)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with serve() as (where, _):
+        yield where
