@@ -309,3 +309,27 @@ def burden_curve(burden: "Burden", at: int) -> "Figure":
     figure.update_xaxes(title="Slice, from the head to the feet")
     figure.update_yaxes(title="Lesions in % of the lungs", rangemode="tozero")
     return compact(figure, 320)
+
+
+def shares(names: Sequence[str], given: Mapping[str, Sequence[float]]) -> "Figure":
+    """Probabilities of the same names in several cases, as groups of bars.
+
+    Args:
+        names: [N].
+        given: case -> [N] probabilities; at most three cases.
+    """
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for (case, values), colour, pattern in zip(given.items(), (BLUE, ORANGE, GREY), ("", "/", "x"), strict=False):
+        figure.add_bar(
+            x=list(values),
+            y=list(names),
+            orientation="h",
+            name=case,
+            marker={"color": colour, "pattern": {"shape": pattern}},
+            hovertemplate="%{y}: %{x:.2f}<extra>" + case + "</extra>",
+        )
+    figure.update_xaxes(range=[0, 1], title="Probability")
+    figure.update_yaxes(autorange="reversed", automargin=True)
+    return compact(figure, 110 + 46 * len(names))

@@ -1,70 +1,25 @@
-"""The only home of caches, session keys, links and the upload widget."""
+"""The frame of every page: navigation, disclaimer, settings and links."""
 
 import contextlib
-import hashlib
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
-from streamlit.elements.lib.mutable_status_container import StatusContainer
 from streamlit.navigation.page import StreamlitPage
 
-from covid_core import degrade, gallery, images, phantom, registry, scan, shortcuts, stored, trial, volume, weights
-from covid_core.burden import Burden
-from covid_core.burden import burden as measure_burden
+from covid_core import images, registry
 from covid_core.classify import LEVEL, Method
-from covid_core.diagnose import Diagnosis, Evidence, Seen, conclude, see
-from pages import _words
+from pages._pictures import Upload, choose_picture, sample
 
-TRAIN = Path(__file__).parents[1] / "train"  # its results only: no page imports it
-SCOREBOARD, SOURCES = TRAIN / "results" / "scoreboard.json", TRAIN / "datasets" / "sources.json"
-TYPES = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "dcm", "dicom"]
 MODALITIES = {"auto": "Find out", "xray": "X-ray", "ct": "CT"}
 METHOD_TITLES = {
     "ensemble_mc_dropout": "Five heads and head-only dropout (250 samples a network)",
     "ensemble": "Five heads (5 samples a network)",
     "mc_dropout": "Head-only dropout (50 samples a network)",
 }
-# By the name used in a link: title, modality, whether there are lesions.
-PHANTOMS = {
-    "xray-healthy": ("Phantom X-ray, healthy", "xray", False),
-    "xray-lesions": ("Phantom X-ray, with lesions", "xray", True),
-    "ct-healthy": ("Phantom CT slice, healthy", "ct", False),
-    "ct-lesions": ("Phantom CT slice, with lesions", "ct", True),
-}
 LEVELS = (0.80, 0.99)
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A picture the visitor chose.
-
-    Attributes:
-        name: shown above the result.
-        data: the file.
-        credit: source and licence in Markdown, "" for the visitor's own.
-        sample: its name in a link, "" for the visitor's own.
-    """
-
-    name: str
-    data: bytes
-    credit: str = ""
-    sample: str = ""
-
-    @property
-    def is_phantom(self) -> bool:
-        """Whether it was computed, so that its lesions are known."""
-        return self.sample in PHANTOMS
-
-    @cached_property
-    def sha256(self) -> str:
-        """Of the file, by which answers are cached."""
-        return hashlib.sha256(self.data).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -143,33 +98,6 @@ def disclaimer() -> None:
         )
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
-def phantom_of(sample: str) -> phantom.Phantom:
-    """The phantom behind a sample, with its true masks."""
-    _, modality, ill = PHANTOMS[sample]
-    make = phantom.xray if modality == "xray" else phantom.ct
-    return make(seed=1, lesions=phantom.Lesions(count=8, size=0.24, density=0.9) if ill else None)
-
-
-@st.cache_data(max_entries=16, show_spinner="Fetching the picture from the web")
-def _case(file: str) -> bytes:
-    return gallery.fetch(next(c for c in gallery.cases() if c.file == file))
-
-
-def sample(name: str) -> Upload:
-    """The sample of this name.
-
-    Raises:
-        ImageError: there is none, or it cannot be fetched.
-    """
-    if name in PHANTOMS:
-        return Upload(PHANTOMS[name][0], phantom.png_bytes(phantom_of(name)), sample=name)
-    for case in gallery.cases():
-        if case.file == name:
-            return Upload(name, _case(name), case.credit, sample=name)
-    raise images.ImageError(f"There is no sample '{name}'. Choose one from the list.")
-
-
 def follow_link() -> None:
     """Take settings and sample from the address, once a visit: `?model=mobilenetv2&sample=ct-lesions`."""
     if "settings" in st.session_state:
@@ -200,38 +128,6 @@ def show_link(settings: Settings, picture: Upload | None) -> None:
     if picture is not None and picture.sample:
         chosen["sample"] = picture.sample
     st.query_params.from_dict(chosen)
-
-
-def choose_picture() -> Upload | None:
-    """Upload widget and samples; None until there is a picture. The last choice stays when the page changes."""
-    file = st.file_uploader(
-        "Chest X-ray or CT slice",
-        type=TYPES,
-        help="PNG, JPEG, WebP, TIFF, BMP or DICOM, up to 64 MB. Nothing is stored.",
-    )
-    with st.expander("No picture at hand? Pick a sample", expanded=True, icon=":material/image_search:"):
-        st.caption("Phantoms are computed, their lesions known.")
-        for name, (title, _, _) in PHANTOMS.items():
-            if st.button(title, width="stretch"):
-                st.session_state["picture"] = sample(name)
-        st.caption("These cases are of real patients, openly licensed, fetched from the web on a click.")
-        case = st.selectbox(
-            "Real case from the web",
-            gallery.cases(),
-            format_func=lambda c: f"{c.finding} ({c.view}, {c.licence})",
-            index=None,
-            placeholder="Choose a case",
-        )
-        if case is not None and st.button("Fetch this case"):
-            try:
-                st.session_state["picture"] = sample(case.file)
-            except images.ImageError as error:
-                st.error(str(error))
-    if file is not None and file.file_id != st.session_state.get("uploaded"):
-        st.session_state["uploaded"] = file.file_id
-        st.session_state["picture"] = Upload(file.name, file.getvalue())
-    picture: Upload | None = st.session_state.get("picture")
-    return picture
 
 
 def choose_settings(wanted: Sequence[str] = ("modality", "model", "method", "level")) -> Settings:
@@ -317,181 +213,6 @@ def room(about: tuple[str, ...]) -> DeltaGenerator:
     is_same = st.session_state.get("answered") == about
     st.session_state["answered"] = about
     return outer if is_same else outer.empty()
-
-
-def answer(picture: Upload, settings: Settings, progress: Callable[[str], None] = lambda step: None) -> Diagnosis:
-    """The whole answer; the networks run once for the same picture, kind and model.
-
-    Raises:
-        ImageError: the picture cannot be read.
-        WeightsError: a model's files are nowhere, or damaged.
-    """
-    seen = _seen(picture.data, picture.sha256, picture.name, settings.modality, settings.model, progress)
-    return conclude(seen, settings.method, settings.level)
-
-
-def answer_with_status(status: StatusContainer, picture: Upload, settings: Settings) -> Diagnosis:
-    """`answer`; its steps are shown in the status while it is computed."""
-    with status:
-        result = answer(picture, settings, lambda step: status.update(label=step))
-        status.update(label=f"Done in {result.seconds:.2f} s", state="complete")
-    return result
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def _seen(_data: bytes, sha: str, name: str, modality: str, model: str, _progress: Callable[[str], None]) -> Seen:
-    """Bounded, and keyed by content."""
-    return see(images.decode(_data, name), modality, model, progress=_progress)
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def small(_data: bytes, sha: str, name: str) -> images.DecodedImage:
-    """The picture as the teaching pages change it, `degrade.SIDE` pixels a side.
-
-    Raises:
-        ImageError: it cannot be read.
-    """
-    return degrade.reduced(images.decode(_data, name))
-
-
-@st.cache_data(max_entries=2000, show_spinner=False)
-def spoilt(_image: images.DecodedImage, sha: str, modality: str, model: str, kind: str, strength: float) -> Evidence:
-    """What the networks make of a picture spoilt like this."""
-    return see(degrade.degrade(_image, kind, strength), modality, model).evidence.light()
-
-
-@st.cache_data(max_entries=8, show_spinner=False)
-def _chest(_data: bytes, sha: str, name: str, modality: str, model: str) -> shortcuts.Chest:
-    return shortcuts.chest(images.decode(_data, name), modality, model)
-
-
-def chest(picture: Upload, settings: Settings) -> shortcuts.Chest:
-    """The picture with its lungs.
-
-    Raises:
-        ImageError: it cannot be read.
-    """
-    return _chest(picture.data, picture.sha256, picture.name, settings.modality, settings.model)
-
-
-@st.cache_data(max_entries=8, show_spinner=False)
-def probes(_chest: shortcuts.Chest, sha: str, modality: str, model: str) -> list[shortcuts.Probe]:
-    """The picture with parts taken away, and what is said of it."""
-    return shortcuts.probes(_chest)
-
-
-@st.cache_data(max_entries=500, show_spinner=False)
-def marked(
-    _chest: shortcuts.Chest, sha: str, modality: str, model: str, text: str, across: float, down: float
-) -> Evidence:
-    """What the classifier makes of the picture with letters burned in."""
-    return shortcuts.in_box(_chest, shortcuts.with_marker(_chest.image, text, across, down))
-
-
-@st.cache_data(max_entries=50, show_spinner=False)
-def marker_map(_chest: shortcuts.Chest, sha: str, modality: str, model: str, text: str) -> Any:
-    """`shortcuts.marker_map`, [places, places]."""
-    return shortcuts.marker_map(_chest, text)
-
-
-@st.cache_data(max_entries=32, show_spinner=False)
-def lesion_trial(count: int, size: float, density: float) -> trial.Trial:
-    """A phantom with these lesions, as true and as marked."""
-    return trial.lesions(count, size, density)
-
-
-def choose_volume() -> volume.Volume | None:
-    """Upload widget for a whole CT, and a phantom of one; the last one stays when the page changes.
-
-    Raises:
-        ImageError: the files are no CT that can be read.
-    """
-    files = st.file_uploader(
-        "A whole CT",
-        type=["nii", "gz", "zip", "dcm", "dicom"],
-        accept_multiple_files=True,
-        max_upload_size=scan.MAX_BYTES // 2**20,
-        help="A NIfTI file (.nii, .nii.gz), all DICOM files of one series, or a zip of either. Nothing is stored.",
-    )
-    if st.button("Phantom of a whole CT", width="stretch"):
-        st.session_state["volume"] = _phantom_volume()
-    names = [file.file_id for file in files]
-    if files and names != st.session_state.get("uploaded_volume"):
-        st.session_state["uploaded_volume"] = names
-        st.session_state["volume"] = None  # of a file that cannot be read, the former one must not stay
-        with st.spinner("Reading the slices"):
-            st.session_state["volume"] = volume.read_volume([(file.name, file.getvalue()) for file in files])
-    chosen: volume.Volume | None = st.session_state.get("volume")
-    return chosen
-
-
-@st.cache_data(max_entries=1, show_spinner="Computing a chest, slice by slice")
-def _phantom_volume() -> volume.Volume:
-    return volume.of_phantom()
-
-
-def burden(of: volume.Volume, progress: Callable[[int, int], None]) -> Burden:
-    """Lesions over the slices of the visitor's CT.
-
-    Kept with the visitor: a cached function must not draw on a progress bar that was made outside of it.
-    """
-    kept = st.session_state.get("burden")
-    if kept is None or kept[0] != of.sha256:
-        kept = st.session_state["burden"] = (of.sha256, measure_burden(of, progress))
-    found: Burden = kept[1]
-    return found
-
-
-def diagnose_slice(of: volume.Volume, index: int) -> None:
-    """Show a slice on the page Diagnose."""
-    show_picture(Upload(f"{of.name}, slice {of.numbers[index]}", volume.slice_png(of, index)))
-
-
-def show_picture(picture: Upload) -> None:
-    """Make it the picture of all pages, and go to Diagnose."""
-    st.session_state["picture"] = picture
-    st.switch_page("pages/diagnose.py")
-
-
-@st.cache_data(max_entries=4)
-def stored_answers(model: str) -> dict[str, stored.Answers]:
-    """A model's answers to the reported images, by part, as `train.evaluate` left them."""
-    return stored.read(SCOREBOARD.with_name(f"answers-{model}.csv"))
-
-
-@st.cache_data(max_entries=1)
-def scoreboard() -> list[dict[str, Any]]:
-    """Rows of the scoreboard, as `train.scoreboard` left them."""
-    rows: list[dict[str, Any]] = json.loads(SCOREBOARD.read_text(encoding="utf-8"))
-    return rows
-
-
-def harder_questions(measure: str) -> dict[str, dict[str, Any]]:
-    """Figures of one measure for X-rays, from the easiest question to the hardest, for `figures.forest`."""
-    rows = {r["protocol"]: r for r in scoreboard() if r["model"] == registry.DEFAULT}
-    return {
-        _words.part_name(name): {**rows[name]["figures"][measure], "kind": rows[name]["kind"]}
-        for name in _words.HARDER
-        if measure in rows[name]["figures"]
-    }
-
-
-@st.cache_data(max_entries=1)
-def tested_on() -> list[dict[str, Any]]:
-    """Protocol, "n", "n_covid" and "groups" of every part the default model was measured on."""
-    metrics = weights.load_config(registry.get(registry.DEFAULT))["metrics"]
-    return [
-        {"protocol": f"{modality} / {name}", "n": part["n"], "n_covid": part["n_covid"], "groups": part["groups"]}
-        for modality in ("xray", "ct")
-        for name, part in metrics[modality].items()
-    ]
-
-
-@st.cache_data(max_entries=1)
-def sources() -> list[dict[str, str]]:
-    """Title, citation, licence, address and a note on every data set behind the weights and the figures."""
-    rows: dict[str, dict[str, str]] = json.loads(SOURCES.read_text(encoding="utf-8"))
-    return list(rows.values())
 
 
 def go_to_step(number: int) -> None:

@@ -17,6 +17,16 @@ PARTS = {
     "ct / covid_ct_official_test": "CT, COVID-CT, official test",
     "ct / sars_cov_2_grouped_test": "CT, São Paulo, test by groups",
     "ct / test": "CT, both sets, test",
+    "xray / as_it_is": "X-ray, as it is",
+    "xray / lungs_blacked_out": "X-ray, lungs blacked out",
+    "xray / only_border": "X-ray, only the border of the box",
+    "xray / thumbnail": "X-ray, linear model on 16 x 16 pixels",
+    "xray / source_from_features": "X-ray, source from the features",
+    "ct / as_it_is": "CT, as it is",
+    "ct / lungs_blacked_out": "CT, lungs blacked out",
+    "ct / only_border": "CT, only the border of the box",
+    "ct / thumbnail": "CT, linear model on 16 x 16 pixels",
+    "ct / source_from_features": "CT, source from the features",
     "gate": "Gate",
     "test": "Test",
     "infnet_test": "Inf-Net's 48 slices",
@@ -30,12 +40,25 @@ PARTS = {
     "sars_to_covid_ct": "CT, trained on São Paulo, tested on COVID-CT",
 }
 
+# Sources of the training images.
+SOURCES = {
+    "bimcv_padchest_es": "BIMCV and PadChest, Spain",
+    "unknown_bimcv_or_web": "Radiography Database, BIMCV or web",
+    "rsna_nih_us": "RSNA, USA",
+    "nih_us": "NIH ChestX-ray8, USA",
+    "cxnet_web": "Web, COVID-CXNet",
+    "papers_preprints": "Figures of preprints, COVID-CT",
+    "crawled_medpix": "MedPix, COVID-CT",
+    "crawled_crawled": "Web, COVID-CT",
+    "saopaulo_hspm_lapa_br": "Hospitals in São Paulo",
+}
 # Protocols for X-rays from the easiest question to the hardest.
 HARDER = ("xray_random", "xray / test", "xray / external", "xray / external_covid_pneumonia", "xray / transplanted")
 # In words, in the order in which pages offer them.
 MEASURES = {
     "accuracy": "Accuracy of the more probable class",
     "auc": "AUC: chance that a COVID-19 image gets the higher probability (0.5 = guessing)",
+    "accuracy_by_chance": "Accuracy of always naming the commonest",
     "sensitivity": "Sensitivity: share of the COVID-19 images recognised",
     "specificity": "Specificity: share of the other images recognised",
     "f1": "F1",

@@ -3,7 +3,7 @@
 import streamlit as st
 
 import covid_core
-from pages import _ui, _words
+from pages import _board, _ui, _words
 
 FLOW = """
 digraph {
@@ -72,7 +72,7 @@ def ours() -> list[dict[str, object]]:
             "other": row["n"] - row["n_covid"],
             "patients or groups": row["groups"],
         }
-        for row in _ui.tested_on()
+        for row in _board.tested_on()
     ]
 
 
@@ -108,7 +108,7 @@ st.markdown(
 st.dataframe(ours(), width="stretch", hide_index=True, alt="Images our figures were measured on")
 st.markdown("**Where all images come from**")
 st.dataframe(
-    _ui.sources(),
+    _board.sources(),
     width="stretch",
     hide_index=True,
     column_config={

@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from covid_core import batch, overview, report
 from covid_core.weights import WeightsError
-from pages import _job, _ui
+from pages import _job, _pictures, _ui
 
 THUMBNAIL = 64  # px
 REDRAWN = 2.0  # seconds between two looks at the table while it fills
@@ -91,7 +91,7 @@ def results(job: _job.Job) -> None:
     if picked and job.thumbnails[picked[0]] is not None:
         entry = job.entries[picked[0]]
         if st.button(f"Diagnose {entry.name}", icon=":material/pulmonology:", type="primary"):
-            _ui.show_picture(_ui.Upload(entry.name, entry.load()))
+            _pictures.show_picture(_pictures.Upload(entry.name, entry.load()))
     left, right = st.columns(2, gap="medium")
     rows = [job.rows[index] for index in shown]
     plain = {"displayModeBar": False}

@@ -7,7 +7,7 @@ import streamlit as st
 from covid_core import classify, curves, figures, images, registry, report
 from covid_core.diagnose import Diagnosis
 from covid_core.weights import WeightsError
-from pages import _ui
+from pages import _answers, _ui
 
 SHORT = {"ensemble_mc_dropout": "heads and dropout", "ensemble": "five heads", "mc_dropout": "dropout"}
 CAM = "Where it looked (Grad-CAM)"
@@ -103,7 +103,8 @@ with main:
             with st.spinner("Asking every model"):
                 results = {
                     registry.MODELS[model].title: {
-                        method: _ui.answer(chosen, replace(settings, model=model, method=method)) for method in SHORT
+                        method: _answers.answer(chosen, replace(settings, model=model, method=method))
+                        for method in SHORT
                     }
                     for model in _ui.classifiers()
                 }

@@ -4,7 +4,7 @@ import streamlit as st
 
 from covid_core import curves, images, volume
 from covid_core.weights import WeightsError
-from pages import _ui
+from pages import _pictures, _ui
 
 
 def slices(chosen: volume.Volume) -> int:
@@ -29,11 +29,11 @@ def slices(chosen: volume.Volume) -> int:
 def measured(chosen: volume.Volume, index: int) -> None:
     """Lesions over the slices, on a click: it takes some seconds."""
     if st.button("Diagnose this slice", icon=":material/pulmonology:", width="stretch", type="primary"):
-        _ui.diagnose_slice(chosen, index)
+        _pictures.diagnose_slice(chosen, index)
     if not st.toggle("Mark lesions in all slices", key="measure", help="The U-Net looks at up to 60 of them."):
         return
     bar = st.progress(0.0, "Marking")
-    found = _ui.burden(chosen, lambda done, total: bar.progress(done / total, f"Marking slice {done} of {total}"))
+    found = _pictures.burden(chosen, lambda done, total: bar.progress(done / total, f"Marking slice {done} of {total}"))
     bar.empty()
     if found.percent is None or found.interval is None:
         st.warning("No slice shows lungs as in a chest CT, so nothing was measured.", icon=":material/help:")
@@ -62,7 +62,7 @@ st.title("A whole CT, slice by slice")
 side, main = st.columns([1, 3], gap="large")
 with side:
     try:
-        chosen = _ui.choose_volume()
+        chosen = _pictures.choose_volume()
     except images.ImageError as error:
         st.error(str(error), icon=":material/error:")
         chosen = None

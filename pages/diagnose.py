@@ -8,7 +8,7 @@ import streamlit as st
 from covid_core import figures, images, printed, registry, report, trial, weights
 from covid_core.diagnose import Diagnosis
 from covid_core.weights import WeightsError
-from pages import _ui, _words
+from pages import _answers, _pictures, _ui, _words
 
 # Colour of the box and its icon, by decision.
 BOXES = {
@@ -147,11 +147,11 @@ def lesions(result: Diagnosis) -> None:
         st.markdown(f"**Evidence for COVID-19 inside the lungs (Grad-CAM):** {report.percent(share)}")
 
 
-def truth(result: Diagnosis, picked: _ui.Upload) -> None:
+def truth(result: Diagnosis, picked: _pictures.Upload) -> None:
     """What is true of a phantom, beside what was marked."""
     if not picked.is_phantom or result.segmentation is None:
         return
-    made = _ui.phantom_of(picked.sample)
+    made = _pictures.phantom_of(picked.sample)
     compared = trial.compare(made, result.segmentation)
     said = f"**True, for the phantom is computed:** {compared.true_percent:.1f} % of the lungs"
     st.markdown(said + (f", Dice of the marks {compared.dice:.2f}" if compared.dice is not None else ""))
@@ -223,7 +223,7 @@ def downloads(result: Diagnosis, shown: list[str], opacity: float) -> None:
         )
 
 
-def show(result: Diagnosis, picked: _ui.Upload) -> None:
+def show(result: Diagnosis, picked: _pictures.Upload) -> None:
     """The whole answer."""
     verdict(result)
     summary(result)
@@ -258,7 +258,7 @@ with main:
         if chosen.is_phantom:
             heading.caption("A computed phantom, not a patient: the model may well find it unlike its training images.")
         try:
-            result = _ui.answer_with_status(status, chosen, settings)
+            result = _answers.answer_with_status(status, chosen, settings)
         except (images.ImageError, WeightsError) as error:
             place.error(str(error), icon=":material/error:")
         else:

@@ -9,7 +9,7 @@ import streamlit as st
 from covid_core import curves, degrade, figures, images, report
 from covid_core.diagnose import Diagnosis
 from covid_core.weights import WeightsError
-from pages import _ui, _words
+from pages import _answers, _board, _pictures, _ui, _words
 
 QUIET = {"displayModeBar": False}
 
@@ -19,12 +19,12 @@ class Step(NamedTuple):
 
     title: str
     text: str
-    live: Callable[[_ui.Upload, _ui.Settings, Diagnosis], None]
+    live: Callable[[_pictures.Upload, _ui.Settings, Diagnosis], None]
     question: str
     answer: str
 
 
-def cam_only(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+def cam_only(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """The picture, and the cells that the answer came from."""
     left, right = st.columns(2)
     left.image(result.image.pixels, width="stretch", caption="What you see", alt=picture.name)
@@ -40,9 +40,9 @@ def cam_only(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> 
     )
 
 
-def heads(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+def heads(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """The five heads, one by one."""
-    answer = _ui.answer(picture, replace(settings, method="ensemble")).classification
+    answer = _answers.answer(picture, replace(settings, method="ensemble")).classification
     if answer.probability is None:
         st.info(answer.reason)
         return
@@ -53,11 +53,11 @@ def heads(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> Non
     )
 
 
-def overconfident(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+def overconfident(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """A spoilt picture and how sure the model still is."""
     strength = st.slider("Blur", 0.0, 1.0, 0.6, 0.1, key="learn-blur", persist_state="session")
-    image = _ui.small(picture.data, picture.sha256, picture.name)
-    answer = _ui.spoilt(image, picture.sha256, settings.modality, settings.model, "blur", strength).answer()
+    image = _answers.small(picture.data, picture.sha256, picture.name)
+    answer = _answers.spoilt(image, picture.sha256, settings.modality, settings.model, "blur", strength).answer()
     left, right = st.columns(2)
     left.image(
         degrade.degrade(image, "blur", strength).pixels,
@@ -72,7 +72,7 @@ def overconfident(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis
     right.markdown(f"The app says: *{report.DECISIONS[answer.decision]}*. {answer.reason}")
 
 
-def two_kinds(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+def two_kinds(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """All samples, and the doubt split in two."""
     if result.classification.probability is None:
         st.info(result.classification.reason)
@@ -86,9 +86,9 @@ def two_kinds(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) ->
     )
 
 
-def calibrated(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+def calibrated(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """Reliability on the sources of training."""
-    answers = _ui.stored_answers(settings.model)["xray / test"]
+    answers = _board.stored_answers(settings.model)["xray / test"]
     st.plotly_chart(
         curves.reliability_pair(answers.reliability()),
         key="learn-pair",
@@ -97,10 +97,10 @@ def calibrated(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -
     )
 
 
-def sets(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+def sets(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """The prediction set at a level one moves."""
     level = st.slider("Confidence level", *_ui.LEVELS, 0.9, 0.01, key="learn-level", persist_state="session")
-    answer = _ui.answer(picture, replace(settings, level=level)).classification
+    answer = _answers.answer(picture, replace(settings, level=level)).classification
     if answer.probability is None:
         st.info(answer.reason)
         return
@@ -109,14 +109,14 @@ def sets(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None
     right.metric("The app says", report.DECISIONS[answer.decision], border=True)
 
 
-def silent(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+def silent(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """Risk over coverage, inside and outside."""
     share = st.slider(
         "Answer only the surest", 5, 100, 80, 5, format="%d %%", key="learn-share", persist_state="session"
     )
     lines = {
         _words.part_name(name): answers.risk_coverage()
-        for name, answers in _ui.stored_answers(settings.model).items()
+        for name, answers in _board.stored_answers(settings.model).items()
         if name.startswith("xray")
     }
     st.plotly_chart(
@@ -124,26 +124,26 @@ def silent(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> No
     )
 
 
-def without(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+def without(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """The picture without lungs."""
-    chest = _ui.chest(picture, settings)
+    chest = _answers.chest(picture, settings)
     if chest.evidence.refusal:
         st.info(chest.evidence.refusal)
         return
-    found = _ui.probes(chest, picture.sha256, settings.modality, settings.model)[:2]
+    found = _answers.probes(chest, picture.sha256, settings.modality, settings.model)[:2]
     for column, probe in zip(st.columns(2), found, strict=True):
         answer = probe.alone.answer(settings.method, settings.level)
         column.image(probe.image.pixels, width="stretch", alt=f"{picture.name}, {probe.title.lower()}")
         column.metric(f"{probe.title}: the classifier alone", report.percent(answer.probability or 0), border=True)
 
 
-def truth(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+def truth(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """A phantom with lesions of the visitor's choice, the truth and what was marked."""
     first, second, third = st.columns(3)
     count = first.slider("Patches", 0, 12, 6, key="learn-count", persist_state="session")
     size = second.slider("Size", 0.05, 0.4, 0.2, 0.05, key="learn-size", persist_state="session")
     density = third.slider("Density", 0.0, 1.0, 0.6, 0.1, key="learn-density", persist_state="session")
-    made = _ui.lesion_trial(count, size, density)
+    made = _answers.lesion_trial(count, size, density)
     columns = st.columns(3)
     for column, name, pixels in (
         (columns[0], "The phantom", made.picture),
@@ -161,10 +161,10 @@ def truth(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> Non
     )
 
 
-def paper(picture: _ui.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+def paper(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """The same disease, asked harder and harder."""
     st.plotly_chart(
-        figures.forest(_ui.harder_questions("accuracy"), "Accuracy"),
+        figures.forest(_board.harder_questions("accuracy"), "Accuracy"),
         key="learn-paper",
         config=QUIET,
         alt="Accuracy on a random split, with patients kept apart, and in other hospitals",
@@ -279,7 +279,7 @@ def step_number() -> int:
 _ui.only_through_app()
 st.title("From pixels to 99.7 %")
 chosen, settings, main = _ui.beside_picture(())
-picture = chosen or _ui.sample("ct-lesions")
+picture = chosen or _pictures.sample("ct-lesions")
 with main:
     number = step_number()
     step = STEPS[number]
@@ -287,7 +287,7 @@ with main:
     st.header(f"{number + 1}. {step.title}")
     st.markdown(step.text)
     try:
-        step.live(picture, settings, _ui.answer(picture, settings))
+        step.live(picture, settings, _answers.answer(picture, settings))
     except (images.ImageError, WeightsError) as error:
         st.error(str(error), icon=":material/error:")
     with st.container(border=True):

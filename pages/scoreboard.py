@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from covid_core import figures, registry
-from pages import _ui, _words
+from pages import _board, _ui, _words
 
 GROUPS = {"xray": "X-ray", "ct": "CT", "lesions": "Lesions and lungs"}
 # From the easiest question to the hardest.
@@ -64,7 +64,7 @@ _ui.only_through_app()
 st.title("What is left of 99.7 %?")
 st.markdown(INTRODUCTION)
 group = st.segmented_control("Rows", list(GROUPS), format_func=GROUPS.get, default="xray", key="board") or "xray"
-rows = sorted((r for r in _ui.scoreboard() if r["modality"] == group), key=place)
+rows = sorted((r for r in _board.scoreboard() if r["modality"] == group), key=place)
 known = _words.measures(row["figures"] for row in rows)
 measure = st.selectbox("Measure", known, format_func=_words.MEASURES.get, key=f"measure-{group}")
 plot(rows, measure, _words.MEASURES[measure].split(":")[0])
@@ -82,7 +82,7 @@ with st.expander("Check it yourself", icon=":material/fact_check:"):
     )
     st.download_button(
         "Scoreboard as JSON",
-        _ui.SCOREBOARD.read_bytes(),
+        _board.SCOREBOARD.read_bytes(),
         "scoreboard.json",
         "application/json",
         on_click="ignore",

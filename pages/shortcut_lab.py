@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from covid_core import classify, curves, figures, images, report, shortcuts
+from covid_core import classify, curves, figures, images, report, shortcuts, source
 from covid_core.weights import WeightsError
-from pages import _ui
+from pages import _answers, _board, _pictures, _ui, _words
 
 LITERATURE = """
 - **Lungs blacked out, still "COVID-19".** Networks told the COVID-19 sets from the others with the lungs hidden behind a black
@@ -30,26 +30,57 @@ def verdict(answer: classify.Classification) -> str:
     return f"The app: *{report.DECISIONS[answer.decision]}*" + (f". {answer.reason}" if answer.reason else "")
 
 
-def taken_away(picture: _ui.Upload, settings: _ui.Settings, chest: shortcuts.Chest) -> None:
+def taken_away(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcuts.Chest) -> None:
     """The picture, without its lungs, and its border alone."""
     st.markdown(
         "The classifier is asked three times, each time in the box around the lungs of the unchanged picture. Without lungs it "
         "sees their outline, but nothing in them: what it still says does not come from there."
     )
-    found = _ui.probes(chest, picture.sha256, settings.modality, settings.model)
+    found = _answers.probes(chest, picture.sha256, settings.modality, settings.model)
     for column, probe in zip(st.columns(len(found)), found, strict=True):
         alone, whole = (e.answer(settings.method, settings.level) for e in (probe.alone, probe.whole))
         with column.container(border=True, height="stretch"):
             st.image(probe.image.pixels, width="stretch", alt=f"{picture.name}, {probe.title.lower()}")
             st.markdown(f"**{probe.title}**  \nThe classifier alone: {line(alone)}  \n{verdict(whole)}")
+    looks_like(found)
     st.caption(
         "The app crops to the lungs before it classifies, so text, edges and shoulders outside that box never reach the "
         "classifier, and its gate compares what is in the box with the training images."
     )
 
 
+def looks_like(found: list[shortcuts.Probe]) -> None:
+    """The source that the classifier's features name, of the picture as it is and without its lungs."""
+    guesses = {probe.title: source.guess(probe.alone) for probe in found}
+    known = next(iter(guesses.values()))
+    if not known:
+        return
+    st.markdown("#### Which source does it look like?")
+    modality = found[0].alone.modality
+    names = [_words.SOURCES.get(name, name) for name in known]
+    likeliest = ", ".join(
+        f"{title.lower()}: **{_words.SOURCES.get(g := next(iter(p)), g)}**" for title, p in guesses.items()
+    )
+    st.markdown(
+        f"A linear reader of the features that the classifier weighs names the source. {likeliest.capitalize()}."
+    )
+    st.plotly_chart(
+        curves.shares(names, {title: [p[name] for name in known] for title, p in guesses.items()}),
+        key="source",
+        config={"displayModeBar": False},
+        alt="Probability of each source of the training images, for the picture as it is and with parts taken away",
+    )
+    measured = _board.board_figures(f"{modality} / source_from_features")
+    st.caption(
+        f"Of {measured['accuracy']['n']:,} test images it names {measured['accuracy']['value']:.0%} rightly; naming the commonest "
+        f"source always would get {measured['accuracy_by_chance']['value']:.0%}. So the features tell hospitals apart, and a "
+        "classifier that learned from sets whose source gives the label away could lean on that. A picture from elsewhere gets "
+        "the name of whichever source it resembles."
+    )
+
+
 @st.fragment
-def letters(picture: _ui.Upload, settings: _ui.Settings, chest: shortcuts.Chest) -> None:
+def letters(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcuts.Chest) -> None:
     """Letters burned in, moved by two sliders."""
     key = (picture.sha256, settings.modality, settings.model)
     left, right = st.columns([2, 3], gap="medium")
@@ -59,7 +90,7 @@ def letters(picture: _ui.Upload, settings: _ui.Settings, chest: shortcuts.Chest)
         down = st.slider("Down", 0.0, 1.0, 0.15, 0.05, key="down", persist_state="session")
         plain, changed = (
             e.answer(settings.method, settings.level)
-            for e in (chest.evidence, _ui.marked(chest, *key, text, across, down))
+            for e in (chest.evidence, _answers.marked(chest, *key, text, across, down))
         )
         assert plain.probability is not None and changed.probability is not None
         moved = round(100 * (changed.probability - plain.probability))
@@ -69,7 +100,7 @@ def letters(picture: _ui.Upload, settings: _ui.Settings, chest: shortcuts.Chest)
         third.metric("Moved by", f"{moved:+d} points" if moved else "0 points", border=True)
         if st.button("Try 25 places", icon=":material/grid_on:", help="Takes some seconds."):
             with st.spinner("Asking 25 times"):
-                grid = _ui.marker_map(chest, *key, text)
+                grid = _answers.marker_map(chest, *key, text)
             st.plotly_chart(
                 curves.marker_effect(grid, plain.probability),
                 key="map",
@@ -84,7 +115,7 @@ def letters(picture: _ui.Upload, settings: _ui.Settings, chest: shortcuts.Chest)
 def everywhere() -> None:
     """Figures of whole sets."""
     st.plotly_chart(
-        figures.forest(_ui.harder_questions("auc"), "AUC (0.5 = guessing)"),
+        figures.forest(_board.harder_questions("auc"), "AUC (0.5 = guessing)"),
         key="sets",
         config={"displayModeBar": False},
         alt="AUC on a random split, on a clean split, in other hospitals and with lesions moved between sources",
@@ -93,6 +124,19 @@ def everywhere() -> None:
         "The same kind of network, asked an easier and then a harder question. *Lesions moved between sources*: patients' lesions "
         "in healthy lungs from another hospital, and healthy lungs in place of patients' lesions. Who knows the disease keeps the "
         "AUC there, who knows the hospital falls below one half."
+    )
+    st.markdown("**The same three questions, and a fourth, to all test images**")
+    left, right = st.columns(2)
+    for column, modality, kind in ((left, "xray", "X-rays"), (right, "ct", "CT slices")):
+        column.plotly_chart(
+            figures.forest(_board.probe_figures(modality), f"AUC, {kind} (0.5 = guessing)"),
+            key=f"probes-{modality}",
+            config={"displayModeBar": False},
+            alt=f"AUC on test {kind} as they are, without lungs, with the border alone, and of a linear model on thumbnails",
+        )
+    st.caption(
+        "What stays above one half without lungs does not come from the lungs: their outline, the chest around them, and the look "
+        "of the hospital's pictures. A linear model on 16 x 16 pixels sees no lesion at all."
     )
     st.markdown("#### What others found")
     st.markdown(LITERATURE)
@@ -111,7 +155,7 @@ with main:
     else:
         st.subheader(chosen.name)
         try:
-            chest = _ui.chest(chosen, settings)
+            chest = _answers.chest(chosen, settings)
             if chest.evidence.refusal:
                 st.warning(f"There is nothing to take away. {chest.evidence.refusal}", icon=":material/block:")
             else:

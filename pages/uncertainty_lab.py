@@ -6,7 +6,7 @@ import streamlit as st
 
 from covid_core import classify, curves, degrade, images, report, stored
 from covid_core.weights import WeightsError
-from pages import _ui, _words
+from pages import _answers, _board, _pictures, _ui, _words
 
 STRENGTHS = [step / 10 for step in range(11)]
 SECTIONS = ("Spoil the picture", "Abstain", "Temperature", "How common is it?")
@@ -15,10 +15,10 @@ REDRAWN = 0.25  # seconds from one drawing of a curve that fills to the next
 
 
 @st.fragment
-def spoil(picture: _ui.Upload, settings: _ui.Settings) -> None:
+def spoil(picture: _pictures.Upload, settings: _ui.Settings) -> None:
     """The curves over the strength, filled point by point, the one looked at first."""
     try:
-        image = _ui.small(picture.data, picture.sha256, picture.name)
+        image = _answers.small(picture.data, picture.sha256, picture.name)
     except images.ImageError as error:
         st.error(str(error), icon=":material/error:")
         return
@@ -53,7 +53,7 @@ def spoil(picture: _ui.Upload, settings: _ui.Settings) -> None:
     answers: dict[float, classify.Classification] = {}
     drawn = time.monotonic()
     for step in [strength, *(s for s in STRENGTHS if s != strength)]:
-        evidence = _ui.spoilt(image, picture.sha256, settings.modality, settings.model, kind, step)
+        evidence = _answers.spoilt(image, picture.sha256, settings.modality, settings.model, kind, step)
         answers[step] = evidence.answer(settings.method, settings.level)
         if step == strength:
             words.markdown(in_words(answers[step]))
@@ -196,5 +196,5 @@ if section == SECTIONS[0]:
             except WeightsError as error:
                 st.error(str(error), icon=":material/error:")
 else:
-    kept = _ui.stored_answers(_ui.choose_model())
+    kept = _board.stored_answers(_ui.choose_model())
     {SECTIONS[1]: abstain, SECTIONS[2]: temperature, SECTIONS[3]: prevalence}[section](kept)

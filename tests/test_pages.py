@@ -10,7 +10,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from covid_core import registry, weights
-from pages._ui import Upload
+from pages._pictures import Upload
 from tests import golden
 
 ROOT = Path(__file__).parents[1]

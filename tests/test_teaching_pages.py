@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from covid_core import degrade, volume
-from pages._ui import PHANTOMS, Upload
+from pages._pictures import PHANTOMS, Upload
 from tests import golden
 from tests.test_pages import ROOT, colour_picture, open_app
 
@@ -109,6 +109,22 @@ def test_a_whole_ct_is_looked_through_measured_and_a_slice_diagnosed() -> None:
     assert not app.exception
     next(b for b in app.button if b.label == "Diagnose this slice").click().run()
     assert app.session_state["picture"].name == "Phantom CT, slice 3"
+
+
+def test_a_phantom_is_made_by_sliders_and_shared_by_its_link() -> None:
+    app = open_app().run()
+    app.slider(key="phantom_count").set_value(9).run()
+    next(b for b in app.button if b.label == "Show this phantom").click().run()
+    assert not app.exception and "True, for the phantom is computed" in words(app)
+    shared = app.session_state["picture"].sample
+    linked = open_app()
+    linked.query_params["sample"] = shared
+    linked.run()
+    assert linked.session_state["picture"] == app.session_state["picture"]
+    wrong = open_app()
+    wrong.query_params["sample"] = "phantom-ct-1-99-20-70-50-10"
+    (message,) = wrong.run().error
+    assert "no such phantom" in message.value
 
 
 def test_a_batch_is_answered_filtered_and_a_row_diagnosed() -> None:

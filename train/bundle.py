@@ -9,14 +9,16 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from covid_core import registry, weights
+from covid_core import registry, source, weights
 from train import card, datasets
 
 PINS = Path(registry.__file__).parent / "pins.py"
 
 
-def _files(spec: registry.ModelSpec) -> list[str]:
-    return [registry.CONFIG] if spec.members else [registry.CONFIG, registry.WEIGHTS]
+def _files(spec: registry.ModelSpec, folder: Path) -> list[str]:
+    """Those of a model's files that the folder holds."""
+    wanted = [registry.CONFIG] if spec.members else [registry.CONFIG, registry.WEIGHTS, source.FILE]
+    return [name for name in wanted if (folder / name).exists() or name != source.FILE]
 
 
 def pin_lines(pins: Mapping[str, Mapping[str, str]]) -> list[str]:
@@ -40,13 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name, home = spec.name, weights.ASSETS / spec.name
         if (options.folder / name / registry.CONFIG).exists():
             home.mkdir(parents=True, exist_ok=True)
-            for file in _files(spec):
+            for file in _files(spec, options.folder / name):
                 shutil.copyfile(options.folder / name / file, home / file)
         if not home.exists():
             continue  # nobody has trained it yet
         config = json.loads((home / registry.CONFIG).read_text())
         (home / "README.md").write_text(card.card(spec, config, datasets.sources()))
-        pins[name] = {file: weights.sha256(home / file) for file in _files(spec)}
+        pins[name] = {file: weights.sha256(home / file) for file in _files(spec, home)}
     head = '"""sha256 of every model\'s files; written by train/bundle.py."""'
     PINS.write_text("\n".join([head, "", *pin_lines(pins), ""]))
 

@@ -1,9 +1,10 @@
 """Every figure from stored rows: `python -m train.scoreboard`.
 
-Reads `train/results`: the app's answers of the bundled classifiers (`train.answers`), what the masks of the U-Nets amount to
-(`train.marks`), and the tables of networks that were trained for one protocol of the literature (`train.protocols`). Writes
-`scoreboard.json` beside them, with the figures that others published under the same protocols. Each figure of ours carries n
-and a 95 % interval by bootstrap over groups; anyone can compute it again without a GPU and without images.
+Reads `train/results`: the app's answers of the bundled classifiers (`train.answers`), what else these could follow
+(`train.probes`), what the masks of the U-Nets amount to (`train.marks`), and the tables of networks that were trained for one
+protocol of the literature (`train.protocols`). Writes `scoreboard.json` beside them, with the figures that others published
+under the same protocols. Each figure of ours carries n and a 95 % interval by bootstrap over groups; anyone can compute it again
+without a GPU and without images.
 """
 
 import argparse
@@ -17,14 +18,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covid_core import classify, metrics, registry, uncertainty
-from train import answers, evaluate, marks
-from train.evaluate import Figure, figure
+from train import answers, evaluate, marks, probes
+from train.evaluate import Figure, figure, of_probabilities
 from train.protocols import PROTOCOLS
 
 BOARD = "scoreboard.json"
 PEERS = Path(__file__).parent / "peers.json"
 DOUBT = 0.5  # bits of total entropy above which an answer counts as uncertain in USen, USpe, UPre and UAcc
 SHOWN = ("accuracy", "auc", "lesion_dice", "mean_dice_over_thresholds")  # on the command line
+PROBES = ("as_it_is", "lungs_blacked_out", "only_border", "thumbnail")
 METHODS = {
     "ensemble_mc_dropout": "probability",
     "ensemble": "probability_ensemble",
@@ -102,11 +104,36 @@ def marked(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
+def probed(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
+    """What the answers could follow besides the lungs, from the rows of `train.probes`."""
+    found = []
+    for modality, part in table.groupby("modality", sort=False):
+        for name in PROBES:
+            rows = part[part[name].notna()]
+            covid = (rows.finding == "covid").to_numpy().astype(int)
+            figures = of_probabilities(rows[name].to_numpy(), covid, list(rows.group))
+            kind = "trained for it" if name == "thumbnail" else "bundled"
+            found.append(
+                {"protocol": f"{modality} / {name}", "modality": modality, "model": model, "kind": kind}
+                | counts(rows)
+                | {"figures": figures}
+            )
+        right = (part.source == part.source_guessed).to_numpy()
+        commonest = part.source.value_counts().iloc[0] / len(part)
+        figures = {
+            "accuracy": evaluate.share(right, list(part.group)),
+            "accuracy_by_chance": {"value": round(float(commonest), 4), "n": len(part)},
+        }
+        row = {"protocol": f"{modality} / source_from_features", "modality": modality, "model": model}
+        found.append({**row, "kind": "bundled", **counts(part), "figures": figures})
+    return found
+
+
 def trained(protocol: str, model: str, table: pd.DataFrame) -> dict[str, Any]:
     """The row of a network that was trained for one protocol, from its table by `train.protocols`."""
     covid = (table.finding == "covid").to_numpy().astype(int)
     given = table.covid_probability.to_numpy(), covid, list(table.group)
-    figures = evaluate.of_probabilities(*given) | further(*given)
+    figures = of_probabilities(*given) | further(*given)
     row = {"protocol": protocol, "modality": PROTOCOLS[protocol].modality, "model": model, "kind": "trained for it"}
     return {**row, **counts(table), "figures": figures}
 
@@ -117,6 +144,8 @@ def board(folder: Path) -> list[dict[str, Any]]:
     for model in registry.MODELS:
         if answers.file(folder, model).exists():
             rows += bundled(model, answers.read(answers.file(folder, model)))
+        if probes.file(folder, model).exists():
+            rows += probed(model, probes.read(probes.file(folder, model)))
         if marks.file(folder, model).exists():
             rows += marked(model, marks.read(marks.file(folder, model)))
     for file in sorted(folder.glob("*-*.csv")):

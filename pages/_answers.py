@@ -1,0 +1,93 @@
+"""What the networks make of the visitor's picture, computed once and shared by all pages."""
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+from streamlit.elements.lib.mutable_status_container import StatusContainer
+
+from covid_core import degrade, images, shortcuts, trial
+from covid_core.diagnose import Diagnosis, Evidence, Seen, conclude, see
+from pages._pictures import Upload
+from pages._ui import Settings
+
+
+def answer(picture: Upload, settings: Settings, progress: Callable[[str], None] = lambda step: None) -> Diagnosis:
+    """The whole answer; the networks run once for the same picture, kind and model.
+
+    Raises:
+        ImageError: the picture cannot be read.
+        WeightsError: a model's files are nowhere, or damaged.
+    """
+    seen = _seen(picture.data, picture.sha256, picture.name, settings.modality, settings.model, progress)
+    return conclude(seen, settings.method, settings.level)
+
+
+def answer_with_status(status: StatusContainer, picture: Upload, settings: Settings) -> Diagnosis:
+    """`answer`; its steps are shown in the status while it is computed."""
+    with status:
+        result = answer(picture, settings, lambda step: status.update(label=step))
+        status.update(label=f"Done in {result.seconds:.2f} s", state="complete")
+    return result
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _seen(_data: bytes, sha: str, name: str, modality: str, model: str, _progress: Callable[[str], None]) -> Seen:
+    """Bounded, and keyed by content."""
+    return see(images.decode(_data, name), modality, model, progress=_progress)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def small(_data: bytes, sha: str, name: str) -> images.DecodedImage:
+    """The picture as the teaching pages change it, `degrade.SIDE` pixels a side.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    return degrade.reduced(images.decode(_data, name))
+
+
+@st.cache_data(max_entries=2000, show_spinner=False)
+def spoilt(_image: images.DecodedImage, sha: str, modality: str, model: str, kind: str, strength: float) -> Evidence:
+    """What the networks make of a picture spoilt like this."""
+    return see(degrade.degrade(_image, kind, strength), modality, model).evidence.light()
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _chest(_data: bytes, sha: str, name: str, modality: str, model: str) -> shortcuts.Chest:
+    return shortcuts.chest(images.decode(_data, name), modality, model)
+
+
+def chest(picture: Upload, settings: Settings) -> shortcuts.Chest:
+    """The picture with its lungs.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    return _chest(picture.data, picture.sha256, picture.name, settings.modality, settings.model)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def probes(_chest: shortcuts.Chest, sha: str, modality: str, model: str) -> list[shortcuts.Probe]:
+    """The picture with parts taken away, and what is said of it."""
+    return shortcuts.probes(_chest)
+
+
+@st.cache_data(max_entries=500, show_spinner=False)
+def marked(
+    _chest: shortcuts.Chest, sha: str, modality: str, model: str, text: str, across: float, down: float
+) -> Evidence:
+    """What the classifier makes of the picture with letters burned in."""
+    return shortcuts.in_box(_chest, shortcuts.with_marker(_chest.image, text, across, down))
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def marker_map(_chest: shortcuts.Chest, sha: str, modality: str, model: str, text: str) -> Any:
+    """`shortcuts.marker_map`, [places, places]."""
+    return shortcuts.marker_map(_chest, text)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def lesion_trial(count: int, size: float, density: float) -> trial.Trial:
+    """A phantom with these lesions, as true and as marked."""
+    return trial.lesions(count, size, density)

@@ -1,0 +1,205 @@
+"""The visitor's picture or CT: uploaded, a phantom, or a case from the web."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import streamlit as st
+
+from covid_core import gallery, images, phantom, recipe, scan, volume
+from covid_core.burden import Burden
+from covid_core.burden import burden as measure_burden
+
+TYPES = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "dcm", "dicom"]
+# By the name used in a link: title, modality, whether there are lesions.
+PHANTOMS = {
+    "xray-healthy": ("Phantom X-ray, healthy", "xray", False),
+    "xray-lesions": ("Phantom X-ray, with lesions", "xray", True),
+    "ct-healthy": ("Phantom CT slice, healthy", "ct", False),
+    "ct-lesions": ("Phantom CT slice, with lesions", "ct", True),
+}
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A picture the visitor chose.
+
+    Attributes:
+        name: shown above the result.
+        data: the file.
+        credit: source and licence in Markdown, "" for the visitor's own.
+        sample: its name in a link, "" for the visitor's own.
+    """
+
+    name: str
+    data: bytes
+    credit: str = ""
+    sample: str = ""
+
+    @property
+    def is_phantom(self) -> bool:
+        """Whether it was computed, so that its lesions are known."""
+        return self.sample in PHANTOMS or recipe.parse(self.sample) is not None
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the file, by which answers are cached."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def phantom_of(sample: str) -> phantom.Phantom:
+    """The phantom behind a sample, with its true masks.
+
+    Raises:
+        ValueError: its name holds a setting that is out of range.
+    """
+    own = recipe.parse(sample)
+    if own is not None:
+        return own.make()
+    _, modality, ill = PHANTOMS[sample]
+    make = phantom.xray if modality == "xray" else phantom.ct
+    return make(seed=1, lesions=phantom.Lesions(count=8, size=0.24, density=0.9) if ill else None)
+
+
+@st.cache_data(max_entries=16, show_spinner="Fetching the picture from the web")
+def _case(file: str) -> bytes:
+    return gallery.fetch(next(c for c in gallery.cases() if c.file == file))
+
+
+def sample(name: str) -> Upload:
+    """The sample of this name.
+
+    Raises:
+        ImageError: there is none, or it cannot be fetched.
+    """
+    if name in PHANTOMS:
+        return Upload(PHANTOMS[name][0], phantom.png_bytes(phantom_of(name)), sample=name)
+    own = recipe.parse(name)
+    if own is not None:
+        try:
+            return Upload(own.title, phantom.png_bytes(phantom_of(name)), sample=name)
+        except ValueError as error:
+            raise images.ImageError(f"There is no such phantom: {error}. Make one with the sliders.") from error
+    for case in gallery.cases():
+        if case.file == name:
+            return Upload(name, _case(name), case.credit, sample=name)
+    raise images.ImageError(f"There is no sample '{name}'. Choose one from the list.")
+
+
+def choose_picture() -> Upload | None:
+    """Upload widget and samples; None until there is a picture. The last choice stays when the page changes."""
+    file = st.file_uploader(
+        "Chest X-ray or CT slice",
+        type=TYPES,
+        help="PNG, JPEG, WebP, TIFF, BMP or DICOM, up to 64 MB. A whole CT: page CT volume. Nothing is stored.",
+    )
+    with st.expander("No picture at hand? Pick a sample", expanded=True, icon=":material/image_search:"):
+        st.caption("Phantoms are computed, their lesions known.")
+        for name, (title, _, _) in PHANTOMS.items():
+            if st.button(title, width="stretch"):
+                st.session_state["picture"] = sample(name)
+        with st.popover("Make your own phantom", width="stretch"):
+            _make_phantom()
+        st.caption("These cases are of real patients, openly licensed, fetched from the web on a click.")
+        case = st.selectbox(
+            "Real case from the web",
+            gallery.cases(),
+            format_func=lambda c: f"{c.finding} ({c.view}, {c.licence})",
+            index=None,
+            placeholder="Choose a case",
+        )
+        if case is not None and st.button("Fetch this case"):
+            try:
+                st.session_state["picture"] = sample(case.file)
+            except images.ImageError as error:
+                st.error(str(error))
+    if file is not None and file.file_id != st.session_state.get("uploaded"):
+        st.session_state["uploaded"] = file.file_id
+        st.session_state["picture"] = Upload(file.name, file.getvalue())
+    picture: Upload | None = st.session_state.get("picture")
+    return picture
+
+
+def _make_phantom() -> None:
+    """Sliders of a phantom, and the button that shows it."""
+    kinds = {"ct": "CT", "xray": "X-ray"}
+    kind = st.segmented_control(
+        "Kind", list(kinds), format_func=kinds.get, default="ct", required=True, key="phantom_kind"
+    )
+    seed = st.slider("Person", 0, 50, 1, key="phantom_seed")
+    count = st.slider("Lesions", 0, 12, 6, key="phantom_count")
+    size = st.slider("Size", 5, 40, 20, 1, format="%d %%", key="phantom_size", help="Of the width of both lungs.")
+    density = st.slider(
+        "Density",
+        0,
+        100,
+        70,
+        5,
+        format="%d %%",
+        key="phantom_density",
+        help="From faint ground glass to consolidation.",
+    )
+    depth = st.slider("Depth", 0, 100, 10, 5, format="%d %%", key="phantom_depth", help="From the pleura to the hilum.")
+    level = 50
+    if kind == "xray":
+        level = st.slider(
+            "Height", 0, 100, 65, 5, format="%d %%", key="phantom_level", help="From the apex to the base."
+        )
+    if st.button("Show this phantom", type="primary", width="stretch"):
+        made = recipe.Recipe("xray" if kind == "xray" else "ct", seed, count, size, density, level, depth)
+        st.session_state["picture"] = sample(made.name)
+
+
+def choose_volume() -> volume.Volume | None:
+    """Upload widget for a whole CT, and a phantom of one; the last one stays when the page changes.
+
+    Raises:
+        ImageError: the files are no CT that can be read.
+    """
+    files = st.file_uploader(
+        "A whole CT",
+        type=["nii", "gz", "zip", "dcm", "dicom"],
+        accept_multiple_files=True,
+        max_upload_size=scan.MAX_BYTES // 2**20,
+        help="A NIfTI file (.nii, .nii.gz), all DICOM files of one series, or a zip of either. Nothing is stored.",
+    )
+    if st.button("Phantom of a whole CT", width="stretch"):
+        st.session_state["volume"] = _phantom_volume()
+    names = [file.file_id for file in files]
+    if files and names != st.session_state.get("uploaded_volume"):
+        st.session_state["uploaded_volume"] = names
+        st.session_state["volume"] = None  # of a file that cannot be read, the former one must not stay
+        with st.spinner("Reading the slices"):
+            st.session_state["volume"] = volume.read_volume([(file.name, file.getvalue()) for file in files])
+    chosen: volume.Volume | None = st.session_state.get("volume")
+    return chosen
+
+
+@st.cache_data(max_entries=1, show_spinner="Computing a chest, slice by slice")
+def _phantom_volume() -> volume.Volume:
+    return volume.of_phantom()
+
+
+def burden(of: volume.Volume, progress: Callable[[int, int], None]) -> Burden:
+    """Lesions over the slices of the visitor's CT.
+
+    Kept with the visitor: a cached function must not draw on a progress bar that was made outside of it.
+    """
+    kept = st.session_state.get("burden")
+    if kept is None or kept[0] != of.sha256:
+        kept = st.session_state["burden"] = (of.sha256, measure_burden(of, progress))
+    found: Burden = kept[1]
+    return found
+
+
+def diagnose_slice(of: volume.Volume, index: int) -> None:
+    """Show a slice on the page Diagnose."""
+    show_picture(Upload(f"{of.name}, slice {of.numbers[index]}", volume.slice_png(of, index)))
+
+
+def show_picture(picture: Upload) -> None:
+    """Make it the picture of all pages, and go to Diagnose."""
+    st.session_state["picture"] = picture
+    st.switch_page("pages/diagnose.py")

@@ -1,0 +1,110 @@
+"""What else the answers could follow: `python -m train.probes --features FOLDER --data manifests=ROOT --out FOLDER`.
+
+Four questions to every test image. What does the classifier say when the lungs are blacked out, and when only the border of
+their box is left (`covid_core.shortcuts`)? What does a linear model say of a thumbnail of 16 x 16 pixels? And which source does
+a linear reader of the classifier's own features name (`covid_core.source`)? The two linear models are fitted on the training
+rows. Written are a row an image, `train/results/probes-MODEL.csv`, and the readers, into the model's folder.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.numpy import save_file
+from sklearn.linear_model import LogisticRegression
+
+from covid_core import registry, shortcuts, source
+from train import answers, datasets, features, loading
+from train.audit import PROBE
+from train.datasets.records import Record
+from train.overlap import without_returning
+
+FACTS = ["image", "modality", "dataset", "source", "group", "finding"]
+CLOSE = (
+    0.01  # strength of the penalty's inverse: a thousand features of some thousand images are easily learned by heart
+)
+
+
+def file(folder: Path, model: str) -> Path:
+    """Where a model's rows lie."""
+    return folder / f"probes-{model}.csv"
+
+
+def read(path: Path) -> pd.DataFrame:
+    """The rows as written; no probability where the picture was refused."""
+    return pd.read_csv(path, dtype={"group": str})
+
+
+def fit(given: NDArray[np.float32], target: NDArray[np.str_], inverse_penalty: float = CLOSE) -> source.Reader:
+    """A linear reader of features [N, C] for a target [N], all its values weighing alike."""
+    mean, spread = given.mean(axis=0), given.std(axis=0) + 1e-6
+    model = LogisticRegression(C=inverse_penalty, class_weight="balanced", max_iter=300)
+    model.fit((given - mean) / spread, target)
+    # Of two values the library keeps one line; softmax wants one each.
+    weight = model.coef_ if len(model.classes_) > 2 else np.concatenate([-model.coef_, model.coef_]) / 2
+    bias = model.intercept_ if len(model.classes_) > 2 else np.concatenate([-model.intercept_, model.intercept_]) / 2
+    weight = weight / spread
+    return source.Reader(
+        tuple(map(str, model.classes_)), weight.astype(np.float32), (bias - weight @ mean).astype(np.float32)
+    )
+
+
+def thumbnail(record: Record) -> NDArray[np.float32]:
+    """[PROBE ** 2] in 0..1, the whole picture."""
+    picture = Image.fromarray(loading.pixels(record))
+    return np.asarray(picture.resize((PROBE, PROBE), Image.Resampling.BOX), np.float32).ravel()
+
+
+def without(record: Record, model: str) -> list[float | None]:
+    """Probability as it is, without lungs, and with only the border; none where the picture is refused."""
+    chest = shortcuts.chest(features.decode(record), record.modality, model)
+    if chest.evidence.refusal:
+        return [None] * 3
+    changed = shortcuts.without_lungs(chest), shortcuts.only_border(chest)
+    evidence = [chest.evidence, *(shortcuts.in_box(chest, image) for image in changed)]
+    return [e.answer().probability for e in evidence]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; see `--help`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default=registry.DEFAULT, choices=[s.name for s in registry.MODELS.values()])
+    parser.add_argument("--features", type=Path, required=True, help="of the bundled model, by train.features")
+    parser.add_argument("--data", nargs="+", required=True, metavar="NAME=FOLDER")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the model's readers")
+    parser.add_argument("--results", type=Path, default=answers.RESULTS, help="folder for the rows")
+    options = parser.parse_args(arguments)
+    table, arrays = features.load(options.features)
+    pooled = arrays["pooled"][:, :-1]  # the last is the U-Net's evidence
+    records = {(r.dataset, r.image.name): r for r in without_returning(datasets.read(options.data))}
+    tensors, names, parts = dict[str, NDArray[np.float32]](), dict[str, str](), []
+    for modality in registry.get(options.model).modalities:
+        train, test = (((table.split == s) & (table.modality == modality)).to_numpy() for s in ("train", "test"))
+        reader = fit(pooled[train], table.source[train].to_numpy(str))
+        names[modality] = json.dumps(reader.names)
+        tensors |= {f"{modality}.weight": reader.weight, f"{modality}.bias": reader.bias}
+        rows = table.loc[test, FACTS].reset_index(drop=True)
+        rows["source_guessed"] = np.array(reader.names)[reader.probabilities(pooled[test]).argmax(axis=-1)]
+
+        def of(chosen: NDArray[np.bool_]) -> list[Record]:
+            return [records[key] for key in zip(table.dataset[chosen], table.image[chosen], strict=True)]
+
+        small = np.stack(loading.in_parallel(thumbnail, of(train), "thumbnails"))
+        reader = fit(small, np.where(table.finding[train] == "covid", "covid", "other"), 1.0)
+        small = np.stack(loading.in_parallel(thumbnail, of(test), "thumbnails"))
+        rows["thumbnail"] = reader.probabilities(small)[:, reader.names.index("covid")]
+        changed = loading.in_parallel(lambda r: without(r, options.model), of(test), "probes")
+        rows[["as_it_is", "lungs_blacked_out", "only_border"]] = np.array(changed, float)
+        parts.append(rows)
+    pd.concat(parts).round(5).to_csv(file(options.results, options.model), index=False)
+    options.out.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, options.out / source.FILE, metadata=names)
+
+
+if __name__ == "__main__":
+    main()
