@@ -144,7 +144,8 @@ def _check_layout(dataset: Dataset) -> None:
     frames = int(dataset.get("NumberOfFrames") or 1)
     if frames != 1:
         raise ImageError(
-            f"This DICOM file holds {frames:,} frames. Export one of them, for CT one axial slice, as DICOM or PNG."
+            f"This DICOM file holds {frames:,} frames. Open a CT on the app's page CT volume, or export one of them as DICOM "
+            "or PNG."
         )
     if int(dataset.SamplesPerPixel) != 1 or dataset.PhotometricInterpretation not in ("MONOCHROME1", "MONOCHROME2"):
         raise ImageError("This DICOM file holds a colour picture, not a grey scan. Use the original X-ray or CT slice.")

@@ -160,7 +160,7 @@ def transplanted(records: Sequence[Record], rows: Sequence[Row], look: Look, see
     for finding, other in (("normal", "covid"), ("covid", "normal")):
         givers = [arrays for record, (_, arrays) in able[other] if record.split == "train"]
         takers = [(record, arrays) for record, (_, arrays) in able[finding] if record.split == "val"]
-        exchanges += [(record, own, givers[rng.integers(len(givers))], other) for record, own in takers]
+        exchanges += [(record, own, givers[rng.integers(len(givers))], other) for record, own in takers if givers]
 
     def exchanged(exchange: tuple[Record, Arrays, Arrays, str]) -> Row | None:
         record, own, given, finding = exchange

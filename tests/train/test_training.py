@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from safetensors import safe_open
+from sklearn.linear_model import LogisticRegression
 
-from covid_core import phantom, registry
+from covid_core import phantom, registry, source
 from train import (
     answers,
     calibrate,
@@ -21,6 +22,8 @@ from train import (
     evaluate,
     features,
     heads,
+    probes,
+    scoreboard,
     segmenter,
 )
 from train.overlap import without_copies
@@ -69,7 +72,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 {
                     "file": save(root / "ct", name, c.pixels),
                     "label": "covid" if ill else "non_covid",
-                    "source": "s",
+                    "source": "clinic" if ill else "web",
                     "official_split": part,
                     **common,
                 }
@@ -169,6 +172,38 @@ def test_from_images_to_model_card(collection: Path, tmp_path: Path) -> None:
     )
     with safe_open(bundle / "resnet50" / "model.safetensors", "numpy") as file:
         assert not [n for n in file.keys() if n.startswith(("xray.", "ct.", "gate."))]  # noqa: SIM118
+
+
+def test_probes_of_the_bundled_model(collection: Path, tmp_path: Path) -> None:
+    data = ["--data", f"manifests={collection}"]
+    for modality in ("xray", "ct"):
+        features.main(["--modality", modality, *data, "--out", str(tmp_path / "features")])
+    given = ["--features", str(tmp_path / "features"), *data]
+    probes.main([*given, "--out", str(tmp_path / "readers"), "--results", str(tmp_path)])
+    rows = probes.read(probes.file(tmp_path, "mobilenetv2"))
+    assert len(rows) == 8 and set(rows.source_guessed[rows.modality == "ct"]) <= {"clinic", "web"}
+    assert rows.thumbnail.between(0, 1).all() and rows.only_border.notna().sum() == rows.as_it_is.notna().sum() > 0
+    board = scoreboard.probed("mobilenetv2", rows)
+    told = {row["protocol"]: row["figures"] for row in board}
+    right = (rows.source == rows.source_guessed)[rows.modality == "ct"].mean()
+    assert told["ct / source_from_features"]["accuracy"]["value"] == round(right, 4)
+    assert told["xray / thumbnail"]["auc"]["n"] == 4
+    with safe_open(tmp_path / "readers" / source.FILE, "numpy") as file:
+        assert json.loads(file.metadata()["ct"]) == ["clinic", "web"]
+        assert file.get_tensor("ct.weight").shape == (2, 1280)
+
+
+def test_a_linear_reader_gives_what_the_library_gives() -> None:
+    rng = np.random.default_rng(0)
+    given = rng.normal(size=(60, 4)).astype(np.float32) * [1, 5, 0.2, 1] + [0, 3, 1, 0]
+    for count in (2, 3):
+        target = np.array(["a", "b", "c"])[rng.integers(0, count, 60)]
+        mean, spread = given.mean(axis=0), given.std(axis=0) + 1e-6
+        model = LogisticRegression(C=0.5, class_weight="balanced", max_iter=300).fit((given - mean) / spread, target)
+        reader = probes.fit(given, target, 0.5)
+        assert reader.names == tuple(model.classes_)
+        expected = model.predict_proba((given - mean) / spread)
+        np.testing.assert_allclose(reader.probabilities(given), expected, atol=1e-4)
 
 
 def test_copies_are_found(collection: Path) -> None:
