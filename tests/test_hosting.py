@@ -1,5 +1,9 @@
-"""The Dockerfile, step by step without Docker: its files into an empty folder, its user, its commands."""
+"""The Dockerfile, step by step without Docker: its files into an empty folder, its packages, its commands.
 
+As another user nothing is run here: the Python of a test machine often lies in a home that others cannot read.
+"""
+
+import contextlib
 import os
 import re
 import shlex
@@ -11,10 +15,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from train import publish
 
@@ -64,22 +71,65 @@ def test_the_user_is_the_one_of_spaces_and_installs_what_is_pinned() -> None:
     assert "-r requirements.txt" in of("RUN")[1]
 
 
-def environment(folder: Path, **more: str) -> dict[str, str]:
+def pinned() -> set[str]:
+    """Names of all that requirements.txt installs, with what that needs in turn."""
+    lines = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] not in "#-"]
+    wanted, found = [Requirement(line) for line in lines], set[str]()
+    while wanted:
+        requirement = wanted.pop()
+        name = canonicalize_name(requirement.name)
+        if name in found or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+            continue
+        found.add(name)
+        with contextlib.suppress(PackageNotFoundError):  # for another platform
+            needed = [Requirement(line) for line in distribution(name).requires or []]
+            extras = [{"extra": extra} for extra in ("", *requirement.extras)]
+            wanted += [r for r in needed if not r.marker or any(r.marker.evaluate(e) for e in extras)]
+            for r in needed:
+                r.marker = None
+    return found
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clean virtual environment with what requirements.txt installs and nothing else; its bin folder."""
+    home = tmp_path_factory.mktemp("clean") / "env"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home)], check=True)
+    (site,) = home.glob("lib/python*/site-packages")
+    for name in pinned():
+        with contextlib.suppress(PackageNotFoundError):
+            for file in distribution(name).files or []:
+                place = site / file.parts[0]
+                if file.parts[0] not in ("..", "__pycache__") and not place.exists():
+                    place.symlink_to(Path(str(distribution(name).locate_file(file.parts[0]))))
+    script = home / "bin" / "streamlit"
+    script.write_text(f'#!/bin/sh\nexec {home}/bin/python -m streamlit "$@"\n')
+    script.chmod(0o755)
+    return home / "bin"
+
+
+def test_the_clean_environment_lacks_what_only_training_and_tests_need(python: Path) -> None:
+    code = "import importlib.util as u; print([n for n in ('lightning', 'pytest', 'playwright', 'timm') if u.find_spec(n)])"
+    done = subprocess.run([python / "python", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['timm']"
+
+
+def environment(folder: Path, python: Path, **more: str) -> dict[str, str]:
     """Nothing of this machine but where Python lies."""
-    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    path = f"{python}:/usr/bin:/bin"
     cache = {k: v for k, v in os.environ.items() if k == "COVID_CORE_CACHE"}  # converting again would only take time
     return {"PATH": path, "HOME": str(folder), "PYTHONUNBUFFERED": "1", **cache, **more}
 
 
 @pytest.fixture(scope="module", params=["", "me/demo"], ids=["elsewhere", "in a Space"])
-def served(request: pytest.FixtureRequest, image: Path) -> Iterator[tuple[str, str]]:
+def served(request: pytest.FixtureRequest, image: Path, python: Path) -> Iterator[tuple[str, str]]:
     """The CMD step on a free port: address, and id of the Space, or ""."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = of("CMD")[0].replace("8501", str(port))
     space = {"SPACE_ID": request.param} if request.param else {}
-    process = subprocess.Popen(["/bin/sh", "-c", command], cwd=image, env=environment(image, **space))
+    process = subprocess.Popen(["/bin/sh", "-c", command], cwd=image, env=environment(image, python, **space))
     address = f"http://127.0.0.1:{port}"
     for _ in range(600):
         try:
@@ -92,24 +142,57 @@ def served(request: pytest.FixtureRequest, image: Path) -> Iterator[tuple[str, s
     process.wait(timeout=30)
 
 
-def test_the_networks_are_converted_while_it_is_built(image: Path) -> None:
+def test_the_networks_are_converted_while_it_is_built(image: Path, python: Path) -> None:
     command = of("RUN")[2]
     done = subprocess.run(
-        ["/bin/sh", "-c", command], cwd=image, env=environment(image), capture_output=True, text=True, check=False
+        ["/bin/sh", "-c", command],
+        cwd=image,
+        env=environment(image, python),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "mobilenetv2 xray: ready" in done.stdout and "unet_ct ct: ready" in done.stdout
 
 
-def test_it_serves_and_is_healthy(image: Path, served: tuple[str, str]) -> None:
+def test_it_serves_and_is_healthy(image: Path, python: Path, served: tuple[str, str]) -> None:
     address, _ = served
     port = address.rpartition(":")[2]
     check = of("HEALTHCHECK")[0].removeprefix("CMD ")
     for asked, code in ((port, 0), ("1", 1)):  # nobody listens on port 1
         command = check.replace("localhost:8501", f"localhost:{asked}")
-        done = subprocess.run(["/bin/sh", "-c", command], env=environment(image), capture_output=True, check=False)
+        done = subprocess.run(
+            ["/bin/sh", "-c", command], env=environment(image, python), capture_output=True, check=False
+        )
         assert done.returncode == code
     assert b"<title>" in urllib.request.urlopen(address, timeout=10).read()
+
+
+WALK = """
+from pathlib import Path
+from streamlit.testing.v1 import AppTest
+app = AppTest.from_file("app.py", default_timeout=120)
+app.query_params["sample"] = "ct-lesions"
+app.run()
+for page in sorted(Path("pages").glob("[a-z]*.py")):
+    app.switch_page(str(page)).run()
+    assert not app.exception, (page, app.exception)
+    print(page.stem)
+"""
+
+
+def test_every_page_runs_with_these_files_and_packages(image: Path, python: Path) -> None:
+    done = subprocess.run(
+        [python / "python", "-c", WALK],
+        cwd=image,
+        env=environment(image, python),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert {"diagnose", "scoreboard", "about", "shortcut_lab"} <= set(done.stdout.split())
 
 
 def test_uploads_are_guarded_everywhere_but_in_a_space(served: tuple[str, str]) -> None:
