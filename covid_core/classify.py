@@ -38,6 +38,10 @@ ONLY = "Only COVID-19 is not ruled out: few calibration images without it came a
 UNPROVEN = ONLY + (
     "But this answer needs {firm:.0f} %: pictures without COVID-19 come close to that when only their look is changed."
 )
+UNCLEAR = (
+    "Only 'not COVID-19' is not ruled out. But that answer needs {clear:.0f} % or less: some pictures of COVID-19 patients come "
+    "as low as the {probability:.0f} % here when only their look is changed."
+)
 INVISIBLE = ONLY + (
     "But little or no opacity was marked in the lungs with certainty: the answer would rest on how the picture looks, not on "
     "what the lungs show."
@@ -145,6 +149,10 @@ class Model(ABC):
     def mean_heads(self, modality: str) -> list[tuple[Array, float]]:
         """Of each backbone the mean of its heads, weight [C + 1] and bias, whose mean gives the mean tempered logit."""
 
+    def bounds(self, modality: str) -> tuple[float, float]:
+        """The probabilities up to which "non_covid" and from which "covid" are answered; see `verdict`."""
+        return float(self.config["clear"][modality]), float(self.config["firm"][modality])
+
     def probabilities(self, pooled: Array, modality: str, method: Method = "ensemble_mc_dropout") -> Array:
         """Samples of the class probabilities after temperature, [..., S, 2] float32."""
         logit = self.sample(pooled, modality, method) / float(self.config["temperature"][modality])
@@ -172,9 +180,14 @@ class Model(ABC):
         summary = uncertainty.summarise(samples, level)
         chosen = uncertainty.prediction_set(np.asarray(summary.mean), self.conformal[modality][method], level)
         distance = max(glance.distance[modality], self.gate.style_distance(features.style, modality))
-        firm = float(self.config["firm"][modality])
         decision, reason = verdict(
-            chosen, float(summary.mean[1]), firm, distance, features.evidence, features.lesser_side, modality
+            chosen,
+            float(summary.mean[1]),
+            self.bounds(modality),
+            distance,
+            features.evidence,
+            features.lesser_side,
+            modality,
         )
         return Classification(
             modality=modality,
@@ -297,7 +310,7 @@ def style_of(crop: Array) -> Array:
 def verdict(
     chosen: tuple[int, ...],
     probability: float,
-    firm: float,
+    bounds: tuple[float, float],
     distance: float,
     evidence: float,
     lesser_side: float,
@@ -308,8 +321,8 @@ def verdict(
     Args:
         chosen: the prediction set.
         probability: mean probability of COVID-19.
-        firm: from which probability on COVID-19 is answered: hardly any val picture without it comes so far, whatever
-            source's look it is given.
+        bounds: up to which probability "non_covid" and from which on "covid" is answered: hardly any val picture of the
+            other class comes so far, whatever source's look it is given.
         distance: from the training images, in units of the threshold.
         evidence: `segment.evidence`.
         lesser_side: `segment.lesser_side`.
@@ -320,8 +333,11 @@ def verdict(
     decision = uncertainty.decide(chosen, True)
     if decision == "uncertain":
         return decision, AMBIGUOUS if chosen else UNUSUAL
+    clear, firm = bounds
     withheld = ""
-    if decision == "covid" and segment.mean_probability(evidence) < segment.VISIBLE[modality]:
+    if decision == "non_covid" and probability > clear:
+        withheld = UNCLEAR
+    elif decision == "covid" and segment.mean_probability(evidence) < segment.VISIBLE[modality]:
         withheld = INVISIBLE
     elif decision == "covid" and lesser_side < segment.BOTH_LUNGS[modality]:
         withheld = ONE_SIDED
@@ -329,7 +345,7 @@ def verdict(
         withheld = UNPROVEN
     if not withheld:
         return decision, ""
-    return "uncertain", withheld.format(probability=min(99, 100 * probability), firm=100 * firm)
+    return "uncertain", withheld.format(probability=min(99, 100 * probability), clear=100 * clear, firm=100 * firm)
 
 
 def glance_features(run: engine.Run, pixels: Array, size: int) -> Array:

@@ -2,7 +2,7 @@
 
 PINS: dict[str, dict[str, str]] = {
     "mobilenetv2": {
-        "config.json": "908b5e7f6964a9a0d5591b25a0ebe934f1a5b3571e3327ffd719faa57de111c6",
+        "config.json": "fc0a9a6ab69ed8e97bda9bea288055fb58dc6edcea3ffea850c6c51fa5317698",
         "model.safetensors": "a0bfd302514062d2ec27eef28745d39adbe8243c0ede67cd4b669a2eefb68b6e",
     },
     "unet_xray": {

@@ -14,6 +14,7 @@ SEEN, UNSEEN = float(np.log(0.21)), float(np.log(0.011))
         ((1,), 0.9, 0.9, SEEN, 0.2, "covid", ""),
         ((0,), 0.1, 0.9, UNSEEN, 0.2, "non_covid", ""),
         ((0,), 0.1, 0.9, SEEN, 0.2, "non_covid", ""),
+        ((0,), 0.4, 0.9, UNSEEN, 0.2, "uncertain", classify.UNCLEAR.format(probability=40, clear=30)),
         ((1,), 0.9, 0.9, UNSEEN, 0.2, "uncertain", classify.INVISIBLE.format(probability=90)),
         ((1,), 0.7, 0.9, SEEN, 0.2, "uncertain", classify.UNPROVEN.format(probability=70, firm=80)),
         ((1,), 0.9, 1.1, SEEN, 0.2, "uncertain", classify.UNLIKE),
@@ -23,26 +24,26 @@ SEEN, UNSEEN = float(np.log(0.21)), float(np.log(0.011))
 )
 def test_verdict(chosen, probability, distance, evidence, lesser_side, decision, reason) -> None:
     for modality in ("xray", "ct"):
-        found = classify.verdict(chosen, probability, 0.8, distance, evidence, lesser_side, modality)
+        found = classify.verdict(chosen, probability, (0.3, 0.8), distance, evidence, lesser_side, modality)
         assert found == (decision, reason)
 
 
 def test_opacity_in_one_lung_alone_is_no_covid_on_an_xray() -> None:
     for chosen, modality, decision in (((1,), "xray", "uncertain"), ((0,), "xray", "non_covid"), ((1,), "ct", "covid")):
-        found = classify.verdict(chosen, 0.9, 0.8, 0.9, SEEN, 0.05, modality)
+        found = classify.verdict(chosen, 0.9, (0.95, 0.8), 0.9, SEEN, 0.05, modality)
         assert found == (decision, classify.ONE_SIDED.format(probability=90) if decision == "uncertain" else "")
 
 
 def test_the_reason_names_the_probability_that_is_asked_for() -> None:
-    reason = classify.verdict((1,), 0.29, 0.8, 0.9, SEEN, 0.2, "xray")[1]
+    reason = classify.verdict((1,), 0.29, (0.1, 0.8), 0.9, SEEN, 0.2, "xray")[1]
     assert "as high as 29 %" in reason and "needs 80 %" in reason
 
 
 def test_a_slice_needs_less_opacity_than_an_xray() -> None:
     between = float(np.log(0.05 + 0.01))
     assert segment.mean_probability(UNSEEN) < segment.VISIBLE["ct"] < segment.VISIBLE["xray"] < 0.2
-    assert classify.verdict((1,), 0.9, 0.5, 0.9, between, 0.2, "ct")[0] == "covid"
-    assert classify.verdict((1,), 0.9, 0.5, 0.9, between, 0.2, "xray")[0] == "uncertain"
+    assert classify.verdict((1,), 0.9, (0.5, 0.5), 0.9, between, 0.2, "ct")[0] == "covid"
+    assert classify.verdict((1,), 0.9, (0.5, 0.5), 0.9, between, 0.2, "xray")[0] == "uncertain"
 
 
 def test_no_percentage_claims_certainty() -> None:

@@ -83,7 +83,7 @@ def rows(
         decision, _ = classify.verdict(
             chosen,
             float(summary.mean[1]),
-            float(classifier.config["firm"][row.modality]),
+            classifier.bounds(row.modality),
             distance,
             row.evidence,
             row.lesser_side,

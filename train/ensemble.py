@@ -1,7 +1,7 @@
 """Calibrate an ensemble on val: `python -m train.ensemble --folder FOLDER --features FOLDER FOLDER`.
 
-Its members are finished models; it has no weights of its own, only a temperature, conformal scores and the probability from
-which COVID-19 is answered, all from the same rows as theirs.
+Its members are finished models; it has no weights of its own, only a temperature, conformal scores and the probabilities
+from which it answers, all from the same rows as theirs.
 """
 
 import argparse
@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "members": list(spec.members),
         "temperature": {m: 1.0 for m in spec.modalities},
         "conformal": {m: {} for m in spec.modalities},
+        "clear": {},
         "firm": {},
     }
     model = Ensemble(spec, members, config)

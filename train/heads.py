@@ -27,7 +27,7 @@ MASKS = 50
 DROPOUT = 0.3
 BLIND = 0.3  # share of the training rows on which a head must do with the evidence alone, so that it learns its worth
 DIRECTIONS = 64  # main directions of the features that the gate measures distance in
-CALLED = 0.02  # share of restyled val images without COVID-19 that may reach the probability from which it is answered
+CALLED = 0.02  # share of restyled val images of the other class that may get as far as an answer needs to be
 # Pictures from the web differ so much from each other that a cloud with them in it holds much of other hospitals too.
 SCATTERED = ("cxnet_web",)
 ACCEPTED = 0.97  # share of val images that each of the gate's distances lets through as typical
@@ -109,17 +109,22 @@ def fit_gate(table: pd.DataFrame, style: Floats, whole: Floats) -> tuple[dict[st
     return tensors, {"gate": {"bias": float(regression.intercept_[0]), "thresholds": thresholds}}
 
 
-def firm(probability: Floats, table: pd.DataFrame) -> float:
-    """From which probability on COVID-19 is answered: one half, or more where restyled val images say so.
+def bounds(probability: Floats, table: pd.DataFrame) -> tuple[float, float]:
+    """Up to which probability "not COVID-19" and from which on COVID-19 is answered: one half, or less and more.
 
     Args:
         probability: [N] of COVID-19.
-        table: [N] rows. In no source and finding without COVID-19 among the restyled val rows may more than `CALLED`
-            reach the result: the healthy are many and easy, and those with another disease few.
+        table: [N] rows. In no source and finding among the restyled val rows may more than `CALLED` of the other class
+            get that far: the healthy are many and easy, and those with another disease few.
     """
-    other = ((table.split == features.RESTYLED["val"]) & (table.finding != "covid")).to_numpy()
-    cells = pd.Series(probability[other]).groupby((table.source + table.finding)[other].to_numpy())
-    return max([0.5, *cells.quantile(1 - CALLED)])
+    restyled = (table.split == features.RESTYLED["val"]).to_numpy()
+    covid = (table.finding == "covid").to_numpy()
+    cells = table.source + table.finding
+
+    def reached(chosen: NDArray[np.bool_], share: float) -> list[float]:
+        return list(pd.Series(probability[chosen]).groupby(cells[chosen].to_numpy()).quantile(share))
+
+    return min([0.5, *reached(restyled & covid, CALLED)]), max([0.5, *reached(restyled & ~covid, 1 - CALLED)])
 
 
 def alike(table: pd.DataFrame) -> NDArray[np.int64]:
@@ -132,7 +137,7 @@ def alike(table: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def calibrate(model: classify.Model, table: pd.DataFrame, pooled: Floats) -> None:
-    """Temperature, conformal scores and `firm` from val rows, written into the model's config."""
+    """Temperature, conformal scores and `bounds` from val rows, written into the model's config."""
     for modality in model.spec.modalities:
         val = np.flatnonzero((table.split == "val") & (table.modality == modality))
         val = val[alike(table.iloc[val])]
@@ -151,7 +156,8 @@ def calibrate(model: classify.Model, table: pd.DataFrame, pooled: Floats) -> Non
         }
         mine = (table.modality == modality).to_numpy()
         probability = model.probabilities(pooled[mine], modality).mean(axis=1)[:, 1]
-        model.config["firm"][modality] = round(firm(probability, table[mine]), 4)
+        clear, firm = bounds(probability, table[mine])
+        model.config["clear"][modality], model.config["firm"][modality] = round(clear, 4), round(firm, 4)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -189,6 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         **settings,
         "temperature": {},
         "conformal": {m: {} for m in spec.modalities},
+        "clear": {},
         "firm": {},
     }
     rounded = {n: v.float().numpy() for n, v in stored.items()}

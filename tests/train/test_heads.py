@@ -13,21 +13,23 @@ def table(split: str, finding: str, n: int, source: str = "here") -> pd.DataFram
     return pd.DataFrame({"split": [split] * n, "finding": finding, "source": source})
 
 
-def test_the_worst_source_and_finding_decides_where_covid_is_answered() -> None:
+def test_the_worst_source_and_finding_decides_where_an_answer_is_given() -> None:
     rows = [
         (table("restyled_val", "normal", 101), np.linspace(0.0, 0.2, 101)),
         (table("restyled_val", "pneumonia", 11), np.linspace(0.0, 0.8, 11)),
         (table("restyled_val", "covid", 9), np.full(9, 0.99)),
+        (table("restyled_val", "covid", 11, "there"), np.linspace(0.1, 1.0, 11)),
         (table("val", "pneumonia", 9), np.full(9, 0.95)),
     ]
     probability = np.concatenate([p for _, p in rows]).astype(np.float32)
-    found = heads.firm(probability, pd.concat([t for t, _ in rows], ignore_index=True))
-    assert np.isclose(found, 0.98 * 0.8)
+    clear, firm = heads.bounds(probability, pd.concat([t for t, _ in rows], ignore_index=True))
+    assert np.isclose(clear, 0.1 + 0.02 * 0.9) and np.isclose(firm, 0.98 * 0.8)
 
 
-def test_covid_is_never_answered_below_one_half() -> None:
-    assert heads.firm(np.array([0.1, 0.2], np.float32), table("restyled_val", "normal", 2)) == 0.5
-    assert heads.firm(np.array([0.9], np.float32), table("val", "normal", 1)) == 0.5
+def test_no_class_is_answered_against_its_probability() -> None:
+    assert heads.bounds(np.array([0.1, 0.2], np.float32), table("restyled_val", "normal", 2)) == (0.5, 0.5)
+    assert heads.bounds(np.array([0.8, 0.9], np.float32), table("restyled_val", "covid", 2)) == (0.5, 0.5)
+    assert heads.bounds(np.array([0.9], np.float32), table("val", "normal", 1)) == (0.5, 0.5)
 
 
 def test_small_data_sets_are_repeated_until_they_count_alike() -> None:
