@@ -53,6 +53,17 @@ def accuracy(predicted: ArrayLike, labels: ArrayLike) -> float:
     return (tp + tn) / np.size(labels)
 
 
+def balanced_accuracy(predicted: ArrayLike, labels: ArrayLike) -> float:
+    """Share of each class that is named rightly, mean over the classes there are.
+
+    Args:
+        predicted: [N] of any kind.
+        labels: [N] of the same.
+    """
+    named, own = np.asarray(predicted), np.asarray(labels)
+    return float(np.mean([np.mean(named[own == label] == label) for label in np.unique(own)]))
+
+
 def sensitivity(predicted: ArrayLike, labels: ArrayLike) -> float:
     """TP / (TP + FN), the share of COVID-19 found.
 

@@ -4,6 +4,7 @@ PINS: dict[str, dict[str, str]] = {
     "mobilenetv2": {
         "config.json": "fc0a9a6ab69ed8e97bda9bea288055fb58dc6edcea3ffea850c6c51fa5317698",
         "model.safetensors": "a0bfd302514062d2ec27eef28745d39adbe8243c0ede67cd4b669a2eefb68b6e",
+        "sources.safetensors": "647c29896bacca91b3a1aa8f2c0bfc0fa5049a574e8216e16f281408aa3b4376",
     },
     "unet_xray": {
         "config.json": "a9da3bfe480cd504bdcdaebd2449e70d536d533e8be4dd84de513fd9a2dbd1d8",

@@ -58,7 +58,8 @@ HARDER = ("xray_random", "xray / test", "xray / external", "xray / external_covi
 MEASURES = {
     "accuracy": "Accuracy of the more probable class",
     "auc": "AUC: chance that a COVID-19 image gets the higher probability (0.5 = guessing)",
-    "accuracy_by_chance": "Accuracy of always naming the commonest",
+    "balanced_accuracy": "Share of each source named rightly, mean over the sources",
+    "balanced_accuracy_by_chance": "The same by guessing",
     "sensitivity": "Sensitivity: share of the COVID-19 images recognised",
     "specificity": "Specificity: share of the other images recognised",
     "f1": "F1",

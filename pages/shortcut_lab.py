@@ -71,11 +71,11 @@ def looks_like(found: list[shortcuts.Probe]) -> None:
         alt="Probability of each source of the training images, for the picture as it is and with parts taken away",
     )
     measured = _board.board_figures(f"{modality} / source_from_features")
+    right, chance = measured["balanced_accuracy"], measured["balanced_accuracy_by_chance"]
     st.caption(
-        f"Of {measured['accuracy']['n']:,} test images it names {measured['accuracy']['value']:.0%} rightly; naming the commonest "
-        f"source always would get {measured['accuracy_by_chance']['value']:.0%}. So the features tell hospitals apart, and a "
-        "classifier that learned from sets whose source gives the label away could lean on that. A picture from elsewhere gets "
-        "the name of whichever source it resembles."
+        f"Of {right['n']:,} test images the reader names {right['value']:.0%} of each source's rightly, on average; guessing would "
+        f"get {chance['value']:.0%}. What it can read, a classifier can lean on where the source gives the label away. A picture "
+        "from elsewhere gets the name of whichever source it resembles."
     )
 
 

@@ -43,3 +43,9 @@ def test_marker_effect_keeps_its_scale() -> None:
     (heat,) = curves.marker_effect(np.array([[0.5, 0.52], [0.5, 0.4]]), 0.5).data
     assert (heat.zmin, heat.zmax) == (-50, 50)
     assert np.allclose(heat.z, [[0, 2], [0, -10]])
+
+
+def test_shares_are_groups_of_bars() -> None:
+    figure = curves.shares(["here", "there"], {"as it is": [0.7, 0.3], "without lungs": [0.4, 0.6]})
+    assert [list(t.x) for t in figure.data] == [[0.7, 0.3], [0.4, 0.6]]
+    assert all(list(t.y) == ["here", "there"] for t in figure.data)

@@ -300,3 +300,8 @@ def test_bad_input_is_refused(function, arguments):
 def test_bootstrap_refuses_bad_options(options):
     with pytest.raises(ValueError):
         m.bootstrap(mean, [1.0, 2.0], **options)
+
+
+def test_balanced_accuracy_by_hand():
+    assert m.balanced_accuracy(PREDICTED, LABELS) == pytest.approx((3 / 4 + 4 / 6) / 2)
+    assert m.balanced_accuracy(np.array(["a", "b", "a"]), np.array(["a", "a", "c"])) == pytest.approx((1 / 2 + 0) / 2)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from covid_core import images, preprocess, shortcuts
+from covid_core import images, preprocess, shortcuts, source
 from covid_core.diagnose import see
-from tests import golden
+from tests import golden, pictures
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,17 @@ def test_the_map_holds_the_answer_for_each_place(chest: shortcuts.Chest) -> None
     grid = shortcuts.marker_map(chest, "R", places=2)
     there = shortcuts.in_box(chest, shortcuts.with_marker(chest.image, "R", 0.75, 0.25)).answer()
     assert grid.shape == (2, 2) and grid[0, 1] == pytest.approx(there.probability, abs=1e-6)
+
+
+def test_the_features_name_a_source(chest: shortcuts.Chest) -> None:
+    told = source.guess(chest.evidence)
+    reader = source.readers("mobilenetv2")["xray"]
+    assert set(told) == set(reader.names) and sum(told.values()) == pytest.approx(1, abs=1e-5)
+    assert list(told.values()) == sorted(told.values(), reverse=True)
+    assert chest.evidence.features is not None
+    weighed = chest.evidence.features.pooled[:-1]
+    assert told[reader.names[0]] == pytest.approx(float(reader.probabilities(weighed)[0]), abs=1e-6)
+    assert source.guess(shortcuts.chest(images.decode(pictures.encode(pictures.GREY), "grey.png")).evidence) == {}
 
 
 def test_a_picture_without_a_chest_is_refused_before_anything_is_taken_away() -> None:

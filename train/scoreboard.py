@@ -118,11 +118,10 @@ def probed(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
                 | counts(rows)
                 | {"figures": figures}
             )
-        right = (part.source == part.source_guessed).to_numpy()
-        commonest = part.source.value_counts().iloc[0] / len(part)
+        named, own = part.source_guessed.to_numpy(str), part.source.to_numpy(str)
         figures = {
-            "accuracy": evaluate.share(right, list(part.group)),
-            "accuracy_by_chance": {"value": round(float(commonest), 4), "n": len(part)},
+            "balanced_accuracy": figure(metrics.balanced_accuracy, named, own, groups=list(part.group)),
+            "balanced_accuracy_by_chance": {"value": round(1 / part.source.nunique(), 4), "n": len(part)},
         }
         row = {"protocol": f"{modality} / source_from_features", "modality": modality, "model": model}
         found.append({**row, "kind": "bundled", **counts(part), "figures": figures})

@@ -12,7 +12,8 @@
 # and of both U-Nets kept the mean of the weights. The first stage of the CT backbone and the first three of the X-ray one
 # were cropped, and the latter taught what is visible, by earlier stages of the U-Nets; the last stage of the CT backbone by
 # today's, its second look still left to right. The X-ray backbone and its heads learned from nine X-rays that
-# `overlap.COPIED` has removed since, one of them a copy of an image in the external set.
+# `overlap.COPIED` has removed since, one of them a copy of an image in the external set. In its config "clear" was added later,
+# by `heads.bounds` from features computed anew; "firm" is that of the first draw of styles (anew it came out at 0.80).
 set -euo pipefail
 data="manifests=$1" init="$2" work=work
 # glibc returns big buffers to the system after every step; keeping them makes CPU training half as fast again.
@@ -63,5 +64,8 @@ for model in unet_xray unet_ct; do
   python -m train.evaluate --model $model --folder $work/bundle --data "$data"
 done
 python -m train.evaluate --model mobilenetv2 --folder $work/bundle --features $work/features
+python -m train.bundle --folder $work/bundle
+# What else its answers could follow, with the reader of the source that the Shortcut lab uses.
+python -m train.probes --features $work/features --data "$data" --out $work/bundle/mobilenetv2
 python -m train.bundle --folder $work/bundle
 python -m train.scoreboard
