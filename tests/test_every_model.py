@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from covid_core import classify, diagnose, engine, images, registry, weights
+from covid_core import classify, diagnose, engine, images, registry, source, weights
 from covid_core.classify import METHODS
 from covid_core.explain import explain
 from tests import golden
@@ -21,7 +21,8 @@ def names(spec: registry.ModelSpec) -> str:
 
 @pytest.mark.parametrize("spec", SPECS, ids=names)
 def test_files_are_bundled_and_pinned(spec: registry.ModelSpec) -> None:
-    assert set(spec.files) == ({registry.CONFIG} if spec.members else {registry.WEIGHTS, registry.CONFIG})
+    extra = {source.FILE} if spec.name == registry.DEFAULT else set()
+    assert set(spec.files) == extra | ({registry.CONFIG} if spec.members else {registry.WEIGHTS, registry.CONFIG})
     assert len(registry.weights_sha256(spec)) == 64
     for file, digest in spec.files.items():
         assert weights.sha256(weights.locate(spec, file)) == digest
