@@ -48,9 +48,9 @@ def tested_on() -> list[dict[str, Any]]:
 
 
 @st.cache_data(max_entries=1)
-def sources() -> list[dict[str, str]]:
+def sources() -> list[dict[str, Any]]:
     """Title, citation, licence, address and a note on every data set behind the weights and the figures."""
-    rows: dict[str, dict[str, str]] = json.loads(SOURCES.read_text(encoding="utf-8"))
+    rows: dict[str, dict[str, Any]] = json.loads(SOURCES.read_text(encoding="utf-8"))
     return list(rows.values())
 
 

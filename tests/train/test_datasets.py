@@ -105,8 +105,9 @@ def test_volumes_to_slices(tmp_path: Path) -> None:
 
 def test_every_source_is_cited() -> None:
     for source in datasets.sources().values():
-        assert set(source) == {"title", "citation", "licence", "url", "note"}
-        assert all(source.values())
+        assert set(source) == {"title", "citation", "licence", "url", "note", "modality", "trains"}
+        assert all(value for name, value in source.items() if name != "trains")
+        assert source["modality"] in ("xray", "ct") and set(source["trains"]) <= {"classify", "segment"}
 
 
 def test_a_picture_gathered_twice_trains_in_no_part_that_is_measured(tmp_path: Path) -> None:

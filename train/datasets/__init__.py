@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from train.datasets import manifests, public
 from train.datasets.records import Record
@@ -37,7 +38,7 @@ def read(sources: Sequence[str]) -> list[Record]:
     return records
 
 
-def sources() -> dict[str, dict[str, str]]:
-    """Title, citation, licence, address and caveat of every set of images behind the bundled weights."""
-    found: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "sources.json").read_text(encoding="utf-8"))
+def sources() -> dict[str, dict[str, Any]]:
+    """Title, citation, licence, address, caveat, modality and what it trains, of every set of images behind the weights."""
+    found: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "sources.json").read_text(encoding="utf-8"))
     return found
