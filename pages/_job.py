@@ -66,9 +66,14 @@ def begin() -> None:
         except images.ImageError as error:
             st.error(str(error), icon=":material/error:")
         else:
-            st.session_state["batch"] = Job(entries, model)
+            _start(entries, model)
     if st.button("Try it with phantoms", icon=":material/science:", width="stretch"):
-        st.session_state["batch"] = Job(batch.of_uploads(_phantoms()), model)
+        _start(batch.of_uploads(_phantoms()), model)
+
+
+def _start(entries: list[batch.Entry], model: str) -> None:
+    st.session_state["batch"] = Job(entries, model)
+    st.session_state.pop("outcomes", None)  # the filter was for the former rows
 
 
 @st.cache_data(max_entries=1, show_spinner="Computing phantoms")

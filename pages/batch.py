@@ -84,9 +84,9 @@ def results(job: _job.Job) -> None:
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
-        key="table",
+        key=f"table-{'-'.join(sorted(chosen))}",  # a mark is the place of a row, so it goes with the filter
     )
-    st.caption("A click on a heading sorts. Mark a row to diagnose its picture.")
+    st.caption(f"{len(shown)} of {len(job.rows)} rows. A click on a heading sorts. Mark a row to diagnose its picture.")
     picked = [shown[row] for row in event.selection.rows if row < len(shown)]
     if picked and job.thumbnails[picked[0]] is not None:
         entry = job.entries[picked[0]]

@@ -137,7 +137,9 @@ def test_a_batch_is_answered_filtered_and_a_row_diagnosed() -> None:
     bars = next(d for d in charts(app).values() if d[0]["type"] == "bar")
     assert sum(bars[0]["x"]) == 13
     app.pills(key="outcomes").set_value(["error"]).run()
-    assert list(app.dataframe[0].value["file"]) == ["notes.png"]
+    assert list(app.dataframe[0].value["file"]) == ["notes.png"] and "1 of 13 rows" in words(app)
+    next(b for b in app.button if b.label == "Try it with phantoms").click().run()
+    assert not app.exception and len(app.dataframe[0].value) == 13 and "13 of 13 rows" in words(app)
     app.switch_page("pages/about.py").run()
     app.switch_page("pages/batch.py").run()
     assert not app.exception and len(app.dataframe[0].value) in (1, 13)
