@@ -36,7 +36,7 @@ def counts(rows: Sequence[dict[str, Any]]) -> "Figure":
         text=[found[name] for name in names],
         hovertemplate="%{y}: %{x}<extra></extra>",
     )
-    figure.update_xaxes(title="Files", rangemode="tozero", tickformat="d")
+    figure.update_xaxes(title="Files", rangemode="tozero", dtick=_step(max(found.values(), default=0)))
     figure.update_yaxes(autorange="reversed", automargin=True)
     return compact(figure, 100 + 34 * len(names))
 
@@ -70,6 +70,11 @@ def probabilities(rows: Sequence[dict[str, Any]]) -> "Figure":
             customdata=[row["file"] for _, row in mine],
             hovertemplate="%{customdata}: %{y:.2f}<extra></extra>",
         )
-    figure.update_xaxes(title="Pictures, the most probable first", tickformat="d")
+    figure.update_xaxes(title="Pictures, the most probable first", dtick=_step(len(answered)))
     figure.update_yaxes(title="Probability of COVID-19", range=[-0.02, 1.02])
     return compact(figure, 340)
+
+
+def _step(most: int) -> int:
+    """Between ticks of a count: whole, and some five to ten of them."""
+    return max(1, most // 5)

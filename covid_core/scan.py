@@ -77,7 +77,11 @@ def open_scan(files: Sequence[tuple[str, bytes]]) -> Scan:
     volumes = {_sha256(data): data for _, data in members if is_nifti(data)}
     images = {_sha256(data): data for name, data in members if _is_dicom(name, data)}
     if not volumes and not images:
-        raise ImageError(f"There is no CT in this. Upload {ACCEPTED}. Single pictures are read where one is diagnosed.")
+        if any(name.lower().endswith((".nii", ".nii.gz")) for name, _ in members):
+            raise ImageError(
+                "This file is named as NIfTI but is none, or is damaged. Save the CT as .nii or .nii.gz again."
+            )
+        raise ImageError(f"There is no CT in this. Upload {ACCEPTED}. Single pictures are read on the page Diagnose.")
     if len(volumes) > 1 or (volumes and images):
         raise ImageError("There is more than one volume in this. Upload a single one: the CT itself, without masks.")
     scan = _nifti(*volumes.values()) if volumes else _series(list(images.values()))

@@ -18,6 +18,7 @@ class Job:
         model: name of the classifier.
         rows: of the first files, as many as are answered.
         thumbnails: data URLs, one a row; None where there is no picture.
+        is_computed: its pictures are phantoms.
         seconds: spent so far.
         going: not stopped, and not at its end.
     """
@@ -26,6 +27,7 @@ class Job:
     model: str
     rows: list[dict[str, Any]] = field(default_factory=list)
     thumbnails: list[str | None] = field(default_factory=list)
+    is_computed: bool = False
     seconds: float = 0.0
     going: bool = True
 
@@ -68,11 +70,11 @@ def begin() -> None:
         else:
             _start(entries, model)
     if st.button("Try it with phantoms", icon=":material/science:", width="stretch"):
-        _start(batch.of_uploads(_phantoms()), model)
+        _start(batch.of_uploads(_phantoms()), model, is_computed=True)
 
 
-def _start(entries: list[batch.Entry], model: str) -> None:
-    st.session_state["batch"] = Job(entries, model)
+def _start(entries: list[batch.Entry], model: str, is_computed: bool = False) -> None:
+    st.session_state["batch"] = Job(entries, model, is_computed=is_computed)
     st.session_state.pop("outcomes", None)  # the filter was for the former rows
 
 

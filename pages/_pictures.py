@@ -30,16 +30,18 @@ class Upload:
         data: the file.
         credit: source and licence in Markdown, "" for the visitor's own.
         sample: its name in a link, "" for the visitor's own.
+        is_computed: a phantom, even if its lesions are not known here, as of a slice of one.
     """
 
     name: str
     data: bytes
     credit: str = ""
     sample: str = ""
+    is_computed: bool = False
 
     @property
     def is_phantom(self) -> bool:
-        """Whether it was computed, so that its lesions are known."""
+        """Whether it is a phantom whose lesions are known."""
         return self.sample in PHANTOMS or recipe.parse(self.sample) is not None
 
     @cached_property
@@ -81,7 +83,7 @@ def sample(name: str) -> Upload:
         try:
             return Upload(own.title, phantom.png_bytes(phantom_of(name)), sample=name)
         except ValueError as error:
-            raise images.ImageError(f"There is no such phantom: {error}. Make one with the sliders.") from error
+            raise images.ImageError("There is no such phantom in this link. Make one with the sliders.") from error
     for case in gallery.cases():
         if case.file == name:
             return Upload(name, _case(name), case.credit, sample=name)
@@ -196,7 +198,11 @@ def burden(of: volume.Volume, progress: Callable[[int, int], None]) -> Burden:
 
 def diagnose_slice(of: volume.Volume, index: int) -> None:
     """Show a slice on the page Diagnose."""
-    show_picture(Upload(f"{of.name}, slice {of.numbers[index]}", volume.slice_png(of, index)))
+    show_picture(
+        Upload(
+            f"{of.name}, slice {of.numbers[index]}", volume.slice_png(of, index), "", "", of.source_format == "PHANTOM"
+        )
+    )
 
 
 def show_picture(picture: Upload) -> None:

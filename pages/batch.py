@@ -86,22 +86,26 @@ def results(job: _job.Job) -> None:
         selection_mode="single-row",
         key=f"table-{'-'.join(sorted(chosen))}",  # a mark is the place of a row, so it goes with the filter
     )
-    st.caption(f"{len(shown)} of {len(job.rows)} rows. A click on a heading sorts. Mark a row to diagnose its picture.")
-    picked = [shown[row] for row in event.selection.rows if row < len(shown)]
-    if picked and job.thumbnails[picked[0]] is not None:
-        entry = job.entries[picked[0]]
-        if st.button(f"Diagnose {entry.name}", icon=":material/pulmonology:", type="primary"):
-            _pictures.show_picture(_pictures.Upload(entry.name, entry.load()))
+    st.caption(
+        f"{len(shown)} of {len(job.rows)} rows. A click on a heading sorts. Mark a row for its remark and to diagnose it."
+    )
+    for index in (shown[row] for row in event.selection.rows if row < len(shown)):  # one, or none
+        entry, remark = job.entries[index], table(job, [index])["remark"][0]
+        if remark:
+            st.info(f"{entry.name}: {remark}", icon=":material/info:")
+        if job.thumbnails[index] and st.button(f"Diagnose {entry.name}", icon=":material/pulmonology:", type="primary"):
+            _pictures.show_picture(_pictures.Upload(entry.name, entry.load(), is_computed=job.is_computed))
     left, right = st.columns(2, gap="medium")
     rows = [job.rows[index] for index in shown]
     plain = {"displayModeBar": False}
     left.plotly_chart(overview.counts(rows), config=plain, key="counts", alt="Number of files by answer")
-    right.plotly_chart(
-        overview.probabilities(rows),
-        config=plain,
-        key="probabilities",
-        alt="Probability of each picture with its interval",
-    )
+    if any(row.get("covid_interval") for row in rows):
+        right.plotly_chart(
+            overview.probabilities(rows),
+            config=plain,
+            key="probabilities",
+            alt="Probability of each picture with its interval",
+        )
     left, right, _ = st.columns([1, 1, 2])
     left.download_button(
         "Rows as CSV",
@@ -136,10 +140,10 @@ with main:
             "reason why there is none. You can stop at any time and keep what is done."
         )
     else:
-        head, body = st.container(), st.empty()
+        head, body = st.empty(), st.empty()
         try:
             if job.going:
-                with head:
+                with head.container():
                     work(job, body)
         except WeightsError as error:
             head.error(str(error), icon=":material/error:")

@@ -10,7 +10,13 @@ from pages import _pictures, _ui
 def slices(chosen: volume.Volume) -> int:
     """Window and slice; returns the index of the slice shown."""
     window = st.segmented_control(
-        "Window", list(volume.WINDOWS), format_func=str.capitalize, default="lung", required=True, key="window"
+        "Window",
+        list(volume.WINDOWS),
+        format_func=str.capitalize,
+        default="lung",
+        required=True,
+        key="window",
+        persist_state="session",
     )
     # Named anew for each volume: another one has another number of slices.
     index = st.select_slider(
@@ -19,6 +25,7 @@ def slices(chosen: volume.Volume) -> int:
         value=len(chosen.numbers) // 2,
         format_func=lambda i: f"{chosen.numbers[i]} of {chosen.total}",
         key=f"slice-{chosen.sha256}",
+        persist_state="session",
     )
     level, width = volume.WINDOWS[window]
     words = f"{chosen.name}, slice {chosen.numbers[index]}, {window} window ({level:.0f}/{width:.0f} HU)"
@@ -28,9 +35,20 @@ def slices(chosen: volume.Volume) -> int:
 
 def measured(chosen: volume.Volume, index: int) -> None:
     """Lesions over the slices, on a click: it takes some seconds."""
-    if st.button("Diagnose this slice", icon=":material/pulmonology:", width="stretch", type="primary"):
+    if st.button(
+        "Diagnose this slice",
+        icon=":material/pulmonology:",
+        width="stretch",
+        type="primary",
+        help="In the lung window, whichever is shown here.",
+    ):
         _pictures.diagnose_slice(chosen, index)
-    if not st.toggle("Mark lesions in all slices", key="measure", help="The U-Net looks at up to 60 of them."):
+    if not st.toggle(
+        "Measure lesions in all slices",
+        key="measure",
+        persist_state="session",
+        help="The U-Net looks at up to 60 of them.",
+    ):
         return
     bar = st.progress(0.0, "Marking")
     found = _pictures.burden(chosen, lambda done, total: bar.progress(done / total, f"Marking slice {done} of {total}"))
@@ -41,9 +59,9 @@ def measured(chosen: volume.Volume, index: int) -> None:
     low, high = found.interval
     st.metric(
         "Lesions in the lungs, all slices",
-        f"{found.percent:.1f} %",
+        f"{found.percent:.1f} % ({low:.1f} to {high:.1f} %)",
         border=True,
-        help=f"From {low:.1f} to {high:.1f} % when the {100 * found.level:.0f} % intervals of all slices err to the same side.",
+        help=f"In brackets: if the {100 * found.level:.0f} % intervals of all slices erred to the same side.",
     )
     st.plotly_chart(
         curves.burden_curve(found, chosen.numbers[index]),

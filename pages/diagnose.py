@@ -255,7 +255,7 @@ with main:
         heading.subheader(chosen.name)
         if chosen.credit:
             heading.caption(f"Credit: {chosen.credit}")
-        if chosen.is_phantom:
+        if chosen.is_phantom or chosen.is_computed:
             heading.caption("A computed phantom, not a patient: the model may well find it unlike its training images.")
         try:
             result = _answers.answer_with_status(status, chosen, settings)

@@ -59,11 +59,9 @@ def looks_like(found: list[shortcuts.Probe]) -> None:
     modality = found[0].alone.modality
     names = [_words.SOURCES.get(name, name) for name in known]
     likeliest = ", ".join(
-        f"{title.lower()}: **{_words.SOURCES.get(g := next(iter(p)), g)}**" for title, p in guesses.items()
+        f"{title}: **{_words.SOURCES.get(name := next(iter(told)), name)}**" for title, told in guesses.items()
     )
-    st.markdown(
-        f"A linear reader of the features that the classifier weighs names the source. {likeliest.capitalize()}."
-    )
+    st.markdown(f"A linear reader of the features that the classifier weighs names the source. {likeliest}.")
     st.plotly_chart(
         curves.shares(names, {title: [p[name] for name in known] for title, p in guesses.items()}),
         key="source",

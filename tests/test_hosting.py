@@ -57,7 +57,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_space_holds_what_the_image_needs(image: Path) -> None:
     inside = {f.relative_to(image).as_posix() for f in image.rglob("*") if f.is_file()}
-    assert inside <= set(publish.app_files()) | {".dockerignore"}
+    assert inside <= set(publish.app_files())
     assert not [f for f in inside if f.startswith(("tests", "work")) or f.endswith((".ckpt", ".pt"))]
     front = yaml.safe_load((ROOT / "README.md").read_text().split("---\n")[1])
     assert front["sdk"] == "docker" and str(front["app_port"]) in of("EXPOSE")

@@ -109,6 +109,7 @@ def test_a_whole_ct_is_looked_through_measured_and_a_slice_diagnosed() -> None:
     assert not app.exception
     next(b for b in app.button if b.label == "Diagnose this slice").click().run()
     assert app.session_state["picture"].name == "Phantom CT, slice 3"
+    assert any("phantom, not a patient" in c.value for c in app.caption)
 
 
 def test_a_phantom_is_made_by_sliders_and_shared_by_its_link() -> None:
@@ -140,6 +141,7 @@ def test_a_batch_is_answered_filtered_and_a_row_diagnosed() -> None:
     assert list(app.dataframe[0].value["file"]) == ["notes.png"] and "1 of 13 rows" in words(app)
     next(b for b in app.button if b.label == "Try it with phantoms").click().run()
     assert not app.exception and len(app.dataframe[0].value) == 13 and "13 of 13 rows" in words(app)
+    assert app.session_state["batch"].is_computed
     app.switch_page("pages/about.py").run()
     app.switch_page("pages/batch.py").run()
     assert not app.exception and len(app.dataframe[0].value) in (1, 13)

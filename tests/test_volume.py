@@ -380,6 +380,7 @@ def test_unusable_archives(hounsfield: np.ndarray) -> None:
 def test_what_is_no_ct_at_all(files: list[tuple[str, bytes]] | bytes) -> None:
     assert "Upload" in refusal(files) or "Export" in refusal(files)
     assert "no CT" in refusal(pictures.encode(pictures.GREY))
+    assert "named as NIfTI" in refusal([("brain.nii", b"not a volume at all")])
     refusal([("a.dcm", b"\x08\0\x05\0\xf3\x99" * 60)])
 
 

@@ -26,6 +26,7 @@ BOARD = "scoreboard.json"
 PEERS = Path(__file__).parent / "peers.json"
 DOUBT = 0.5  # bits of total entropy above which an answer counts as uncertain in USen, USpe, UPre and UAcc
 SHOWN = ("accuracy", "auc", "lesion_dice", "mean_dice_over_thresholds")  # on the command line
+LINEAR = "logistic regression"
 PROBES = ("as_it_is", "lungs_blacked_out", "only_border", "thumbnail")
 METHODS = {
     "ensemble_mc_dropout": "probability",
@@ -112,9 +113,11 @@ def probed(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
             rows = part[part[name].notna()]
             covid = (rows.finding == "covid").to_numpy().astype(int)
             figures = of_probabilities(rows[name].to_numpy(), covid, list(rows.group))
-            kind = "trained for it" if name == "thumbnail" else "bundled"
+            is_thumbnail = name == "thumbnail"
+            asked = LINEAR if is_thumbnail else model
+            kind = "trained for it" if is_thumbnail else "bundled"
             found.append(
-                {"protocol": f"{modality} / {name}", "modality": modality, "model": model, "kind": kind}
+                {"protocol": f"{modality} / {name}", "modality": modality, "model": asked, "kind": kind}
                 | counts(rows)
                 | {"figures": figures}
             )
