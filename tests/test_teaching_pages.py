@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from covid_core import degrade, volume
+from covid_core import degrade, images, shortcuts, source, volume
+from pages import _words
 from pages._pictures import PHANTOMS, Upload
 from tests import golden
 from tests.test_pages import ROOT, colour_picture, open_app
@@ -86,6 +87,8 @@ def test_the_shortcut_lab_takes_lungs_away_and_burns_letters_in() -> None:
     app = on_page("shortcut_lab.py", Upload("chest.png", golden.png("xray-lesions")))
     said = words(app)
     assert all(title in said for title in ("As it is", "Lungs blacked out", "Only the border"))
+    named = next(iter(source.guess(shortcuts.chest(images.decode(golden.png("xray-lesions"))).evidence)))
+    assert f"As it is: **{_words.SOURCES[named]}**" in said
     app.slider(key="across").set_value(0.8).run()
     assert not app.exception
     moved = {m.label: m.value for m in app.metric}["Moved by"]
