@@ -63,6 +63,17 @@ class Scan:
     remarks: tuple[str, ...] = ()
 
 
+def is_volume(name: str, data: bytes) -> bool:
+    """Whether a file is to be opened as a CT rather than decoded as a picture: NIfTI, an archive, DICOM of several frames."""
+    if is_nifti(data) or archive.is_zip(data) or name.lower().endswith((".nii", ".gz", ".zip")):
+        return True
+    if not _is_dicom(name, data):
+        return False
+    from covid_core import series  # as in `_series`
+
+    return series.count_frames(data) > 1
+
+
 def open_scan(files: Sequence[tuple[str, bytes]]) -> Scan:
     """Find out what the files hold, and check it as far as that goes without decoding.
 
@@ -81,7 +92,9 @@ def open_scan(files: Sequence[tuple[str, bytes]]) -> Scan:
             raise ImageError(
                 "This file is named as NIfTI but is none, or is damaged. Save the CT as .nii or .nii.gz again."
             )
-        raise ImageError(f"There is no CT in this. Upload {ACCEPTED}. Single pictures are read on the page Diagnose.")
+        raise ImageError(
+            f"There is no CT in this. Upload {ACCEPTED}. Single pictures are read on the page Diagnose, many of them on Batch."
+        )
     if len(volumes) > 1 or (volumes and images):
         raise ImageError("There is more than one volume in this. Upload a single one: the CT itself, without masks.")
     scan = _nifti(*volumes.values()) if volumes else _series(list(images.values()))

@@ -86,6 +86,14 @@ def open_series(files: Sequence[bytes]) -> Scan:
     return _stack(slices, left_out)
 
 
+def count_frames(data: bytes) -> int:
+    """Of a DICOM file; 1 of one that cannot be parsed."""
+    try:
+        return int(_tags(data).get("NumberOfFrames") or 1)
+    except Exception:  # whatever the file is, decoding it as a picture says what is wrong
+        return 1
+
+
 def _slices(data: bytes) -> list[Slice]:
     """The slices of one file, not decoded."""
     tags = _tags(data)

@@ -12,6 +12,7 @@ from covid_core.burden import Burden
 from covid_core.burden import burden as measure_burden
 
 TYPES = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "dcm", "dicom"]
+VOLUMES = ["nii", "gz", "zip"]  # and a DICOM file of several frames
 # By the name used in a link: title, modality, whether there are lesions.
 PHANTOMS = {
     "xray-healthy": ("Phantom X-ray, healthy", "xray", False),
@@ -31,6 +32,8 @@ class Upload:
         credit: source and licence in Markdown, "" for the visitor's own.
         sample: its name in a link, "" for the visitor's own.
         is_computed: a phantom, even if its lesions are not known here, as of a slice of one.
+        volume: sha256 of the CT that it is a slice of, "" where it is none.
+        index: of that slice.
     """
 
     name: str
@@ -38,6 +41,8 @@ class Upload:
     credit: str = ""
     sample: str = ""
     is_computed: bool = False
+    volume: str = ""
+    index: int = 0
 
     @property
     def is_phantom(self) -> bool:
@@ -91,67 +96,103 @@ def sample(name: str) -> Upload:
 
 
 def choose_picture() -> Upload | None:
-    """Upload widget and samples; None until there is a picture. The last choice stays when the page changes."""
+    """Upload widget and samples; None until there is a picture. The last choice stays when the page changes.
+
+    Of a whole CT the picture is a slice, with a slider for another one.
+    """
     file = st.file_uploader(
-        "Chest X-ray or CT slice",
-        type=TYPES,
-        help="PNG, JPEG, WebP, TIFF, BMP or DICOM, up to 64 MB. A whole CT: page CT volume. Nothing is stored.",
+        "Chest X-ray or CT",
+        type=[*TYPES, *VOLUMES],
+        max_upload_size=scan.MAX_BYTES // 2**20,
+        help="PNG, JPEG, WebP, TIFF, BMP or DICOM up to 64 MB, or a whole CT: NIfTI, DICOM of several frames, or a zip of its "
+        "slices. Nothing is stored.",
     )
-    with st.expander("No picture at hand? Pick a sample", expanded=True, icon=":material/image_search:"):
-        st.caption("Phantoms are computed, their lesions known.")
-        for name, (title, _, _) in PHANTOMS.items():
-            if st.button(title, width="stretch"):
-                st.session_state["picture"] = sample(name)
-        with st.popover("Make your own phantom", width="stretch"):
-            _make_phantom()
-        st.caption("These cases are of real patients, openly licensed, fetched from the web on a click.")
-        case = st.selectbox(
-            "Real case from the web",
-            gallery.cases(),
-            format_func=lambda c: f"{c.finding} ({c.view}, {c.licence})",
-            index=None,
-            placeholder="Choose a case",
-        )
-        if case is not None and st.button("Fetch this case"):
-            try:
-                st.session_state["picture"] = sample(case.file)
-            except images.ImageError as error:
-                st.error(str(error))
     if file is not None and file.file_id != st.session_state.get("uploaded"):
         st.session_state["uploaded"] = file.file_id
-        st.session_state["picture"] = Upload(file.name, file.getvalue())
+        st.session_state["refused"] = _take(file.name, file.getvalue())
+    below = st.container()
+    # Beside a shared picture the list is folded up: on a phone it would stand before the answer.
+    is_open = not st.session_state.get("is_linked")
+    with st.expander("No picture at hand? Pick a sample", expanded=is_open, icon=":material/image_search:"):
+        _choose_sample()
     picture: Upload | None = st.session_state.get("picture")
+    of: volume.Volume | None = st.session_state.get("volume")
+    if picture is None and st.session_state.get("refused"):
+        below.error(st.session_state["refused"], icon=":material/error:")
+    elif picture is not None and of is not None and picture.volume == of.sha256:
+        with below:
+            index = choose_slice(of)
+            st.page_link("pages/ct_volume.py", label="Its windows and lesion curve", icon=":material/layers:")
+        if index != picture.index:
+            picture = st.session_state["picture"] = slice_of(of, index)
     return picture
 
 
+def _take(name: str, data: bytes) -> str:
+    """Make an uploaded file the picture, or its middle slice; returns a sentence where it is a CT that cannot be read."""
+    st.session_state["picture"] = None
+    if not scan.is_volume(name, data):
+        st.session_state["picture"] = Upload(name, data)
+        return ""
+    try:
+        with st.spinner("Reading the slices"):
+            of = st.session_state["volume"] = volume.read_volume([(name, data)])
+    except images.ImageError as error:
+        return str(error)
+    st.session_state["picture"] = slice_of(of, middle_of(of))
+    return ""
+
+
+def _choose_sample() -> None:
+    """Phantoms, and cases from the web."""
+    st.caption("Phantoms are computed, their lesions known.")
+    for name, (title, _, _) in PHANTOMS.items():
+        if st.button(title, width="stretch"):
+            st.session_state["picture"] = sample(name)
+    if st.button("Make your own phantom", width="stretch", icon=":material/tune:"):
+        _make_phantom()
+    st.caption("These cases are of real patients, openly licensed, fetched from the web on a click.")
+    case = st.selectbox(
+        "Real case from the web",
+        gallery.cases(),
+        format_func=lambda c: f"{c.finding} ({c.view}, {c.licence})",
+        index=None,
+        placeholder="Choose a case",
+    )
+    if case is not None and st.button("Fetch this case"):
+        try:
+            st.session_state["picture"] = sample(case.file)
+        except images.ImageError as error:
+            st.error(str(error))
+
+
+@st.dialog("Make your own phantom")
 def _make_phantom() -> None:
-    """Sliders of a phantom, and the button that shows it."""
+    """Sliders of a phantom, at first as the one that is shown, and the button that shows it."""
+    picture: Upload | None = st.session_state.get("picture")
+    shown = recipe.parse(picture.sample) if picture is not None else None
+    usual = shown or recipe.Recipe("ct", seed=1, count=6, size=20, density=70, level=65, depth=10)
     kinds = {"ct": "CT", "xray": "X-ray"}
     kind = st.segmented_control(
-        "Kind", list(kinds), format_func=kinds.get, default="ct", required=True, key="phantom_kind"
+        "Kind", list(kinds), format_func=kinds.get, default=usual.modality, required=True, key="phantom_kind"
     )
-    seed = st.slider("Person", 0, 50, 1, key="phantom_seed")
-    count = st.slider("Lesions", 0, 12, 6, key="phantom_count")
-    size = st.slider("Size", 5, 40, 20, 1, format="%d %%", key="phantom_size", help="Of the width of both lungs.")
-    density = st.slider(
-        "Density",
-        0,
-        100,
-        70,
-        5,
-        format="%d %%",
-        key="phantom_density",
-        help="From faint ground glass to consolidation.",
-    )
-    depth = st.slider("Depth", 0, 100, 10, 5, format="%d %%", key="phantom_depth", help="From the pleura to the hilum.")
-    level = 50
+    st.slider("Person", 0, 50, usual.seed, key="phantom_seed")
+    st.slider("Lesions", 0, 12, usual.count, key="phantom_count")
+    st.slider("Size", 5, 40, usual.size, format="%d %%", key="phantom_size", help="Of the width of both lungs.")
+    faint = "From faint ground glass to consolidation."
+    st.slider("Density", 0, 100, usual.density, 5, format="%d %%", key="phantom_density", help=faint)
+    st.slider("Depth", 0, 100, usual.depth, 5, format="%d %%", key="phantom_depth", help="From pleura to hilum.")
     if kind == "xray":
-        level = st.slider(
-            "Height", 0, 100, 65, 5, format="%d %%", key="phantom_level", help="From the apex to the base."
-        )
-    if st.button("Show this phantom", type="primary", width="stretch"):
-        made = recipe.Recipe("xray" if kind == "xray" else "ct", seed, count, size, density, level, depth)
-        st.session_state["picture"] = sample(made.name)
+        st.slider("Height", 0, 100, usual.level, 5, format="%d %%", key="phantom_level", help="From apex to base.")
+    if st.button("Show this phantom", type="primary", width="stretch", on_click=_show_phantom):
+        st.rerun()  # the whole page, which closes the dialog
+
+
+def _show_phantom() -> None:
+    state = st.session_state
+    names = ("seed", "count", "size", "density", "level", "depth")
+    numbers = {name: state.get(f"phantom_{name}", 50) for name in names}  # a CT slice has no height of its own
+    state["picture"] = sample(recipe.Recipe(state["phantom_kind"], **numbers).name)
 
 
 def choose_volume() -> volume.Volume | None:
@@ -196,12 +237,37 @@ def burden(of: volume.Volume, progress: Callable[[int, int], None]) -> Burden:
     return found
 
 
-def diagnose_slice(of: volume.Volume, index: int) -> None:
-    """Show a slice on the page Diagnose."""
-    show_picture(
-        Upload(
-            f"{of.name}, slice {of.numbers[index]}", volume.slice_png(of, index), "", "", of.source_format == "PHANTOM"
-        )
+def slice_key(of: volume.Volume) -> str:
+    """Key of the slider over its slices: another volume has another number of them."""
+    return f"slice-{of.sha256}"
+
+
+def middle_of(of: volume.Volume) -> int:
+    """Index of the slice shown first."""
+    return len(of.numbers) // 2
+
+
+def choose_slice(of: volume.Volume) -> int:
+    """Slider over the slices, the same on all pages; returns the index."""
+    index: int = st.select_slider(
+        "Slice, from the head to the feet",
+        range(len(of.numbers)),
+        value=middle_of(of),
+        format_func=lambda i: f"{of.numbers[i]} of {of.total}",
+        key=slice_key(of),
+        persist_state="session",
+    )
+    return index
+
+
+def slice_of(of: volume.Volume, index: int) -> Upload:
+    """A slice as a picture."""
+    return Upload(
+        f"{of.name}, slice {of.numbers[index]}",
+        volume.slice_png(of, index),
+        is_computed=of.source_format == "PHANTOM",
+        volume=of.sha256,
+        index=index,
     )
 
 

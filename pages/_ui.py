@@ -83,6 +83,7 @@ STYLE = """
 h1 { font-size: 2rem !important; }
 h2 { font-size: 1.5rem !important; }
 [data-testid="stMetricValue"] { font-size: 1.35rem; }
+[data-testid="stBaseButton-primary"] { color: light-dark(#ffffff, #0f172a); }
 [data-testid="stMetricValue"], [data-testid="stMetricValue"] * { white-space: normal; overflow: visible; text-overflow: clip; }
 </style>
 """
@@ -111,6 +112,7 @@ def follow_link() -> None:
             wanted["level"] = level
     st.session_state["settings"] = replace(usual, **wanted)
     if "sample" in given:
+        st.session_state["is_linked"] = True
         try:
             st.session_state["picture"] = sample(given["sample"])
         except images.ImageError as error:

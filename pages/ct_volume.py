@@ -18,15 +18,7 @@ def slices(chosen: volume.Volume) -> int:
         key="window",
         persist_state="session",
     )
-    # Named anew for each volume: another one has another number of slices.
-    index = st.select_slider(
-        "Slice, from the head to the feet",
-        range(len(chosen.numbers)),
-        value=len(chosen.numbers) // 2,
-        format_func=lambda i: f"{chosen.numbers[i]} of {chosen.total}",
-        key=f"slice-{chosen.sha256}",
-        persist_state="session",
-    )
+    index = _pictures.choose_slice(chosen)
     level, width = volume.WINDOWS[window]
     words = f"{chosen.name}, slice {chosen.numbers[index]}, {window} window ({level:.0f}/{width:.0f} HU)"
     st.image(volume.slice_pixels(chosen, index, window), width="stretch", caption=words, alt=words)
@@ -42,7 +34,7 @@ def measured(chosen: volume.Volume, index: int) -> None:
         type="primary",
         help="In the lung window, whichever is shown here.",
     ):
-        _pictures.diagnose_slice(chosen, index)
+        _pictures.show_picture(_pictures.slice_of(chosen, index))
     if not st.toggle(
         "Measure lesions in all slices",
         key="measure",
@@ -71,8 +63,15 @@ def measured(chosen: volume.Volume, index: int) -> None:
     )
     if found.most_affected is None:
         st.markdown("No lesion was marked in any slice.")
-    else:
-        st.markdown(f"Largest lesion area: slice **{chosen.numbers[found.most_affected]}**.")
+        return
+    st.markdown(f"Largest lesion area: slice **{chosen.numbers[found.most_affected]}**.")
+    if index != found.most_affected:
+        st.button("Show it", icon=":material/search:", on_click=show_slice, args=(chosen, found.most_affected))
+
+
+def show_slice(chosen: volume.Volume, index: int) -> None:
+    """Move the slider there."""
+    st.session_state[_pictures.slice_key(chosen)] = index
 
 
 _ui.only_through_app()

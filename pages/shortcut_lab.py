@@ -4,7 +4,7 @@ import streamlit as st
 
 from covid_core import classify, curves, figures, images, report, shortcuts, source
 from covid_core.weights import WeightsError
-from pages import _answers, _board, _pictures, _ui, _words
+from pages import _answers, _board, _letters, _pictures, _ui, _words
 
 LITERATURE = """
 - **Lungs blacked out, still "COVID-19".** Networks told the COVID-19 sets from the others with the lungs hidden behind a black
@@ -79,13 +79,15 @@ def looks_like(found: list[shortcuts.Probe]) -> None:
 
 @st.fragment
 def letters(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcuts.Chest) -> None:
-    """Letters burned in, moved by two sliders."""
+    """Letters burned in, dragged about on the picture or moved by two sliders."""
     key = (picture.sha256, settings.modality, settings.model)
     left, right = st.columns([2, 3], gap="medium")
     with right:
         text = st.text_input("Letters", "R", max_chars=10, key="letters", persist_state="session") or "R"
-        across = st.slider("Across", 0.0, 1.0, 0.15, 0.05, key="across", persist_state="session")
-        down = st.slider("Down", 0.0, 1.0, 0.15, 0.05, key="down", persist_state="session")
+        across, down = (
+            st.slider(name.capitalize(), 0.0, 1.0, 0.15, _letters.STEP, key=name, persist_state="session")
+            for name in ("across", "down")
+        )
         plain, changed = (
             e.answer(settings.method, settings.level)
             for e in (chest.evidence, _answers.marked(chest, *key, text, across, down))
@@ -106,8 +108,14 @@ def letters(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcuts.
                 alt="Change of the probability in points, for 25 places of the letters",
             )
     with left:
-        marked = shortcuts.with_marker(chest.image, text, across, down)
-        st.image(marked.pixels, width="stretch", alt=f"{picture.name} with the letters {text}")
+        words = f"{picture.name} with the letters {text}"
+        _letters.draggable(chest.image.pixels, text, (across, down), words, "letters_on_picture", follow_letters)
+        st.caption("Drag the letters about.")
+
+
+def follow_letters() -> None:
+    """Move the sliders to where the letters were dropped."""
+    st.session_state["across"], st.session_state["down"] = _letters.dropped("letters_on_picture")
 
 
 def everywhere() -> None:

@@ -4,14 +4,16 @@ import json
 import urllib.parse
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from covid_core import degrade, images, shortcuts, source, volume
+from covid_core import degrade, images, phantom, shortcuts, source, volume
 from pages import _words
 from pages._pictures import PHANTOMS, Upload
 from tests import golden
 from tests.test_pages import ROOT, colour_picture, open_app
+from tests.test_volume import nifti
 
 PAGES = sorted(file.name for file in (ROOT / "pages").glob("[a-z]*.py"))
 WITH_PICTURE = ["compare.py", "shortcut_lab.py", "uncertainty_lab.py"]
@@ -29,6 +31,11 @@ def on_page(page: str, picture: Upload | None = None) -> AppTest:
 def words(app: AppTest) -> str:
     kinds = (app.markdown, app.caption, app.subheader, app.header, app.title, app.error, app.warning, app.info)
     return "\n".join(element.value for kind in kinds for element in kind)
+
+
+def press(app: AppTest, label: str) -> None:
+    next(b for b in app.button if b.label == label).click().run()
+    assert not app.exception
 
 
 def charts(app: AppTest) -> dict[str, list[dict]]:
@@ -115,12 +122,29 @@ def test_a_whole_ct_is_looked_through_measured_and_a_slice_diagnosed() -> None:
     assert any("phantom, not a patient" in c.value for c in app.caption)
 
 
+def test_a_ct_uploaded_on_diagnose_is_looked_through_there() -> None:
+    app = on_page("diagnose.py")
+    planes = np.stack([phantom.ct(1, None, 128, level).hounsfield for level in (0.3, 0.5, 0.7)])
+    app.file_uploader[0].upload("chest.nii", nifti(planes)).run()
+    assert not app.exception and any(s.value == "chest.nii, slice 2" for s in app.subheader)
+    app.select_slider[0].set_value(2).run()
+    assert not app.exception and any(s.value == "chest.nii, slice 3" for s in app.subheader)
+    app.file_uploader[0].upload("mask.nii", b"no volume").run()
+    (message,) = app.error
+    assert "named as NIfTI but is none" in message.value and not app.subheader
+    press(app, PHANTOMS["ct-healthy"][0])
+    assert not app.error and not app.select_slider
+
+
 def test_a_phantom_is_made_by_sliders_and_shared_by_its_link() -> None:
     app = open_app().run()
-    app.slider(key="phantom_count").set_value(9).run()
-    next(b for b in app.button if b.label == "Show this phantom").click().run()
+    press(app, "Make your own phantom")
+    app.slider(key="phantom_count").set_value(9)
+    press(app, "Show this phantom")
     assert not app.exception and "True, for the phantom is computed" in words(app)
     shared = app.session_state["picture"].sample
+    press(app, "Make your own phantom")
+    assert app.slider(key="phantom_count").value == 9  # of the one that is shown
     linked = open_app()
     linked.query_params["sample"] = shared
     linked.run()

@@ -356,6 +356,18 @@ def test_limits(hounsfield: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None
     assert "too large" in refusal(files) and "too large" in refusal(enhanced(hounsfield))
 
 
+def test_which_files_are_volumes(hounsfield: np.ndarray) -> None:
+    single = slices(hounsfield)[0]
+    assert (
+        scan.is_volume("a.nii", b"")
+        and scan.is_volume("a", nifti(hounsfield))
+        and scan.is_volume("a.zip", packed([single]))
+    )
+    assert scan.is_volume("a", enhanced(hounsfield))
+    for name, data in (single, ("a.png", pictures.png(9, 9)), ("a.dcm", b"broken"), ("a", b"\0" * 128 + b"DICMbroken")):
+        assert not scan.is_volume(name, data)
+
+
 def test_unusable_archives(hounsfield: np.ndarray) -> None:
     files = slices(hounsfield)
     archive = packed(files)
