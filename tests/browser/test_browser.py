@@ -68,3 +68,22 @@ def test_upload_to_answer(address: str, browser: Browser, tmp_path: Path) -> Non
     expect(page.get_by_test_id("stException")).to_have_count(0)
     page.close()
     assert not errors
+
+
+def test_letters_are_dragged_and_moved_by_keys(address: str, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.goto(f"{address}/shortcut_lab?sample=xray-lesions")
+    letters, across = page.get_by_role("button", name="Letters R"), page.get_by_role("slider", name="Across")
+    letters.scroll_into_view_if_needed(timeout=120_000)
+    expect(across).to_have_value("0.15")
+    edge = letters.locator("..").bounding_box()
+    assert edge is not None
+    letters.hover()
+    page.mouse.down()
+    page.mouse.move(edge["x"] + 0.6 * edge["width"], edge["y"] + 0.5 * edge["height"], steps=5)
+    page.mouse.up()
+    expect(across).to_have_value("0.6", timeout=60_000)
+    letters.press("ArrowLeft")
+    expect(across).to_have_value("0.55", timeout=60_000)
+    expect(page.get_by_role("slider", name="Down")).to_have_value("0.5")
+    page.close()
