@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from covid_core import diagnose, engine, images, registry
 from covid_core.classify import LOOKS
 from tests import golden
 
 ROUNDS = 25
+Pass = tuple[engine.Run, NDArray[np.float32]]
 
 
 def medians(*runs: Callable[[], object]) -> list[float]:
@@ -38,40 +40,41 @@ def main() -> None:
     pictures = {m: images.decode(golden.png(f"{m}-lesions"), m) for m in ("xray", "ct")}
     first = registry.get(registry.DEFAULT)
     for classify, modality in [(s, m) for s in registry.MODELS.values() if s.task == "classify" for m in s.modalities]:
-        segment = registry.segmenter_for(modality)
-        glance, backbone, unet = (
-            engine.start(spec, m) for spec, m in ((first, "xray"), (classify, modality), (segment, modality))
-        )
-        whole, crops, squares = (
-            np.zeros((n, 1, size, size), np.float32)
-            for n, size in (
-                (1, first.sizes["xray"]),
-                (LOOKS[modality], classify.sizes[modality]),
-                (2, segment.sizes[modality]),
+        segment, members = registry.segmenter_for(modality), [registry.get(n) for n in classify.members] or [classify]
+
+        def zeros(spec: registry.ModelSpec, of: str, count: int) -> NDArray[np.float32]:
+            return np.zeros((count, 1, spec.sizes[of], spec.sizes[of]), np.float32)
+
+        passes: list[Pass] = [
+            (engine.start(first, "xray"), zeros(first, "xray", 1)),
+            (engine.start(segment, modality), zeros(segment, modality, 2)),
+            *((engine.start(m, modality), zeros(m, modality, LOOKS[modality])) for m in members),
+        ]
+        whole: list[tuple[torch.nn.Module, torch.Tensor]] = [
+            (
+                networks.load(m, weights.locate(m, registry.WEIGHTS), modality),
+                torch.from_numpy(zeros(m, modality, 1)),
             )
-        )
+            for m in members
+        ]
 
-        def bare(glance=glance, backbone=backbone, unet=unet, whole=whole, crops=crops, squares=squares) -> None:
-            glance(whole)
-            unet(squares)
-            backbone(crops)
+        def bare(passes: list[Pass] = passes) -> None:
+            for run, batch in passes:
+                run(batch)
 
-        network = networks.load(classify, weights.locate(classify, registry.WEIGHTS), modality)
-        tensor = torch.from_numpy(crops[:1])
-
-        def stochastic(network=network, tensor=tensor) -> None:
+        def stochastic(whole: list[tuple[torch.nn.Module, torch.Tensor]] = whole) -> None:
             with torch.inference_mode():
-                for _ in range(50):
+                for network, tensor in whole * 50:
                     torch.nn.functional.dropout(network(tensor), 0.3)
 
         def answer(picture=pictures[modality], modality=modality, model=classify.name) -> None:
             diagnose.diagnose(picture, modality, model)
 
-        full, passes = medians(answer, bare)
+        full, networks_alone = medians(answer, bare)
         alone, sampled = medians(answer, stochastic)
         print(
-            f"{classify.name}, {modality}: full answer / bare passes = {full / passes:.2f}  "
-            f"({full * 1e3:.1f} ms / {passes * 1e3:.1f} ms), / 50 stochastic PyTorch passes = 1/{sampled / alone:.0f}",
+            f"{classify.name}, {modality}: full answer / bare passes = {full / networks_alone:.2f}  "
+            f"({full * 1e3:.1f} ms / {networks_alone * 1e3:.1f} ms), / 50 stochastic PyTorch passes = 1/{sampled / alone:.0f}",
             flush=True,
         )
 

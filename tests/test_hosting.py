@@ -1,7 +1,4 @@
-"""The Dockerfile, step by step without Docker: its files into an empty folder, its packages, its commands.
-
-As another user nothing is run here: the Python of a test machine often lies in a home that others cannot read.
-"""
+"""The Dockerfile, step by step without Docker: its files into an empty folder, its packages, its commands, its user."""
 
 import contextlib
 import os
@@ -27,6 +24,24 @@ from train import publish
 
 ROOT = Path(__file__).parents[1]
 HOME = "/home/user/app"
+USER = 1000
+# Root becomes the image's user, who may write to his own folder alone. He may read everything, for the Python of a test
+# machine often lies in a home that others cannot read.
+AS_USER = [
+    "setpriv",
+    f"--reuid={USER}",
+    f"--regid={USER}",
+    "--clear-groups",
+    "--inh-caps=+dac_read_search",
+    "--ambient-caps=+dac_read_search",
+    "--",
+]
+CAN_BECOME_USER = os.geteuid() == 0 and shutil.which("setpriv") is not None
+
+
+def as_user(*command: str) -> list[str]:
+    """The command as the image's user, if who runs the tests can become him."""
+    return [*AS_USER, *command] if CAN_BECOME_USER else list(command)
 
 
 def steps() -> list[tuple[str, str]]:
@@ -52,6 +67,9 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 place = home / target
                 (place if target.endswith("/") else place.parent).mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / source, place)
+    if CAN_BECOME_USER:
+        for file in (home, *home.rglob("*")):
+            os.chown(file, USER, USER)
     return home
 
 
@@ -65,7 +83,7 @@ def test_a_space_holds_what_the_image_needs(image: Path) -> None:
 
 def test_the_user_is_the_one_of_spaces_and_installs_what_is_pinned() -> None:
     user = of("USER")
-    assert user == ["user"] and "--uid 1000" in of("RUN")[0]
+    assert user == ["user"] and f"--uid {USER}" in of("RUN")[0]
     order = [name for name, _ in steps()]
     assert order.index("USER") < order.index("WORKDIR") and of("WORKDIR") == [HOME]
     assert "-r requirements.txt" in of("RUN")[1]
@@ -116,9 +134,7 @@ def test_the_clean_environment_lacks_what_only_training_and_tests_need(python: P
 
 def environment(folder: Path, python: Path, **more: str) -> dict[str, str]:
     """Nothing of this machine but where Python lies."""
-    path = f"{python}:/usr/bin:/bin"
-    cache = {k: v for k, v in os.environ.items() if k == "COVID_CORE_CACHE"}  # converting again would only take time
-    return {"PATH": path, "HOME": str(folder), "PYTHONUNBUFFERED": "1", **cache, **more}
+    return {"PATH": f"{python}:/usr/bin:/bin", "HOME": str(folder), "PYTHONUNBUFFERED": "1", **more}
 
 
 @pytest.fixture(scope="module", params=["", "me/demo"], ids=["elsewhere", "in a Space"])
@@ -129,7 +145,7 @@ def served(request: pytest.FixtureRequest, image: Path, python: Path) -> Iterato
         port = free.getsockname()[1]
     command = of("CMD")[0].replace("8501", str(port))
     space = {"SPACE_ID": request.param} if request.param else {}
-    process = subprocess.Popen(["/bin/sh", "-c", command], cwd=image, env=environment(image, python, **space))
+    process = subprocess.Popen(as_user("/bin/sh", "-c", command), cwd=image, env=environment(image, python, **space))
     address = f"http://127.0.0.1:{port}"
     for _ in range(600):
         try:
@@ -145,7 +161,7 @@ def served(request: pytest.FixtureRequest, image: Path, python: Path) -> Iterato
 def test_the_networks_are_converted_while_it_is_built(image: Path, python: Path) -> None:
     command = of("RUN")[2]
     done = subprocess.run(
-        ["/bin/sh", "-c", command],
+        as_user("/bin/sh", "-c", command),
         cwd=image,
         env=environment(image, python),
         capture_output=True,
@@ -154,6 +170,8 @@ def test_the_networks_are_converted_while_it_is_built(image: Path, python: Path)
     )
     assert done.returncode == 0, done.stderr
     assert "mobilenetv2 xray: ready" in done.stdout and "unet_ct ct: ready" in done.stdout
+    converted = list((image / ".cache").rglob("*.bin"))
+    assert converted and (not CAN_BECOME_USER or {f.stat().st_uid for f in converted} == {USER})
 
 
 def test_it_serves_and_is_healthy(image: Path, python: Path, served: tuple[str, str]) -> None:
@@ -163,7 +181,7 @@ def test_it_serves_and_is_healthy(image: Path, python: Path, served: tuple[str, 
     for asked, code in ((port, 0), ("1", 1)):  # nobody listens on port 1
         command = check.replace("localhost:8501", f"localhost:{asked}")
         done = subprocess.run(
-            ["/bin/sh", "-c", command], env=environment(image, python), capture_output=True, check=False
+            as_user("/bin/sh", "-c", command), env=environment(image, python), capture_output=True, check=False
         )
         assert done.returncode == code
     assert b"<title>" in urllib.request.urlopen(address, timeout=10).read()
@@ -184,7 +202,7 @@ for page in sorted(Path("pages").glob("[a-z]*.py")):
 
 def test_every_page_runs_with_these_files_and_packages(image: Path, python: Path) -> None:
     done = subprocess.run(
-        [python / "python", "-c", WALK],
+        as_user(str(python / "python"), "-c", WALK),
         cwd=image,
         env=environment(image, python),
         capture_output=True,
