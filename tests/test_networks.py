@@ -1,8 +1,20 @@
-"""The folded decoder against the one that was trained."""
+"""Every network can be built, and the folded decoder answers as the one that was trained."""
 
+import pytest
 import torch
 
-from covid_core import networks
+from covid_core import networks, registry
+
+
+@pytest.mark.parametrize("spec", [s for s in registry.SPECS if not s.members], ids=lambda spec: spec.name)
+def test_every_network_is_built_also_one_that_nobody_has_trained(spec: registry.ModelSpec) -> None:
+    network, size = networks.build(spec), max(spec.sizes.values())
+    with torch.inference_mode():
+        found = network(torch.zeros(1, 1, size, size))
+    if isinstance(network, networks.Backbone):
+        assert found.shape[:2] == (1, network.channels) and 7 <= found.shape[2] == found.shape[3] <= 8
+    else:
+        assert found.shape == (1, 2, size, size)
 
 
 def test_the_folded_decoder_gives_the_same_answers() -> None:

@@ -274,6 +274,8 @@ class ClassifierTask(lightning.LightningModule):
         loss = (F.binary_cross_entropy_with_logits(logit, smooth, reduction="none") * known).sum() / known.sum().clamp(
             1
         )
+        # Not every network's cells are `CELL` pixels wide.
+        location = F.adaptive_avg_pool2d(location, (opacity.shape[1], opacity.shape[2]))
         marked = (opacity >= 0).float()
         located = F.binary_cross_entropy_with_logits(location, opacity.clamp(0, 1), reduction="none") * marked
         total: Tensor = loss + self.opacity_weight * located.sum() / marked.sum().clamp(1)

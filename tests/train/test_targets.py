@@ -85,3 +85,13 @@ def test_styles_come_from_the_other_label_as_often_as_training_draws_them() -> N
     # Four of one source and one of another: two draws to one.
     assert set(taken) == {0, 1, 2, 3, 4} and 30 < taken.count(4) < 70
     assert {round(float(exchange[1](torch.rand(1, 48, 48)).median()) * 255 / 30) for _ in range(20)} == {5, 6}
+
+
+@pytest.mark.parametrize("cells", [3, 4, 5])
+def test_opacities_are_located_on_the_cells_of_any_network(cells: int) -> None:
+    task = classifier.ClassifierTask("mobilenetv2_100", 1e-3, opacity_weight=1.0, smoothing=0.0)
+    task.log_dict = lambda *_, **__: None  # there is no trainer
+    features = torch.zeros(2, task.network.channels, cells, cells)
+    marked = torch.stack([torch.ones(4, 4), torch.full((4, 4), classifier.NOBODY)])
+    loss = task.supervised(features, (features, torch.tensor([1.0, 0.0]), torch.tensor([1.0, 0.0]), marked))
+    assert float(loss.detach()) == pytest.approx(2 * np.log(2), abs=1e-5)  # knows nothing of either
