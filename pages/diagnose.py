@@ -88,8 +88,8 @@ def summary(result: Diagnosis) -> None:
         f"Not ruled out ({report.percent(answer.level)})",
         report.held(answer.prediction_set),
         border=True,
-        help="The prediction set: classes that the calibration cannot rule out at this level. Both, or neither, means "
-        "cannot say.",
+        help="The prediction set: classes that the calibration cannot rule out at this level. Each has a threshold of its "
+        "own, so COVID-19 can stand alone below 50 %. Both, or neither, means cannot say.",
     )
     if found is None or found.lesion_percent_of_lung is None or found.lesion_interval is None:
         third.metric("Lesions in the lungs", "cannot say", border=True, help=found.reason if found else None)
