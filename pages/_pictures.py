@@ -111,8 +111,9 @@ def choose_picture() -> Upload | None:
         st.session_state["uploaded"] = file.file_id
         st.session_state["refused"] = _take(file.name, file.getvalue())
     below = st.container()
-    # Beside a shared picture the list is folded up: on a phone it would stand before the answer.
-    is_open = not st.session_state.get("is_linked")
+    shown: Upload | None = st.session_state.get("picture")
+    # Beside a shared picture, or one's own, the list is folded up: on a phone it would stand before the answer.
+    is_open = not st.session_state.get("is_linked") and (shown is None or shown.sample != "")
     with st.expander("No picture at hand? Pick a sample", expanded=is_open, icon=":material/image_search:"):
         _choose_sample()
     picture: Upload | None = st.session_state.get("picture")
