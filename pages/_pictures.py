@@ -20,6 +20,15 @@ PHANTOMS = {
     "ct-healthy": ("Phantom CT slice, healthy", "ct", False),
     "ct-lesions": ("Phantom CT slice, with lesions", "ct", True),
 }
+# Of a phantom of one's own, by the names of `recipe.Recipe`: label, least, most, step, unit, and what it means.
+SLIDERS = {
+    "seed": ("Person", 0, 50, 1, "%d", None),
+    "count": ("Lesions", 0, 12, 1, "%d", None),
+    "size": ("Size", 5, 40, 1, "%d %%", "Of the width of both lungs."),
+    "density": ("Density", 0, 100, 5, "%d %%", "From faint ground glass to consolidation."),
+    "depth": ("Depth", 0, 100, 5, "%d %%", "From the pleura to the hilum."),
+    "level": ("Height", 0, 100, 5, "%d %%", "From the apex to the base."),
+}
 
 
 @dataclass(frozen=True)
@@ -118,7 +127,7 @@ def choose_picture() -> Upload | None:
         _choose_sample()
     picture: Upload | None = st.session_state.get("picture")
     of: volume.Volume | None = st.session_state.get("volume")
-    if picture is None and st.session_state.get("refused"):
+    if file is not None and picture is None and st.session_state["refused"]:
         below.error(st.session_state["refused"], icon=":material/error:")
     elif picture is not None and of is not None and picture.volume == of.sha256:
         with below:
@@ -177,22 +186,17 @@ def _make_phantom() -> None:
     kind = st.segmented_control(
         "Kind", list(kinds), format_func=kinds.get, default=usual.modality, required=True, key="phantom_kind"
     )
-    st.slider("Person", 0, 50, usual.seed, key="phantom_seed")
-    st.slider("Lesions", 0, 12, usual.count, key="phantom_count")
-    st.slider("Size", 5, 40, usual.size, format="%d %%", key="phantom_size", help="Of the width of both lungs.")
-    faint = "From faint ground glass to consolidation."
-    st.slider("Density", 0, 100, usual.density, 5, format="%d %%", key="phantom_density", help=faint)
-    st.slider("Depth", 0, 100, usual.depth, 5, format="%d %%", key="phantom_depth", help="From pleura to hilum.")
-    if kind == "xray":
-        st.slider("Height", 0, 100, usual.level, 5, format="%d %%", key="phantom_level", help="From apex to base.")
+    for name, (label, least, most, step, unit, words) in SLIDERS.items():
+        if name != "level" or kind == "xray":  # a CT slice always lies at its lesions' height
+            value = min(max(getattr(usual, name), least), most)  # a link can hold more
+            st.slider(label, least, most, value, step, format=unit, key=f"phantom_{name}", help=words)
     if st.button("Show this phantom", type="primary", width="stretch", on_click=_show_phantom):
         st.rerun()  # the whole page, which closes the dialog
 
 
 def _show_phantom() -> None:
     state = st.session_state
-    names = ("seed", "count", "size", "density", "level", "depth")
-    numbers = {name: state.get(f"phantom_{name}", 50) for name in names}  # a CT slice has no height of its own
+    numbers = {name: state.get(f"phantom_{name}", 50) for name in SLIDERS}
     state["picture"] = sample(recipe.Recipe(state["phantom_kind"], **numbers).name)
 
 

@@ -149,6 +149,10 @@ def test_a_phantom_is_made_by_sliders_and_shared_by_its_link() -> None:
     linked.query_params["sample"] = shared
     linked.run()
     assert linked.session_state["picture"] == app.session_state["picture"]
+    rare = open_app()
+    rare.query_params["sample"] = "phantom-ct-900-8-20-70-50-10"
+    press(rare.run(), "Make your own phantom")
+    assert rare.slider(key="phantom_seed").value == 50  # the sliders go no further
     wrong = open_app()
     wrong.query_params["sample"] = "phantom-ct-1-99-20-70-50-10"
     (message,) = wrong.run().error

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes InceptionResNetV2 and bundles it: bash train/runs/inception_resnet_v2.sh DATA
-#   DATA as in bundled.sh. It starts at random and learns from the bundled ResNet50, then from the labels; where there is a
-# network, `--init imagenet` starts it with timm's weights. For a GPU: on two CPU cores an epoch takes most of an hour.
+#   DATA as in bundled.sh. It starts at random, with the bundled ResNet50 as its teacher; where there is a network,
+# `--init imagenet` starts it with timm's weights. For a GPU: on two CPU cores an epoch takes most of an hour.
 set -euo pipefail
 data="manifests=$1" work=work/inception_resnet_v2 model=inception_resnet_v2
 train() { python -m "train.$1" --model $model --modality both --data "$data" --precision bf16-mixed --workers 4 "${@:2}"; }
