@@ -59,11 +59,17 @@ WHAT = {
         "temperature and class-conditional prediction sets. It sees the box around the lungs that the U-Nets draw, CT slices\n"
         "also upside down, and beside it how much opacity they mark. MobileNetV2 takes the first look at the whole picture\n"
         "that tells the modality and the distance from the training images.\n\n"
-        "`train/runs/resnet50.sh` trains it: first on crops at 160 px with their labels, then at 192 px also on the features\n"
-        "and answers of MobileNetV2 for the same crops (`train/distill.py`). Data, augmentation, the exchange of styles and of\n"
+        "`train/runs/resnet50.sh` trains it: on crops at 160 px with their labels and with the features and answers of\n"
+        "MobileNetV2 for the same crops (`train/distill.py`), six epochs, which is little. Stage 4 started at random but for\n"
+        "its first convolution. Data, augmentation, the exchange of styles and of\n"
         "lesions, and what is known of copies are those of MobileNetV2: see its card. So is what was known of the external and\n"
         "pediatric rows when those choices were made. Nothing was chosen with the figures below.\n\n"
         + TRANSPLANTED.removesuffix("\n\n")
+    ),
+    "inception_resnet_v2": (
+        "One backbone ({architecture}) for chest X-rays and CT slices, with five linear dropout heads for each, a temperature\n"
+        "and class-conditional prediction sets; all else as in ResNet50, its teacher (`train/runs/inception_resnet_v2.sh`).\n"
+        "MobileNetV2 takes the first look at the whole picture.\n\n" + TRANSPLANTED.removesuffix("\n\n")
     ),
     "ensemble": (
         "MobileNetV2 and ResNet50 ({architecture}) as one: the samples of both are put together, so that what the networks\n"
@@ -111,7 +117,7 @@ def rows(metrics: dict[str, Any], path: tuple[str, ...] = ()) -> list[tuple[str,
     return found
 
 
-# timm's weights that the backbones were started from; of ResNet50 the stages 1 to 3.
+# timm's weights that the backbones were started from; of ResNet50 the stages 1 to 3. One that started at random has none.
 STARTS = {"mobilenetv2_100": "timm/mobilenetv2_100.ra_in1k", "resnetv2_50": "timm/resnetv2_50.a1h_in1k"}
 TASKS = {"classify": "image-classification", "segment": "image-segmentation"}
 
@@ -143,7 +149,7 @@ def front(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any]) -> s
         library_name="covid-core",
         pipeline_tag=TASKS[spec.task],
         tags=["covid-19", "chest-x-ray", "ct", "uncertainty"],
-        base_model=[STARTS[name] for name in spec.architecture.split(", ")],
+        base_model=[STARTS[name] for name in spec.architecture.split(", ") if name in STARTS],
         datasets=list(used(spec, sources)),
         model_name=spec.title,
         eval_results=results(spec, config["metrics"]),

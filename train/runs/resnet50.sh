@@ -2,14 +2,13 @@
 # Makes ResNet50, and the ensemble of it and MobileNetV2, and bundles both: bash train/runs/resnet50.sh DATA INIT
 #   DATA as in bundled.sh; INIT ImageNet weights of resnetv2_50 as safetensors, or "imagenet" to fetch timm's from the Hub
 # Its teacher is the bundled MobileNetV2, which also takes the first look. Under two hours on two CPU cores that compute bf16;
-# with a GPU give more epochs and the full 224 px.
+# with a GPU give more epochs and the full 224 px. MobileNetV2's features are computed too, for the ensemble.
 set -euo pipefail
 data="manifests=$1" init="$2" work=work/resnet50
 export MALLOC_TOP_PAD_=268435456 MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592
 train() { python -m "train.$1" --model resnet50 --modality both --data "$data" --precision bf16-mixed --workers 2 "${@:2}"; }
 
-train classifier --init "$init" --out $work/labels --epochs 12 --rate 5e-4 --size 160
-train distill --init $work/labels/backbone.safetensors --out $work/backbones/both --epochs 7 --rate 5e-4 --size 192 --seed 1
+train distill --init "$init" --out $work/backbones/both --epochs 6 --rate 1e-3 --size 160 --examples 10000
 
 for modality in xray ct; do
   python -m train.features --model resnet50 --modality $modality --data "$data" --backbones $work/backbones \
