@@ -6,6 +6,13 @@ PINS: dict[str, dict[str, str]] = {
         "model.safetensors": "a0bfd302514062d2ec27eef28745d39adbe8243c0ede67cd4b669a2eefb68b6e",
         "sources.safetensors": "647c29896bacca91b3a1aa8f2c0bfc0fa5049a574e8216e16f281408aa3b4376",
     },
+    "resnet50": {
+        "config.json": "ef01e340da44af01b50f5097a9e58f4f85e4f943a3c501feb709a50911af4467",
+        "model.safetensors": "f5786a677fba75fd5fc87f524e0b355ec79761c980eada1789b4e1d21b095539",
+    },
+    "ensemble": {
+        "config.json": "bda526c3f880a6b998e73b4c3c75fe0b0560675b0d271d925c6c0f04e44a0b52",
+    },
     "unet_xray": {
         "config.json": "a9da3bfe480cd504bdcdaebd2449e70d536d533e8be4dd84de513fd9a2dbd1d8",
         "model.safetensors": "bdc12f31d0e4032aa04e1dc258db78561e3062fb8708893aae07b433dff3d16b",
