@@ -1,13 +1,12 @@
 """A picture with letters on it that are dragged about, by mouse, finger or arrow keys."""
 
-from collections.abc import Callable
-
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from covid_core import report, shortcuts
+from covid_core.images import DecodedImage
 
+KEY = "letters_on_picture"
+SLIDERS = ("across", "down")  # keys of the sliders that follow
 STEP = 0.05  # of the picture's sides
 SIDE = 512  # px
 
@@ -58,35 +57,30 @@ export default function ({ data, parentElement, setStateValue }) {
 _component = st.components.v2.component("letters_on_a_picture", html=HTML, css=CSS, js=JS)
 
 
-def draggable(
-    pixels: NDArray[np.float32], text: str, place: tuple[float, float], words: str, key: str, moved: Callable[[], None]
-) -> None:
-    """Draw it; where the letters are dropped is in `dropped` when `moved` is called.
+def draggable(image: DecodedImage, text: str, place: tuple[float, float], words: str) -> None:
+    """Draw it; the sliders follow where the letters are dropped.
 
     Args:
-        pixels: [H, W] float32, 0..1.
+        image: the picture.
         text: the letters.
         place: of their middle, across and down, 0..1.
-        words: what the picture is, for who cannot see it.
-        key: of the element.
-        moved: called before the page runs again.
+        words: what is shown, for who cannot see it.
     """
-    height, width = pixels.shape
+    height, width = image.shape
     _component(
-        key=key,
+        key=KEY,
         data={
-            "picture": report.thumbnail(pixels, SIDE),
+            "picture": report.thumbnail(image.pixels, SIDE),
             "text": text,
             "place": list(place),
             "step": STEP,
             "height": shortcuts.LETTER * max(height, width) / width,
             "alt": words,
         },
-        on_place_change=moved,
+        on_place_change=_follow,
     )
 
 
-def dropped(key: str) -> tuple[float, float]:
-    """Where the letters were dropped last: across and down, 0..1, in steps of `STEP`."""
-    across, down = st.session_state[key]["place"]
-    return round(float(across), 2), round(float(down), 2)
+def _follow() -> None:
+    for name, value in zip(SLIDERS, st.session_state[KEY]["place"], strict=True):
+        st.session_state[name] = round(float(value), 2)

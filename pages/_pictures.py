@@ -265,6 +265,11 @@ def choose_slice(of: volume.Volume) -> int:
     return index
 
 
+def show_slice(of: volume.Volume, index: int) -> None:
+    """Move the slider there; for a callback."""
+    st.session_state[slice_key(of)] = index
+
+
 def slice_of(of: volume.Volume, index: int) -> Upload:
     """A slice as a picture."""
     return Upload(

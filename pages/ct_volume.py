@@ -66,12 +66,9 @@ def measured(chosen: volume.Volume, index: int) -> None:
         return
     st.markdown(f"Largest lesion area: slice **{chosen.numbers[found.most_affected]}**.")
     if index != found.most_affected:
-        st.button("Show it", icon=":material/search:", on_click=show_slice, args=(chosen, found.most_affected))
-
-
-def show_slice(chosen: volume.Volume, index: int) -> None:
-    """Move the slider there."""
-    st.session_state[_pictures.slice_key(chosen)] = index
+        st.button(
+            "Show it", icon=":material/search:", on_click=_pictures.show_slice, args=(chosen, found.most_affected)
+        )
 
 
 _ui.only_through_app()

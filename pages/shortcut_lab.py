@@ -86,7 +86,7 @@ def letters(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcuts.
         text = st.text_input("Letters", "R", max_chars=10, key="letters", persist_state="session") or "R"
         across, down = (
             st.slider(name.capitalize(), 0.0, 1.0, 0.15, _letters.STEP, key=name, persist_state="session")
-            for name in ("across", "down")
+            for name in _letters.SLIDERS
         )
         plain, changed = (
             e.answer(settings.method, settings.level)
@@ -109,13 +109,8 @@ def letters(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcuts.
             )
     with left:
         words = f"{picture.name} with the letters {text}"
-        _letters.draggable(chest.image.pixels, text, (across, down), words, "letters_on_picture", follow_letters)
+        _letters.draggable(chest.image, text, (across, down), words)
         st.caption("Drag the letters about.")
-
-
-def follow_letters() -> None:
-    """Move the sliders to where the letters were dropped."""
-    st.session_state["across"], st.session_state["down"] = _letters.dropped("letters_on_picture")
 
 
 def everywhere() -> None:
