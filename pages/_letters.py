@@ -10,7 +10,8 @@ SLIDERS = ("across", "down")  # keys of the sliders that follow
 STEP = 0.05  # of the picture's sides
 SIDE = 512  # px
 
-HTML = '<div class="box"><img><span role="button" tabindex="0"></span></div>'
+# With names of their own from the start, before the script gives them better ones.
+HTML = '<div class="box"><img alt="The picture"><span role="button" tabindex="0" aria-label="Letters"></span></div>'
 # A container with a size lets the letters be a share of its width, as they are of the picture that is asked about.
 CSS = """
 .box { position: relative; container-type: inline-size; }
