@@ -144,7 +144,7 @@ def _check_layout(dataset: Dataset) -> None:
     frames = int(dataset.get("NumberOfFrames") or 1)
     if frames != 1:
         raise ImageError(
-            f"This DICOM file holds {frames:,} frames. Open a CT on the app's page CT volume, or export one of them as DICOM "
+            f"This DICOM file holds {frames:,} frames. Open a CT on the app's page Diagnose, or export one of them as DICOM "
             "or PNG."
         )
     if int(dataset.SamplesPerPixel) != 1 or dataset.PhotometricInterpretation not in ("MONOCHROME1", "MONOCHROME2"):

@@ -92,18 +92,19 @@ def uncertainty_bar(answer: Classification) -> "Figure":
     return compact(figure, 160)
 
 
-def layers(diagnosis: Diagnosis, shown: list[str], opacity: float) -> Pixels:
+def layers(diagnosis: Diagnosis, shown: list[str], opacity: float, below: NDArray[np.float32] | None = None) -> Pixels:
     """The picture with layers painted over it.
 
     Args:
         diagnosis: with masks; a layer that was not computed is skipped.
         shown: names of `LAYERS`.
         opacity: 0..1.
+        below: [H, W] float32, 0..1, the same picture in other grey levels; None for those that were answered.
 
     Returns:
         [H, W, 3] uint8.
     """
-    picture: NDArray[Any] = np.repeat(diagnosis.image.pixels[:, :, None], 3, axis=2) * 255
+    picture: NDArray[Any] = np.repeat((diagnosis.image.pixels if below is None else below)[:, :, None], 3, axis=2) * 255
     found, explanation = diagnosis.segmentation, diagnosis.explanation
     strength: dict[str, NDArray[Any]] = {}
     if found is not None:

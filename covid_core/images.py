@@ -321,7 +321,9 @@ def _unit(values: Image | NDArray[np.uint8]) -> Array:
 def _foreign(data: bytes) -> str | None:
     """Say what the file is if its kind is known but not read; None if the kind is not known."""
     if is_nifti(data):
-        return "This is a whole CT (NIfTI). Open it on the app's page CT volume, or export one axial slice as PNG or DICOM."
+        return (
+            "This is a whole CT (NIfTI). Open it on the app's page Diagnose, or export one axial slice as PNG or DICOM."
+        )
     if data.startswith(b"GIF8"):
         # Every frame begins with a block that says how long it is shown; a still picture has at most one.
         times = re.findall(rb"\x21\xf9\x04.{4}\0[\x21\x2c]", data, re.DOTALL)

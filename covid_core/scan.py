@@ -63,15 +63,22 @@ class Scan:
     remarks: tuple[str, ...] = ()
 
 
-def is_volume(name: str, data: bytes) -> bool:
-    """Whether a file is to be opened as a CT rather than decoded as a picture: NIfTI, an archive, DICOM of several frames."""
-    if is_nifti(data) or archive.is_zip(data) or name.lower().endswith((".nii", ".gz", ".zip")):
+def is_volume(files: Sequence[tuple[str, bytes]]) -> bool:
+    """Whether files are to be opened as a CT rather than decoded as pictures.
+
+    That is where there is NIfTI, an archive, or more than one frame of DICOM, X-rays left aside, among them.
+
+    Args:
+        files: names and contents.
+    """
+    if any(is_nifti(d) or archive.is_zip(d) or n.lower().endswith((".nii", ".gz", ".zip")) for n, d in files):
         return True
-    if not _is_dicom(name, data):
+    slices = [data for name, data in files if _is_dicom(name, data)]
+    if not slices:
         return False
     from covid_core import series  # as in `_series`
 
-    return series.count_frames(data) > 1
+    return sum(map(series.count_frames, slices)) > 1
 
 
 def open_scan(files: Sequence[tuple[str, bytes]]) -> Scan:
@@ -92,9 +99,7 @@ def open_scan(files: Sequence[tuple[str, bytes]]) -> Scan:
             raise ImageError(
                 "This file is named as NIfTI but is none, or is damaged. Save the CT as .nii or .nii.gz again."
             )
-        raise ImageError(
-            f"There is no CT in this. Upload {ACCEPTED}. Single pictures are read on the page Diagnose, many of them on Batch."
-        )
+        raise ImageError(f"There is no CT in this. Upload {ACCEPTED}. A zip archive of pictures is for the page Batch.")
     if len(volumes) > 1 or (volumes and images):
         raise ImageError("There is more than one volume in this. Upload a single one: the CT itself, without masks.")
     scan = _nifti(*volumes.values()) if volumes else _series(list(images.values()))

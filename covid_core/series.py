@@ -87,9 +87,11 @@ def open_series(files: Sequence[bytes]) -> Scan:
 
 
 def count_frames(data: bytes) -> int:
-    """Of a DICOM file; 1 of one that cannot be parsed."""
+    """Of a DICOM file that may be of a CT: 0 of an X-ray, 1 of one that cannot be parsed."""
     try:
-        return int(_tags(data).get("NumberOfFrames") or 1)
+        tags = _tags(data)
+        is_xray = str(tags.get("Modality")).strip().upper() in dicom.XRAY
+        return 0 if is_xray else int(tags.get("NumberOfFrames") or 1)
     except Exception:  # whatever the file is, decoding it as a picture says what is wrong
         return 1
 

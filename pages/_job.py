@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from covid_core import batch, images, phantom
-from pages import _pictures, _ui
+from pages import _choice, _ui
 
 
 @dataclass
@@ -57,7 +57,7 @@ def begin() -> None:
     """Files, model and the button that starts; a new start replaces the former batch."""
     files = st.file_uploader(
         "Pictures, or a zip archive of them",
-        type=[*_pictures.TYPES, "zip"],
+        type=[*_choice.TYPES, "zip"],
         accept_multiple_files=True,
         help="Up to 64 MB a file and 256 MB in all. Nothing is stored.",
     )

@@ -11,7 +11,8 @@ from streamlit.navigation.page import StreamlitPage
 
 from covid_core import images, registry
 from covid_core.classify import LEVEL, Method
-from pages._pictures import Upload, choose_picture, sample
+from pages._choice import choose_picture
+from pages._pictures import Upload, sample
 
 MODALITIES = {"auto": "Find out", "xray": "X-ray", "ct": "CT"}
 METHOD_TITLES = {
@@ -40,7 +41,6 @@ def navigation() -> StreamlitPage:
         [
             st.Page("pages/diagnose.py", title="Diagnose", icon=":material/pulmonology:", default=True),
             st.Page("pages/batch.py", title="Batch", icon=":material/grid_view:"),
-            st.Page("pages/ct_volume.py", title="CT volume", icon=":material/layers:"),
             st.Page("pages/compare.py", title="Compare", icon=":material/compare:"),
             st.Page("pages/uncertainty_lab.py", title="Uncertainty lab", icon=":material/science:"),
             st.Page("pages/shortcut_lab.py", title="Shortcut lab", icon=":material/visibility_off:"),
@@ -199,6 +199,8 @@ def beside_picture(
         picture = choose_picture()
         settings = choose_settings(wanted)
     show_link(settings, picture)
+    if picture is not None and picture.volume and settings.modality == "auto":
+        settings = replace(settings, modality="ct")  # its file said so, the slice's own cannot
     return picture, settings, main
 
 

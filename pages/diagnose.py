@@ -5,10 +5,10 @@ from typing import Any
 
 import streamlit as st
 
-from covid_core import figures, images, printed, registry, report, trial, weights
+from covid_core import figures, images, printed, registry, report, trial, volume, weights
 from covid_core.diagnose import Diagnosis
 from covid_core.weights import WeightsError
-from pages import _answers, _pictures, _ui, _words
+from pages import _answers, _pictures, _scans, _ui, _words
 
 # Colour of the box and its icon, by decision.
 BOXES = {
@@ -157,8 +157,8 @@ def truth(result: Diagnosis, picked: _pictures.Upload) -> None:
     st.markdown(said + (f", Dice of the marks {compared.dice:.2f}" if compared.dice is not None else ""))
 
 
-def picture(result: Diagnosis) -> tuple[list[str], float]:
-    """The picture with layers that can be switched; returns those shown and their opacity."""
+def picture(result: Diagnosis, picked: _pictures.Upload, of: volume.Volume | None) -> tuple[list[str], float]:
+    """The picture with layers that can be switched, a slice also in other windows; returns those shown and their opacity."""
     available = list(figures.LAYERS) if result.explanation else list(figures.LAYERS)[:3]
     if result.segmentation is None:
         available = []
@@ -166,11 +166,20 @@ def picture(result: Diagnosis) -> tuple[list[str], float]:
         st.pills("Layers", available, selection_mode="multi", default=available[:2], key="layers") if available else []
     )
     opacity = st.slider("Opacity of the layers", 0.0, 1.0, 0.5, 0.05, key="opacity") if available else 0.0
-    words = f"{result.image.name} with layers: {', '.join(shown) or 'none'}"
-    painted = figures.layers(result, list(shown), opacity)
+    words, grey = result.image.name, None
+    if of is not None:
+        window = _scans.choose_window()
+        grey = volume.slice_pixels(of, picked.index, window)
+        level, width = volume.WINDOWS[window]
+        words += f", {window} window ({level:.0f}/{width:.0f} HU),"
+    words += f" with layers: {', '.join(shown) or 'none'}"
+    painted = figures.layers(result, list(shown), opacity, grey)
     if st.toggle("Side by side, to zoom", key="zoom", help="Drag to move, scroll to enlarge; both pictures follow."):
         st.plotly_chart(
-            figures.views(figures.layers(result, [], 0), painted), key="views", config={"scrollZoom": True}, alt=words
+            figures.views(figures.layers(result, [], 0, grey), painted),
+            key="views",
+            config={"scrollZoom": True},
+            alt=words,
         )
         st.caption(words)
     else:
@@ -223,13 +232,13 @@ def downloads(result: Diagnosis, shown: list[str], opacity: float) -> None:
         )
 
 
-def show(result: Diagnosis, picked: _pictures.Upload) -> None:
+def show(result: Diagnosis, picked: _pictures.Upload, of: volume.Volume | None) -> None:
     """The whole answer."""
     verdict(result)
     summary(result)
     left, right = st.columns(2, gap="medium")
     with left:
-        shown, opacity = picture(result)
+        shown, opacity = picture(result, picked, of)
     with right:
         uncertainty(result)
         lesions(result)
@@ -251,6 +260,7 @@ with main:
         # Made in this order, so that the former answer goes before the new name comes. The status is made out here: what a
         # cached function draws is drawn again with every cached answer, but not how it went on.
         heading, status = st.container(), st.status("Reading the picture", expanded=False)
+        of = _pictures.volume_of(chosen)
         place = _ui.room((chosen.sha256, settings.modality, settings.model))
         heading.subheader(chosen.name)
         if chosen.credit:
@@ -263,4 +273,6 @@ with main:
             place.error(str(error), icon=":material/error:")
         else:
             with place.container():
-                show(result, chosen)
+                show(result, chosen, of)
+        if of is not None:
+            _scans.whole(of, chosen.index)

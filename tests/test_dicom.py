@@ -145,7 +145,7 @@ def test_other_modalities(modality: str, said: str) -> None:
         ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "a CT localizer"),
         ({"ImageType": "LOCALIZER"}, "a CT localizer"),
         ({"PixelData": None}, "holds no picture"),
-        ({"NumberOfFrames": 120}, "120 frames. Open a CT on the app's page CT volume"),
+        ({"NumberOfFrames": 120}, "120 frames. Open a CT on the app's page Diagnose"),
         ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}, "colour"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "colour"),
         ({"Rows": 30_000, "Columns": 30_000}, "too large"),

@@ -268,7 +268,7 @@ NIFTI = struct.pack("<i", 348) + b"\0" * 340 + b"n+1\0" + b"\0" * 100
         (b"PK\x03\x04\0\0", "a ZIP archive"),
         (gzip.compress(b"\0" * 999), "a gzip archive"),
         (b"\x1f\x8b not gzip", "a gzip archive"),
-        (NIFTI, "Open it on the app's page CT volume, or export one axial slice as PNG or DICOM."),
+        (NIFTI, "Open it on the app's page Diagnose, or export one axial slice as PNG or DICOM."),
         (gzip.compress(NIFTI), "This is a whole CT (NIfTI)"),
         (struct.pack("<i", 540) + b"n+2\0\r\n\x1a\n" + b"\0" * 600, "This is a whole CT (NIfTI)"),
         (b"\x80\x81\0\0\x82" * 50, "not a picture of a kind that is read here"),

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from covid_core import degrade, images, phantom, shortcuts, source, volume
+from covid_core import degrade, images, phantom, shortcuts, source
 from pages import _words
 from pages._pictures import PHANTOMS, Upload
 from tests import golden
 from tests.test_pages import ROOT, colour_picture, open_app
-from tests.test_volume import nifti
+from tests.test_volume import nifti, slices
 
 PAGES = sorted(file.name for file in (ROOT / "pages").glob("[a-z]*.py"))
 WITH_PICTURE = ["compare.py", "shortcut_lab.py", "uncertainty_lab.py"]
@@ -106,34 +106,60 @@ def test_the_shortcut_lab_takes_lungs_away_and_burns_letters_in() -> None:
     assert len(heat["text"]) == 5
 
 
-def test_a_whole_ct_is_looked_through_measured_and_a_slice_diagnosed() -> None:
-    app = on_page("ct_volume.py")
-    app.session_state["volume"] = volume.of_phantom(5)
-    app.run()
-    assert not app.exception and "of 5" in app.select_slider[0].format_func(2)
-    app.toggle(key="measure").set_value(True).run()
-    assert not app.exception and "slice **" in words(app)
-    (drawn,) = charts(app).values()
-    assert next(t["x"] for t in drawn if t["name"] == "lesions") == [1, 2, 3, 4, 5]
-    app.segmented_control(key="window").set_value("bone").run()
-    assert not app.exception
-    next(b for b in app.button if b.label == "Diagnose this slice").click().run()
-    assert app.session_state["picture"].name == "Phantom CT, slice 3"
-    assert any("phantom, not a patient" in c.value for c in app.caption)
+def planes(count: int, size: int = 128) -> np.ndarray:
+    """HU of a phantom with lesions, [count, size, size]."""
+    lesions = phantom.Lesions(count=8, size=0.2, density=0.7, level=0.65)
+    return np.stack([phantom.ct(1, lesions, size, level).hounsfield for level in np.linspace(0.3, 0.8, count)])
 
 
-def test_a_ct_uploaded_on_diagnose_is_looked_through_there() -> None:
+def test_a_whole_ct_is_uploaded_looked_through_in_windows_and_measured() -> None:
     app = on_page("diagnose.py")
-    planes = np.stack([phantom.ct(1, None, 128, level).hounsfield for level in (0.3, 0.5, 0.7)])
-    app.file_uploader[0].upload("chest.nii", nifti(planes)).run()
-    assert not app.exception and any(s.value == "chest.nii, slice 2" for s in app.subheader)
-    app.select_slider[0].set_value(2).run()
+    app.file_uploader[0].upload("chest.nii", nifti(planes(5))).run()
     assert not app.exception and any(s.value == "chest.nii, slice 3" for s in app.subheader)
+    assert app.select_slider[0].format_func(2) == "3 of 5"
+    app.select_slider[0].set_value(0).run()
+    assert not app.exception and any(s.value == "chest.nii, slice 1" for s in app.subheader)
+    answered = app.session_state["picture"].sha256
+    app.segmented_control(key="window").set_value("bone").run()
+    assert "bone window (400/1800 HU)" in app.get("image")[0].proto.imgs[0].caption
+    assert app.session_state["picture"].sha256 == answered  # another view, the same question
+    app.toggle(key="measure").set_value(True).run()
+    assert not app.exception and "Largest lesion area: slice **" in words(app)
+    drawn = next(d for d in charts(app).values() if any(t.get("name") == "lesions" for t in d))
+    assert next(t["x"] for t in drawn if t["name"] == "lesions") == [1, 2, 3, 4, 5]
+    press(app, "Show it")
+    most = app.session_state["picture"].index
+    assert most > 0 and f"Largest lesion area: slice **{most + 1}**" in words(app)
+    assert not any(b.label == "Show it" for b in app.button)
+
+
+def test_loose_files_of_a_series_are_one_ct_and_of_other_pictures_the_last_is_shown() -> None:
+    app = on_page("diagnose.py")
+    for name, data in slices(planes(4, 64)):
+        app.file_uploader[0].upload(name, data)
+    app.run()
+    assert not app.exception and not app.error and app.session_state["picture"].volume
+    assert app.select_slider[0].format_func(0) == "1 of 4"
+    for name in ("xray-healthy", "ct-lesions"):
+        app.file_uploader[0].upload(f"{name}.png", golden.png(name))
+    app.run()
+    assert not app.exception and app.session_state["picture"].name == "ct-lesions.png"
+    assert "**Batch** answers all" in app.info[0].value and not app.select_slider
     app.file_uploader[0].upload("mask.nii", b"no volume").run()
     (message,) = app.error
     assert "named as NIfTI but is none" in message.value and not app.subheader
     press(app, PHANTOMS["ct-healthy"][0])
     assert not app.error and not app.select_slider
+
+
+def test_a_whole_phantom_is_shared_by_its_link() -> None:
+    app = open_app()
+    app.query_params["sample"] = "ct-whole"
+    app.run()
+    assert not app.exception and app.select_slider[0].format_func(29) == "30 of 30"
+    assert any("phantom, not a patient" in c.value for c in app.caption)
+    app.switch_page("pages/compare.py").run()
+    assert not app.exception and app.select_slider
 
 
 def test_a_phantom_is_made_by_sliders_and_shared_by_its_link() -> None:

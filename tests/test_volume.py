@@ -358,14 +358,15 @@ def test_limits(hounsfield: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_which_files_are_volumes(hounsfield: np.ndarray) -> None:
     single = slices(hounsfield)[0]
-    assert (
-        scan.is_volume("a.nii", b"")
-        and scan.is_volume("a", nifti(hounsfield))
-        and scan.is_volume("a.zip", packed([single]))
-    )
-    assert scan.is_volume("a", enhanced(hounsfield))
-    for name, data in (single, ("a.png", pictures.png(9, 9)), ("a.dcm", b"broken"), ("a", b"\0" * 128 + b"DICMbroken")):
-        assert not scan.is_volume(name, data)
+    picture = ("a.png", pictures.png(9, 9))
+    wholes = [("a.nii", b""), ("a", nifti(hounsfield)), ("a.zip", packed([single])), ("a", enhanced(hounsfield))]
+    for file in wholes:
+        assert scan.is_volume([file]) and scan.is_volume([picture, file])
+    for file in (single, picture, ("a.dcm", b"broken"), ("a", b"\0" * 128 + b"DICMbroken")):
+        assert not scan.is_volume([file])
+    assert scan.is_volume([single, single]) and not scan.is_volume([picture, picture])
+    xray = ("x.dcm", pictures.dicom(np.zeros((9, 9), np.uint16), Modality="CR"))
+    assert not scan.is_volume([xray, xray]) and not scan.is_volume([xray, single])
 
 
 def test_unusable_archives(hounsfield: np.ndarray) -> None:

@@ -12,7 +12,6 @@ from tests import golden
 PAGES = {
     "": "Diagnose",
     "batch": "Batch",
-    "ct_volume": "CT volume",
     "compare": "Compare",
     "uncertainty_lab": "Uncertainty lab",
     "shortcut_lab": "Shortcut lab",

@@ -1,0 +1,133 @@
+"""Where a picture or a CT is uploaded, or a sample picked: the left of every page about one."""
+
+import streamlit as st
+
+from covid_core import gallery, images, recipe, scan, volume
+from pages._pictures import PHANTOMS, WHOLE, Upload, middle_of, sample, slice_of, volume_of
+from pages._scans import choose_slice
+
+TYPES = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "dcm", "dicom"]
+VOLUMES = ["nii", "gz", "zip"]  # and a DICOM file of several frames
+# Of a phantom of one's own, by the names of `recipe.Recipe`: label, least, most, step, unit, and what it means.
+SLIDERS = {
+    "seed": ("Person", 0, 50, 1, "%d", None),
+    "count": ("Lesions", 0, 12, 1, "%d", None),
+    "size": ("Size", 5, 40, 1, "%d %%", "Of the width of both lungs."),
+    "density": ("Density", 0, 100, 5, "%d %%", "From faint ground glass to consolidation."),
+    "depth": ("Depth", 0, 100, 5, "%d %%", "From the pleura to the hilum."),
+    "level": ("Height", 0, 100, 5, "%d %%", "From the apex to the base."),
+}
+
+
+def choose_picture() -> Upload | None:
+    """Upload widget and samples; None until there is a picture. The last choice stays when the page changes.
+
+    Of a whole CT the picture is a slice, with a slider for another one.
+    """
+    files = st.file_uploader(
+        "Chest X-ray or CT",
+        type=[*TYPES, *VOLUMES],
+        accept_multiple_files=True,
+        max_upload_size=scan.MAX_BYTES // 2**20,
+        help="PNG, JPEG, WebP, TIFF, BMP or DICOM up to 64 MB, or a whole CT: NIfTI, all DICOM files of one series, DICOM of "
+        "several frames, or a zip of these. Nothing is stored.",
+    )
+    known = st.session_state.get("uploaded", ())
+    new = [(file.name, file.getvalue()) for file in files if file.file_id not in known]
+    st.session_state["uploaded"] = tuple(file.file_id for file in files)
+    if new:
+        st.session_state["remark"] = _take(new)
+    below = st.container()
+    shown: Upload | None = st.session_state.get("picture")
+    # Beside a shared picture, or one's own, the list is folded up: on a phone it would stand before the answer.
+    is_open = not st.session_state.get("is_linked") and (shown is None or shown.sample != "")
+    with st.expander("No picture at hand? Pick a sample", expanded=is_open, icon=":material/image_search:"):
+        _choose_sample()
+    picture: Upload | None = st.session_state.get("picture")
+    with below:
+        _remark(picture, bool(files))
+        of = volume_of(picture) if picture is not None else None
+        if picture is not None and of is not None:
+            index = choose_slice(of)
+            if index != picture.index:
+                picture = st.session_state["picture"] = slice_of(of, index)
+    return picture
+
+
+def _take(files: list[tuple[str, bytes]]) -> str:
+    """Make the last of these files the picture, or the middle slice of the CT that they are.
+
+    Returns:
+        A sentence where the CT cannot be read, or where there are pictures that are not shown.
+    """
+    st.session_state["picture"] = st.session_state["volume"] = None
+    if not scan.is_volume(files):
+        st.session_state["picture"] = Upload(*files[-1])
+        return (
+            "Several pictures came at once, and the last one is shown. **Batch** answers all." if len(files) > 1 else ""
+        )
+    try:
+        with st.spinner("Reading the slices"):
+            of = st.session_state["volume"] = volume.read_volume(files)
+    except images.ImageError as error:
+        return str(error)
+    st.session_state["picture"] = slice_of(of, middle_of(of))
+    return ""
+
+
+def _remark(picture: Upload | None, is_uploaded: bool) -> None:
+    """What `_take` had to say of the files that are still there, until a sample is chosen instead."""
+    said = st.session_state.get("remark")
+    if said and is_uploaded and picture is None:
+        st.error(said, icon=":material/error:")
+    elif said and is_uploaded and picture is not None and not picture.sample:
+        st.info(said, icon=":material/info:")
+
+
+def _choose_sample() -> None:
+    """Phantoms, and cases from the web."""
+    st.caption("Phantoms are computed, their lesions known.")
+    for name, (title, _, _) in PHANTOMS.items():
+        if st.button(title, width="stretch"):
+            st.session_state["picture"] = sample(name)
+    if st.button("Phantom of a whole CT", width="stretch"):
+        st.session_state["picture"] = sample(WHOLE)
+    if st.button("Make your own phantom", width="stretch", icon=":material/tune:"):
+        _make_phantom()
+    st.caption("These cases are of real patients, openly licensed, fetched from the web on a click.")
+    case = st.selectbox(
+        "Real case from the web",
+        gallery.cases(),
+        format_func=lambda c: f"{c.finding} ({c.view}, {c.licence})",
+        index=None,
+        placeholder="Choose a case",
+    )
+    if case is not None and st.button("Fetch this case"):
+        try:
+            st.session_state["picture"] = sample(case.file)
+        except images.ImageError as error:
+            st.error(str(error))
+
+
+@st.dialog("Make your own phantom")
+def _make_phantom() -> None:
+    """Sliders of a phantom, at first as the one that is shown, and the button that shows it."""
+    picture: Upload | None = st.session_state.get("picture")
+    shown = recipe.parse(picture.sample) if picture is not None else None
+    usual = shown or recipe.Recipe("ct", seed=1, count=6, size=20, density=70, level=65, depth=10)
+    kinds = {"ct": "CT", "xray": "X-ray"}
+    kind = st.segmented_control(
+        "Kind", list(kinds), format_func=kinds.get, default=usual.modality, required=True, key="phantom_kind"
+    )
+    for name, (label, least, most, step, unit, words) in SLIDERS.items():
+        if name != "level" or kind == "xray":  # a CT slice always lies at its lesions' height
+            value = min(max(getattr(usual, name), least), most)  # a link can hold more
+            st.slider(label, least, most, value, step, format=unit, key=f"phantom_{name}", help=words)
+    if st.button("Show this phantom", type="primary", width="stretch", on_click=_show_phantom):
+        st.rerun()  # the whole page, which closes the dialog
+
+
+def _show_phantom() -> None:
+    state = st.session_state
+    numbers = {name: state.get(f"phantom_{name}", 50) for name in SLIDERS}
+    state["picture"] = sample(recipe.Recipe(state["phantom_kind"], **numbers).name)
