@@ -21,6 +21,7 @@ GREY = "#767676"
 LAYERS = {
     "Lungs": BLUE,
     "Lesions": ORANGE,
+    "Consolidation": VERMILION,
     "Lesion uncertainty": PURPLE,
     "Where it looked (Grad-CAM)": GREEN,
 }
@@ -92,6 +93,17 @@ def uncertainty_bar(answer: Classification) -> "Figure":
     return compact(figure, 160)
 
 
+def available(diagnosis: Diagnosis) -> list[str]:
+    """Names of the `LAYERS` that there are of this picture."""
+    found = diagnosis.segmentation
+    if found is None:
+        return []
+    without = {"Consolidation"} if found.consolidation_percent_of_lesions is None else set()
+    if diagnosis.explanation is None:
+        without.add("Where it looked (Grad-CAM)")
+    return [name for name in LAYERS if name not in without]
+
+
 def layers(diagnosis: Diagnosis, shown: list[str], opacity: float, below: NDArray[np.float32] | None = None) -> Pixels:
     """The picture with layers painted over it.
 
@@ -109,6 +121,8 @@ def layers(diagnosis: Diagnosis, shown: list[str], opacity: float, below: NDArra
     strength: dict[str, NDArray[Any]] = {}
     if found is not None:
         strength = {"Lungs": found.lungs * 0.5, "Lesions": found.lesions * 1.0, "Lesion uncertainty": found.uncertainty}
+        if found.consolidation is not None:
+            strength["Consolidation"] = found.consolidation * 1.0
     if explanation is not None:
         strength["Where it looked (Grad-CAM)"] = np.clip(explanation.heatmap / FULL_SCALE, 0, 1)
     for name, colour in LAYERS.items():

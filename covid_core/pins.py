@@ -18,7 +18,7 @@ PINS: dict[str, dict[str, str]] = {
         "model.safetensors": "bdc12f31d0e4032aa04e1dc258db78561e3062fb8708893aae07b433dff3d16b",
     },
     "unet_ct": {
-        "config.json": "f4a27cbab9c86a2c8d7e55ff056d34bdc40152075b2312724c3882b119003323",
+        "config.json": "76a47a9dd27770ab8c3ce9e9fe84996fc1c6364b2ad6dcb975a7e9a4c15dac0d",
         "model.safetensors": "47b73f2b4c4e25a38185eb03cd9527e65b35315358deecb42321ac9d8593e9a8",
     },
 }

@@ -204,6 +204,11 @@ def to_input(square: Array) -> Array:
     return np.asarray(square * 2 - 1, np.float32)
 
 
+def from_input(values: Array) -> Array:
+    """The inverse of `to_input`."""
+    return np.asarray((values + 1) / 2, np.float32)
+
+
 def lung_crop(pixels: Array, lungs: NDArray[np.bool_], modality: str, size: int) -> tuple[Array, Frame]:
     """The classifier's view: the box around the lungs, its grey levels spread over the full range.
 

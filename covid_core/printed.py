@@ -73,6 +73,9 @@ def _facts(result: Diagnosis) -> list[tuple[str, str]]:
         facts.append(
             ("Marked as lesion", f"{found.lesion_percent_of_lung:.1f} % of the lungs, interval {low} to {high} %")
         )
+        dense = found.consolidation_percent_of_lesions
+        if dense is not None:
+            facts.append(("Of it consolidation", f"{dense:.0f} %, the rest ground glass"))
     elif found is not None:
         facts.append(("Marked as lesion", f"cannot say. {html.escape(found.reason)}"))
     facts.append(("Model", f"{answer.model}, weights <code>{answer.weights_sha256}</code>"))

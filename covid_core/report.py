@@ -55,6 +55,7 @@ def segmentation_row(
         "lung_percent": _rounded(found.lung_percent, 3),
         "lesion_percent_of_lung": _rounded(found.lesion_percent_of_lung, 3),
         "lesion_interval": None if found.lesion_interval is None else [_rounded(v, 3) for v in found.lesion_interval],
+        "consolidation_percent_of_lesions": _rounded(found.consolidation_percent_of_lesions, 3),
         "mask_file": mask_file,
         "uncertainty_file": uncertainty_file,
         "model": found.model,

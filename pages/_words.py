@@ -82,6 +82,8 @@ MEASURES = {
     "lung_dice": "Lung Dice",
     "mean_dice_over_thresholds": "Mean Dice over all thresholds (Inf-Net's measure)",
     "dice_at_0.5": "Dice at 0.5, mean over slices",
+    "ground_glass_dice": "Dice of ground glass",
+    "consolidation_dice": "Dice of consolidation",
     "interval_coverage": "Lesion shares inside their interval (promised: 0.90)",
 }
 

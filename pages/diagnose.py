@@ -142,6 +142,9 @@ def lesions(result: Diagnosis) -> None:
             f"**Marked as lesion:** {found.lesion_percent_of_lung:.1f} % of the lungs "
             f"(90 % interval {low:.1f} to {high:.1f} %)"
         )
+        dense = found.consolidation_percent_of_lesions
+        if dense is not None:
+            st.markdown(f"**Of it consolidation:** {dense:.0f} %, the rest ground glass")
     share = result.explanation.share_in_lungs if result.explanation else None
     if share is not None:
         st.markdown(f"**Evidence for COVID-19 inside the lungs (Grad-CAM):** {report.percent(share)}")
@@ -159,9 +162,7 @@ def truth(result: Diagnosis, picked: _pictures.Upload) -> None:
 
 def picture(result: Diagnosis, picked: _pictures.Upload, of: volume.Volume | None) -> tuple[list[str], float]:
     """The picture with layers that can be switched, a slice also in other windows; returns those shown and their opacity."""
-    available = list(figures.LAYERS) if result.explanation else list(figures.LAYERS)[:3]
-    if result.segmentation is None:
-        available = []
+    available = figures.available(result)
     shown = (
         st.pills("Layers", available, selection_mode="multi", default=available[:2], key="layers") if available else []
     )

@@ -16,8 +16,8 @@ CLASSIFY = (
     "weights_sha256 seconds"
 ).split()
 SEGMENT = (
-    "file modality lung_percent lesion_percent_of_lung lesion_interval mask_file uncertainty_file model "
-    "weights_sha256 seconds"
+    "file modality lung_percent lesion_percent_of_lung lesion_interval consolidation_percent_of_lesions mask_file "
+    "uncertainty_file model weights_sha256 seconds"
 ).split()
 
 

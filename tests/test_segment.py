@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from covid_core import phantom, registry, segment
+from covid_core import images, phantom, registry, segment
+from covid_core.diagnose import segmenter
 
 LIMITS = {"area": [0.1, 0.5], "certainty": 0.8, "middle": 0.35}
 
@@ -98,3 +99,24 @@ def test_the_lesser_side_is_the_lung_with_less_opacity() -> None:
     assert segment.lesser_side(lungs, probability) == pytest.approx(0.1, abs=1e-6)
     assert segment.lesser_side(lungs, probability[:, ::-1]) == pytest.approx(0.1, abs=1e-6)
     assert segment.lesser_side(np.zeros_like(lungs), probability) == 0
+
+
+def test_dense_lesions_are_consolidation_and_faint_ones_ground_glass() -> None:
+    def consolidation(density: float) -> float | None:
+        lesions = phantom.Lesions(count=8, size=0.24, density=density)
+        picture = images.decode(phantom.png_bytes(phantom.ct(seed=1, lesions=lesions)), "ct.png")
+        found = segmenter("ct").segment(picture)
+        assert found.consolidation is not None and not (found.consolidation & ~found.lesions).any()
+        return found.consolidation_percent_of_lesions
+
+    faint, dense = consolidation(0.0), consolidation(1.0)
+    assert faint is not None and dense is not None and faint < 1 and dense > 50
+    healthy = segmenter("xray").segment(images.decode(phantom.png_bytes(phantom.xray(seed=1)), "xray.png"))
+    assert healthy.consolidation is None and healthy.consolidation_percent_of_lesions is None
+
+
+def test_density_is_the_mean_of_the_neighbourhood() -> None:
+    square = np.zeros((100, 100), np.float32)
+    square[50, 50] = 1
+    found = segment.density(square)
+    assert found.sum() == pytest.approx(1) and found.max() == pytest.approx(0.25)  # of two by two pixels

@@ -1,7 +1,8 @@
 """Choose a U-Net's thresholds on val: `python -m train.calibrate --model unet_ct --data manifests=ROOT --weights FILE`.
 
 Writes config.json beside a copy of the weights: the lesion threshold with the best pooled Dice, the scale of the lesion
-share's interval, and the limits within which a lung mask is plausible.
+share's interval, and the limits within which a lung mask is plausible. On the train slices where consolidation was marked, for
+there are none in val, the density above which a lesion is consolidation.
 """
 
 import argparse
@@ -14,9 +15,10 @@ import numpy as np
 
 from covid_core import engine, registry, segment
 from train import datasets, features
-from train.masks import Outcome, outcomes, pooled_dice, sums
+from train.masks import CONSOLIDATION, GROUND_GLASS, Outcome, outcomes, pooled_dice, sums
 
 THRESHOLDS = np.round(np.arange(0.2, 0.81, 0.05), 2)
+DENSITIES = np.round(np.arange(0.3, 0.96, 0.01), 2)
 LEVEL = 0.90  # of the interval of the lesion share
 OUTSIDE = 0.004  # share of val images allowed beyond each limit of a lung mask
 
@@ -29,6 +31,21 @@ def lesion_threshold(found: Sequence[Outcome]) -> float:
         for t in THRESHOLDS
     ]
     return float(THRESHOLDS[int(np.argmax(scores))])
+
+
+def densest_glass(found: Sequence[Outcome]) -> float:
+    """The density up to which a lesion is ground glass: best mean of both kinds' pooled Dice, given the lesions."""
+
+    def score(limit: float) -> float:
+        kinds = [[], []]
+        for o in found:
+            if o.kinds is not None:
+                dense = o.density > limit
+                kinds[0].append(sums(~dense & (o.kinds > 0), o.kinds == GROUND_GLASS))
+                kinds[1].append(sums(dense & (o.kinds > 0), o.kinds == CONSOLIDATION))
+        return float(np.mean([pooled_dice(np.array(k)) for k in kinds]))
+
+    return float(DENSITIES[int(np.argmax([score(d) for d in DENSITIES]))])
 
 
 def shares(found: Outcome, threshold: float) -> tuple[float, float]:
@@ -57,8 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     spec = registry.get(options.model)
     modality = spec.modalities[0]
     segmenter = segment.Segmenter(spec, engine.of_file(spec, modality, options.weights), {})
-    records = [r for r in datasets.read(options.data) if r.modality == modality and r.split == "val"]
-    found = outcomes([r for r in records if r.lesions_known or r.lungs], segmenter)
+    records = [r for r in datasets.read(options.data) if r.modality == modality]
+    found = outcomes([r for r in records if r.split == "val" and (r.lesions_known or r.lungs)], segmenter)
+    told = [r for r in records if r.split == "train" and r.kinds]
     threshold = lesion_threshold(found)
     table, _ = features.load(options.features)
     shapes = table[(table.split == "val") & (table.modality == modality)]
@@ -74,6 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "middle": float(shapes.middle.quantile(1 - OUTSIDE)),
         },
     }
+    if told:
+        config["densest_glass"] = densest_glass(outcomes(told, segmenter))
     options.out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(options.weights, options.out / registry.WEIGHTS)
     (options.out / registry.CONFIG).write_text(json.dumps(config, indent=1) + "\n")

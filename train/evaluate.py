@@ -127,7 +127,7 @@ def classifier_metrics(rows: pd.DataFrame) -> Figure:
 
 
 def dice_figure(rows: pd.DataFrame, channel: str) -> Figure:
-    """Pooled Dice of "lung" or "lesion" over the images where it is marked."""
+    """Pooled Dice of "lung", "lesion", "ground_glass" or "consolidation" over the images where it is marked."""
     marked = rows[rows[f"{channel}_total"].notna()]
     sums = marked[[f"{channel}_overlap", f"{channel}_total"]].to_numpy()
     return figure(pooled_dice, sums, groups=marked.group.to_numpy())
@@ -155,6 +155,8 @@ def segmenter_metrics(rows: pd.DataFrame) -> Figure:
         result["infnet_test"] = {
             "mean_dice_over_thresholds": mean_figure(slices, "mean_dice"),
             "dice_at_0.5": mean_figure(slices, "dice"),
+            "ground_glass_dice": dice_figure(slices, "ground_glass"),
+            "consolidation_dice": dice_figure(slices, "consolidation"),
         }
     return result
 

@@ -38,11 +38,16 @@ def mask(record: Record, file: Path | None, shape: tuple[int, int]) -> NDArray[n
     """
     if file is None:
         return np.zeros(shape, np.float32)
+    return (stored(record, file, shape) > 127).astype(np.float32)
+
+
+def stored(record: Record, file: Path, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """What a mask file holds, [H, W] uint8, at the picture's size; errors as of `mask`."""
     grey = Image.open(file).convert("L")
     height, width = shape[::-1] if record.transposed else shape
     if abs(grey.width * height - grey.height * width) > max(grey.width, width, grey.height, height):
         raise ValueError(f"{file}: the mask is {grey.width} x {grey.height}, the picture {width} x {height} pixels")
-    values = (np.asarray(grey.resize((width, height), Image.Resampling.NEAREST)) > 127).astype(np.float32)
+    values = np.asarray(grey.resize((width, height), Image.Resampling.NEAREST))
     return values.T.copy() if record.transposed else values
 
 

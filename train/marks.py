@@ -12,7 +12,7 @@ import pandas as pd
 from covid_core import metrics, segment
 from train import calibrate
 from train.datasets.records import Record
-from train.masks import Outcome, outcomes, sums
+from train.masks import CONSOLIDATION, GROUND_GLASS, Outcome, outcomes, sums
 
 LEAST_LUNG = 0.02  # share of the picture; below it a share of the lungs means nothing
 
@@ -29,7 +29,9 @@ def rows(segmenter: segment.Segmenter, records: Sequence[Record]) -> pd.DataFram
         "image", "dataset", "source", "group";
         "lung_overlap", "lung_total", "lesion_overlap", "lesion_total": pixels, as `masks.sums` counts them;
         "share_inside": 1.0 where the lesion share's interval holds the true share, else 0.0;
-        of Inf-Net's slices "mean_dice", over all thresholds, and "dice", at 0.5. Empty where it is not known.
+        of Inf-Net's slices "mean_dice", over all thresholds, and "dice", at 0.5;
+        "ground_glass_overlap", "ground_glass_total", "consolidation_overlap", "consolidation_total": pixels, of the lesions
+        found, where the kinds are known. Empty where it is not known.
     """
     mine = [
         r for r in records if r.modality == segmenter.modality and r.split == "test" and (r.lungs or r.lesions_known)
@@ -46,6 +48,10 @@ def _row(found: Outcome, segmenter: segment.Segmenter) -> dict[str, object]:
         row["lung_overlap"], row["lung_total"] = sums(found.lung > 0.5, found.lung_truth)
     if found.lesion_truth is None:
         return row
+    if found.kinds is not None:
+        lesion, dense = found.lesion > threshold, found.density > segmenter.config["densest_glass"]
+        row["ground_glass_overlap"], row["ground_glass_total"] = sums(lesion & ~dense, found.kinds == GROUND_GLASS)
+        row["consolidation_overlap"], row["consolidation_total"] = sums(lesion & dense, found.kinds == CONSOLIDATION)
     if record.dataset == "infnet":
         maps, truth = [found.lesion.astype(np.float32)], [found.lesion_truth]
         row["mean_dice"] = metrics.mean_dice_over_thresholds(maps, truth)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from covid_core import segment
+from covid_core import preprocess, segment
 from train import loading
 from train.datasets.records import Record
+
+GROUND_GLASS, CONSOLIDATION = 1, 2  # in a file of kinds
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class Outcome:
         lesion: [H, W] float16, probability.
         lung_truth: [H, W] bool, or None where nobody marked it.
         lesion_truth: [H, W] bool, or None.
+        density: [H, W] float16, `segment.density` of the picture as the network sees it.
+        kinds: [H, W] uint8, 1 ground glass, 2 consolidation, or None where nobody told them apart.
     """
 
     record: Record
@@ -28,6 +32,8 @@ class Outcome:
     lesion: NDArray[np.float16]
     lung_truth: NDArray[np.bool_] | None
     lesion_truth: NDArray[np.bool_] | None
+    density: NDArray[np.float16]
+    kinds: NDArray[np.uint8] | None
 
 
 def outcome(record: Record, segmenter: segment.Segmenter) -> Outcome:
@@ -35,6 +41,7 @@ def outcome(record: Record, segmenter: segment.Segmenter) -> Outcome:
     picture = loading.pixels(record)
     probability, frame = segmenter.probabilities(picture)
     lung, lesion = (frame.restore(p).astype(np.float16) for p in probability)
+    square, _ = preprocess.whole_square(picture, record.modality, segmenter.spec.sizes[record.modality])
     lungs_known, lesions_known = record.lungs is not None, record.lesions is not None or record.lesions_known
     return Outcome(
         record,
@@ -42,6 +49,8 @@ def outcome(record: Record, segmenter: segment.Segmenter) -> Outcome:
         lesion,
         loading.mask(record, record.lungs, picture.shape) > 0.5 if lungs_known else None,
         loading.mask(record, record.lesions, picture.shape) > 0.5 if lesions_known else None,
+        frame.restore(segment.density(square)).astype(np.float16),
+        None if record.kinds is None else loading.stored(record, record.kinds, picture.shape),
     )
 
 

@@ -96,6 +96,7 @@ def infnet(root: Path) -> list[Record]:
             group=f"infnet/{row['image']}",
             split="train_overlap" if row["split"] == "train" and row["same_patient_as_test"] else row["split"],
             lesions=_file(root, "ct_lesions_infnet", row["lesions"]),
+            kinds=_file(root, "ct_lesions_infnet", row["classes"]),
             lesions_known=True,
             transposed=True,
         )

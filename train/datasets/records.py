@@ -18,6 +18,7 @@ class Record:
         finding: "covid", "normal", "pneumonia", "tuberculosis", "non_covid" or "" where it is not known.
         lungs: mask file, or None where the lungs are not marked.
         lesions: mask file, or None.
+        kinds: file of the lesions' kinds, 1 ground glass and 2 consolidation, or None.
         lesions_known: True when `lesions` is None because there is no lesion, not because nobody marked it.
         transposed: True when image and masks are stored with rows and columns exchanged.
         official_split: the split the literature reports on, where it differs from `split`.
@@ -32,6 +33,7 @@ class Record:
     finding: str = ""
     lungs: Path | None = None
     lesions: Path | None = None
+    kinds: Path | None = None
     lesions_known: bool = False
     transposed: bool = False
     official_split: str = ""
