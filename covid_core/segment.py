@@ -102,7 +102,9 @@ class Segmentation:
         """[H, W] bool, the lesions too dense for ground glass; None where they are not told apart."""
         if self.densest_glass is None:
             return None
-        return self.lesions & (self.frame.restore(density(preprocess.from_input(self.network_input))) > self.densest_glass)
+        return self.lesions & (
+            self.frame.restore(density(preprocess.from_input(self.network_input))) > self.densest_glass
+        )
 
     @property
     def consolidation_percent_of_lesions(self) -> float | None:

@@ -118,19 +118,27 @@ def evenly(count: int, most: int) -> list[int]:
     return [int(i) for i in np.linspace(0, count - 1, min(count, most)).round()]
 
 
+def windowed(hounsfield: NDArray[np.int16] | Array, window: str = "lung") -> Array:
+    """Values [H, W] in HU as grey levels, [H, W] float32 in 0..1, in one of the `WINDOWS`.
+
+    Raises:
+        ValueError: there is no such window.
+    """
+    if window not in WINDOWS:
+        raise ValueError(f"There is no window '{window}'. Choose one of: {', '.join(WINDOWS)}.")
+    level, width = WINDOWS[window]
+    return np.asarray(np.clip((hounsfield.astype(np.float32) - level) / width + 0.5, 0, 1), np.float32)
+
+
 def slice_pixels(volume: Volume, index: int, window: str = "lung") -> Array:
     """[H, W] float32, 0..1, of one slice in one of the `WINDOWS`.
 
     Raises:
         ValueError: there is no such slice or window.
     """
-    if window not in WINDOWS:
-        raise ValueError(f"There is no window '{window}'. Choose one of: {', '.join(WINDOWS)}.")
     if not 0 <= index < len(volume.numbers):
         raise ValueError(f"There is no slice {index}. Choose one from 0 to {len(volume.numbers) - 1}.")
-    level, width = WINDOWS[window]
-    values = volume.hounsfield[index].astype(np.float32)
-    return np.asarray(np.clip((values - level) / width + 0.5, 0, 1), np.float32)
+    return windowed(volume.hounsfield[index], window)
 
 
 def slice_image(volume: Volume, index: int, window: str = "lung") -> DecodedImage:

@@ -84,7 +84,7 @@ h1 { font-size: 2rem !important; }
 h2 { font-size: 1.5rem !important; }
 [data-testid="stMetricValue"] { font-size: 1.35rem; }
 [data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primary"] * { color: light-dark(#ffffff, #0f172a) !important; }
-[data-testid="stMetricValue"], [data-testid="stMetricValue"] * { white-space: normal; overflow: visible; text-overflow: clip; }
+[data-testid="stMetricValue"], [data-testid="stMetricValue"] * { white-space: normal !important; overflow: visible !important; }
 </style>
 """
 

@@ -83,22 +83,26 @@ def summary(result: Diagnosis) -> None:
     if answer.probability is None:
         return
     first, second, third, fourth = st.columns(4)
-    first.metric("COVID-19 probability", report.percent(answer.probability), border=True)
+    first.metric("COVID-19 probability", report.percent(answer.probability), border=True, height="stretch")
     second.metric(
         f"Not ruled out ({report.percent(answer.level)})",
         report.held(answer.prediction_set),
         border=True,
+        height="stretch",
         help="The prediction set: classes that the calibration cannot rule out at this level. Each has a threshold of its "
         "own, so COVID-19 can stand alone below 50 %. Both, or neither, means cannot say.",
     )
     if found is None or found.lesion_percent_of_lung is None or found.lesion_interval is None:
-        third.metric("Lesions in the lungs", "cannot say", border=True, help=found.reason if found else None)
+        third.metric(
+            "Lesions in the lungs", "cannot say", border=True, height="stretch", help=found.reason if found else None
+        )
     else:
         low, high = found.lesion_interval
         third.metric(
             "Lesions in the lungs",
             f"{found.lesion_percent_of_lung:.0f} %",
             border=True,
+            height="stretch",
             help=f"Share of the lungs marked as lesion; 90 % interval {low:.1f} to {high:.1f} %.",
         )
     score = answer.gate.ood_score
@@ -106,6 +110,7 @@ def summary(result: Diagnosis) -> None:
         "Distance from training",
         f"{score:.2f}",
         border=True,
+        height="stretch",
         help="Above 1 the picture is unlike the images the model learned from, and the answer is withheld.",
     )
 
@@ -161,16 +166,17 @@ def truth(result: Diagnosis, picked: _pictures.Upload) -> None:
 
 
 def picture(result: Diagnosis, picked: _pictures.Upload, of: volume.Volume | None) -> tuple[list[str], float]:
-    """The picture with layers that can be switched, a slice also in other windows; returns those shown and their opacity."""
+    """The picture with layers that can be switched, HU also in other windows; returns those shown and their opacity."""
     available = figures.available(result)
     shown = (
         st.pills("Layers", available, selection_mode="multi", default=available[:2], key="layers") if available else []
     )
     opacity = st.slider("Opacity of the layers", 0.0, 1.0, 0.5, 0.05, key="opacity") if available else 0.0
     words, grey = result.image.name, None
-    if of is not None:
+    hounsfield = result.image.hounsfield if of is None else of.hounsfield[picked.index]
+    if hounsfield is not None:
         window = _scans.choose_window()
-        grey = volume.slice_pixels(of, picked.index, window)
+        grey = volume.windowed(hounsfield, window)
         level, width = volume.WINDOWS[window]
         words += f", {window} window ({level:.0f}/{width:.0f} HU),"
     words += f" with layers: {', '.join(shown) or 'none'}"

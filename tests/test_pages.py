@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from covid_core import registry, weights
+from covid_core import phantom, registry, weights
 from pages._pictures import Upload
-from tests import golden
+from tests import golden, pictures
 
 ROOT = Path(__file__).parents[1]
 
@@ -106,3 +106,21 @@ def test_scoreboard_shows_published_figures_beside_ours_of_the_same_protocol() -
         app.segmented_control(key="board").set_value(group).run()
         assert not app.exception and len(app.get("plotly_chart")) == 1
     assert any("bootstrap" in c.value for c in app.caption)
+
+
+def test_a_dicom_slice_is_seen_in_other_windows_and_answered_in_the_lung_window() -> None:
+    hounsfield = phantom.ct(seed=1).hounsfield
+    assert hounsfield is not None
+    stored = np.clip(hounsfield + 1024, 0, 4095).astype(np.uint16)
+    data = pictures.dicom(stored, RescaleSlope=1, RescaleIntercept=-1024)
+    app = open_app()
+    app.session_state["picture"] = Upload("slice.dcm", data)
+    app.run()
+    (answered,) = [m.value for m in app.metric if m.label == "COVID-19 probability"]
+    app.segmented_control(key="window").set_value("mediastinum").run()
+    assert not app.exception
+    assert "mediastinum window (40/400 HU)" in app.get("image")[0].proto.imgs[0].caption
+    assert answered in [m.value for m in app.metric if m.label == "COVID-19 probability"]
+    app.session_state["picture"] = Upload("slice.png", golden.png("ct-healthy"))
+    app.run()
+    assert not any(c.key == "window" for c in app.segmented_control)
