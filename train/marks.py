@@ -39,13 +39,30 @@ def rows(segmenter: segment.Segmenter, records: Sequence[Record]) -> pd.DataFram
     return pd.DataFrame([_row(o, segmenter) for o in outcomes(mine, segmenter)])
 
 
-def _row(found: Outcome, segmenter: segment.Segmenter) -> dict[str, object]:
-    threshold = float(segmenter.config["lesion_threshold"])
+def overlaps(segmenter: segment.Segmenter, records: Sequence[Record], threshold: float) -> pd.DataFrame:
+    """A row for each record: who it is, and the overlaps and totals of lungs and lesions, as in `rows`."""
+    return pd.DataFrame([_facts(o) | _lesion(o, threshold) for o in outcomes(records, segmenter)])
+
+
+def _facts(found: Outcome) -> dict[str, object]:
     record = found.record
     row: dict[str, object] = {"image": record.image.name}
     row |= {"dataset": record.dataset, "source": record.source, "group": record.group}
     if found.lung_truth is not None:
         row["lung_overlap"], row["lung_total"] = sums(found.lung > 0.5, found.lung_truth)
+    return row
+
+
+def _lesion(found: Outcome, threshold: float) -> dict[str, object]:
+    if found.lesion_truth is None:
+        return {}
+    overlap, total = sums(found.lesion > threshold, found.lesion_truth)
+    return {"lesion_overlap": overlap, "lesion_total": total}
+
+
+def _row(found: Outcome, segmenter: segment.Segmenter) -> dict[str, object]:
+    threshold = float(segmenter.config["lesion_threshold"])
+    record, row = found.record, _facts(found)
     if found.lesion_truth is None:
         return row
     if found.kinds is not None:
@@ -57,7 +74,7 @@ def _row(found: Outcome, segmenter: segment.Segmenter) -> dict[str, object]:
         row["mean_dice"] = metrics.mean_dice_over_thresholds(maps, truth)
         row["dice"] = metrics.dice_at(maps, truth, 0.5)
         return row
-    row["lesion_overlap"], row["lesion_total"] = sums(found.lesion > threshold, found.lesion_truth)
+    row |= _lesion(found, threshold)
     if (found.lung > 0.5).mean() > LEAST_LUNG:
         share, true_share = calibrate.shares(found, threshold)
         low, high = segment.share_interval(share, float(segmenter.config["lesion_interval"]["spread"]))

@@ -51,9 +51,14 @@ def grouped_folds(records: Sequence[Record], seed: int) -> list[Fold]:
 
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     labels, groups = [int(r.covid or 0) for r in records], [r.group for r in records]
-    parts = [[records[i] for i in test] for _, test in folds.split(labels, labels, groups)]
+    return in_turn([[records[i] for i in test] for _, test in folds.split(labels, labels, groups)])
+
+
+def in_turn(parts: Sequence[list[Record]]) -> list[Fold]:
+    """Each part tested once, the next one watched, the others trained on."""
+    count = len(parts)
     return [
-        Fold([r for k in range(FOLDS) if k not in (n, (n + 1) % FOLDS) for r in parts[k]], parts[(n + 1) % FOLDS], part)
+        Fold([r for k in range(count) if k not in (n, (n + 1) % count) for r in parts[k]], parts[(n + 1) % count], part)
         for n, part in enumerate(parts)
     ]
 

@@ -2,9 +2,9 @@
 
 Reads `train/results`: the app's answers of the bundled classifiers (`train.answers`), what else these could follow
 (`train.probes`), what the masks of the U-Nets amount to (`train.marks`), and the tables of networks that were trained for one
-protocol of the literature (`train.protocols`). Writes `scoreboard.json` beside them, with the figures that others published
-under the same protocols. Each figure of ours carries n and a 95 % interval by bootstrap over groups; anyone can compute it again
-without a GPU and without images.
+protocol of the literature (`train.protocols`, `train.lesion_folds`). Writes `scoreboard.json` beside them, with the figures
+that others published under the same protocols. Each figure of ours carries n and a 95 % interval by bootstrap over groups;
+anyone can compute it again without a GPU and without images.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covid_core import classify, metrics, registry, uncertainty
-from train import answers, evaluate, marks, probes
+from train import answers, evaluate, lesion_folds, marks, probes
 from train.evaluate import Figure, figure, of_probabilities
 from train.protocols import PROTOCOLS
 
@@ -105,6 +105,19 @@ def marked(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
+def folded(table: pd.DataFrame) -> dict[str, Any]:
+    """The row of the U-Nets that `train.lesion_folds` trained."""
+    volumes = table.groupby("group")[["lesion_overlap", "lesion_total"]].sum()
+    each = (2 * volumes.lesion_overlap / volumes.lesion_total).to_numpy()
+    figures = {
+        "lesion_dice": evaluate.dice_figure(table, "lesion"),
+        "lesion_dice_by_patient": figure(lambda d: float(np.mean(d)), each, groups=list(volumes.index)),
+        "lung_dice": evaluate.dice_figure(table, "lung"),
+    }
+    row = {"protocol": lesion_folds.NAME, "modality": "lesions", "model": lesion_folds.MODEL, "kind": "trained for it"}
+    return {**row, "n": len(table), "groups": len(volumes), "figures": figures}
+
+
 def probed(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
     """What the answers could follow besides the lungs, from the rows of `train.probes`."""
     found = []
@@ -154,6 +167,8 @@ def board(folder: Path) -> list[dict[str, Any]]:
         protocol, _, model = file.stem.partition("-")
         if protocol in PROTOCOLS:
             rows.append(trained(protocol, model, answers.read(file)))
+    if lesion_folds.file(folder).exists():
+        rows.append(folded(marks.read(lesion_folds.file(folder))))
     return rows + [{**peer, "kind": "published"} for peer in json.loads(PEERS.read_text(encoding="utf-8"))]
 
 

@@ -23,10 +23,13 @@ from train import (
     evaluate,
     features,
     heads,
+    lesion_folds,
+    marks,
     probes,
     scoreboard,
     segmenter,
 )
+from train.datasets.records import Record
 from train.overlap import without_copies
 
 PARTS = ("train", "val", "test")
@@ -173,6 +176,21 @@ def test_from_images_to_model_card(collection: Path, tmp_path: Path) -> None:
     )
     with safe_open(bundle / "resnet50" / "model.safetensors", "numpy") as file:
         assert not [n for n in file.keys() if n.startswith(("xray.", "ct.", "gate."))]  # noqa: SIM118
+
+
+def test_lesions_by_folds(collection: Path, tmp_path: Path) -> None:
+    records = [Record(Path(f"{i}.png"), "ct", "ct_lesions", "s", f"patient{i // 3}") for i in range(30)]
+    for fold in lesion_folds.folds(records):
+        groups = [{r.group for r in part} for part in (fold.train, fold.val, fold.test)]
+        assert not (groups[0] & groups[1] or groups[0] & groups[2] or groups[1] & groups[2]) and len(groups[2]) == 2
+    given = ["--init", "random", "--epochs", "1", "--batch", "2", "--workers", "0", "--examples", "2", "--size", "64"]
+    place = ["--out", str(tmp_path / "folds"), "--results", str(tmp_path)]
+    lesion_folds.main(["--data", f"manifests={collection}", *given, *place])
+    rows = marks.read(lesion_folds.file(tmp_path))
+    assert sorted(rows.fold.unique()) == list(range(lesion_folds.FOLDS)) and not rows.image.duplicated().any()
+    (row,) = [r for r in scoreboard.board(tmp_path) if r["kind"] != "published"]
+    pooled = 2 * rows.lesion_overlap.sum() / rows.lesion_total.sum()
+    assert row["figures"]["lesion_dice"]["value"] == round(pooled, 4)
 
 
 def test_probes_of_the_bundled_model(collection: Path, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the tables in train/results and the figures of them again: bash train/runs/protocols.sh DATA INIT
-#   DATA and INIT as in bundled.sh. About forty minutes on two CPU cores.
+#   DATA and INIT as in bundled.sh. About three hours on two CPU cores.
 set -euo pipefail
 data="manifests=$1" init="$2" work=work
 export MALLOC_TOP_PAD_=268435456 MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592
@@ -9,4 +9,11 @@ python -m train.protocols --protocol xray_random --data "$data" --init "$init" -
   --epochs 5 --batch 16 --devices 2
 python -m train.protocols --protocol sars_random --data "$data" --init "$init" --out $work/protocols/sars_random \
   --epochs 8 --batch 16 --devices 2 --size 224
+python -m train.protocols --protocol sars_grouped --data "$data" --init "$init" --out $work/protocols/sars_grouped \
+  --epochs 8 --batch 16 --size 224
+python -m train.lesion_folds --data "$data" --init "$init" --out $work/protocols/lesion_folds --epochs 6
+for set in covid_ct_to_sars sars_to_covid_ct; do
+  python -m train.protocols --protocol $set --data "$data" --init "$init" --out $work/protocols/$set \
+    --epochs 8 --batch 16 --size 224
+done
 python -m train.scoreboard

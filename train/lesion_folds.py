@@ -1,0 +1,72 @@
+"""Lesions in CT by five folds: `python -m train.lesion_folds --data manifests=ROOT --init FILE --out FOLDER`.
+
+Every volume with marked lesions is tested once, by a U-Net that saw no slice of its patient: a figure that hangs less on which
+volumes happen to be in a test split. Each fold trains as `train.segmenter` does, on these volumes alone. Written is a row a
+slice, `train/results/lesion_folds-MODEL.csv`.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from sklearn.model_selection import GroupKFold
+from torch.utils.data import DataLoader, WeightedRandomSampler
+
+from covid_core import engine, registry, segment
+from train import datasets, initial, marks, trainer
+from train.answers import RESULTS
+from train.datasets.records import Record
+from train.protocols import FOLDS, Fold, in_turn
+from train.segmenter import Examples, SegmenterTask, sampling_weights
+
+NAME = "lesion_folds"
+MODEL = "unet_ct"
+
+
+def file(folder: Path) -> Path:
+    """Where the rows lie."""
+    return folder / f"{NAME}-{MODEL}.csv"
+
+
+def folds(records: Sequence[Record]) -> list[Fold]:
+    """`FOLDS` folds of about as many slices, every patient in one of them."""
+    groups = [r.group for r in records]
+    return in_turn([[records[i] for i in test] for _, test in GroupKFold(FOLDS).split(records, groups=groups)])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; see `--help`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--examples", type=int, default=1300, help="drawn per epoch")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the table")
+    trainer.add_arguments(parser, epochs=10, batch=16, rate=1e-3)
+    options = parser.parse_args(arguments)
+    spec = registry.get(MODEL)
+    size = options.size or spec.sizes["ct"]
+    records = [r for r in datasets.read(options.data) if r.dataset == "ct_lesions"]
+    if not records:
+        parser.error("--data holds no CT volume with marked lesions.")
+    out, rows = Path(options.out), []
+    for number, fold in enumerate(folds(records)):
+        generator = initial.seed_everything(options.seed + number)
+        task = SegmenterTask(spec.architecture, options.rate)
+        print(initial.initialise(task.network, spec.architecture, options.init), flush=True)
+        home = out / f"fold{number}"
+        options.out = str(home)
+        sampler = WeightedRandomSampler(sampling_weights(fold.train), options.examples, generator=generator)
+        examples = Examples(fold.train, size, augment=True)
+        batches = DataLoader(examples, options.batch, sampler=sampler, drop_last=True, **trainer.workers(options))
+        trainer.fit(task, batches, DataLoader(Examples(fold.val, size, augment=False), 32), options)
+        if task.trainer.is_global_zero:
+            weights = home / registry.WEIGHTS
+            initial.save(task.network, weights)
+            segmenter = segment.Segmenter(spec, engine.of_file(spec, "ct", weights), {})
+            rows.append(marks.overlaps(segmenter, fold.test, threshold=0.5).assign(fold=number))
+    if rows:
+        options.results.mkdir(parents=True, exist_ok=True)
+        pd.concat(rows).to_csv(file(options.results), index=False)
+
+
+if __name__ == "__main__":
+    main()
