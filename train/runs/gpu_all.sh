@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Makes every model and the scoreboard again on one GPU: bash train/runs/gpu_all.sh DATA MOBILENETV2 RESNET50
+#   DATA as in bundled.sh; the others ImageNet weights as safetensors, or "imagenet" to fetch timm's from the Hub
+# Meant for 25 minutes on an H100 with 16 cores; nobody has timed it yet. One round a network, from its start to its end, at the
+# size at which it is used. `DRY=1` goes through every step with a handful of pictures, on a CPU too, and changes nothing outside
+# of its work folder.
+set -euo pipefail
+data="manifests=$1" mobilenet="$2" resnet="$3"
+work=work/gpu results=train/results
+quick=(--precision bf16-mixed --workers 7)
+short=()
+if [[ -n "${DRY:-}" ]]; then
+  work=work/dry results=$work/results
+  quick=(--workers 0) short=(--epochs 1 --batch 2 --examples 4)
+fi
+nets=$work/nets bundle=$work/bundle
+python() { command python -m "train.$1" "${@:2}"; }
+trains() { python "$1" --data "$data" "${@:2}" "${quick[@]}" "${short[@]}"; }
+# Both modalities side by side: augmenting on the CPU, not the GPU, is what takes the time.
+both() {
+  "$@" xray & local xray=$!
+  "$@" ct
+  wait $xray
+}
+into_package() { [[ -n "${DRY:-}" ]] || python bundle --folder $bundle; }
+
+unet() { trains segmenter --modality "$1" --init "$mobilenet" --out $work/unet_"$1" --epochs 25 --batch 48 --rate 2e-3; }
+both unet
+# The CT U-Net learns on from what it marks itself; in X-rays lesions change hands.
+ct=$work/unet_ct/model.safetensors xray=$work/unet_xray/model.safetensors
+trains segmenter --modality ct --init $ct --teacher $ct --out $nets/unet_ct --epochs 12 --examples 2600 --batch 48
+trains segmenter --modality xray --init $xray --lungs $xray --out $work/unet_xray2 --epochs 8 --examples 2800 --batch 48
+python between --before $xray --after $work/unet_xray2/model.safetensors --share 0.75 --out $nets/unet_xray/model.safetensors
+
+backbone() {
+  trains classifier --modality "$1" --segmenters $nets --init "$mobilenet" --out $work/mobilenetv2/"$1" --epochs 24 --batch 64
+}
+both backbone
+
+# MODEL FOLDER: features, heads, figures of a classifier whose backbones lie in FOLDER.
+finish() {
+  table() {
+    python features --model "$1" --modality "$3" --data "$data" --segmenters $nets --backbones "$2" --out $work/features/"$1"
+  }
+  both table "$1" "$2"
+  python heads --model "$1" --features $work/features/"$1" --backbones "$2" --out $bundle/"$1"
+}
+figures() { python evaluate --model "$1" --folder $bundle --results $results "${@:2}"; }
+finish mobilenetv2 $work/mobilenetv2
+for net in unet_xray unet_ct; do
+  python calibrate --model $net --data "$data" --weights $nets/$net/model.safetensors --features $work/features/mobilenetv2 \
+    --out $bundle/$net
+  figures $net --data "$data"
+done
+figures mobilenetv2 --features $work/features/mobilenetv2
+into_package
+
+# The others learn from the one before.
+taught() { trains distill --modality both --segmenters $nets --batch 64 --epochs 10 --examples 10000 "$@"; }
+taught --model resnet50 --init "$resnet" --out $work/resnet50/both
+finish resnet50 $work/resnet50
+figures resnet50 --features $work/features/resnet50
+python ensemble --folder $bundle --features $work/features/{mobilenetv2,resnet50}
+figures ensemble --features $work/features/{mobilenetv2,resnet50}
+into_package
+taught --model inception_resnet_v2 --init random --teacher resnet50 --out $work/inception_resnet_v2/both --rate 2e-3
+finish inception_resnet_v2 $work/inception_resnet_v2
+figures inception_resnet_v2 --features $work/features/inception_resnet_v2
+python probes --features $work/features/mobilenetv2 --data "$data" --out $bundle/mobilenetv2 --results $results
+into_package
+
+for protocol in xray_random sars_random sars_grouped covid_ct_to_sars sars_to_covid_ct; do
+  python protocols --protocol $protocol --data "$data" --init "$mobilenet" --out $work/protocols/$protocol --results $results \
+    --epochs 8 --batch 64 --size 224 "${quick[@]}" ${DRY:+--epochs 1 --batch 2}
+done
+trains lesion_folds --init "$mobilenet" --out $work/protocols/lesion_folds --results $results --epochs 12 --batch 48
+python scoreboard --results $results
