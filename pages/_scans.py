@@ -6,6 +6,7 @@ import streamlit as st
 
 from covid_core import curves, volume
 from covid_core.burden import Burden, burden
+from pages._pictures import middle_of
 
 
 def choose_slice(of: volume.Volume) -> int:
@@ -13,7 +14,7 @@ def choose_slice(of: volume.Volume) -> int:
     index: int = st.select_slider(
         "Slice, from the head to the feet",
         range(len(of.numbers)),
-        value=len(of.numbers) // 2,
+        value=middle_of(of),
         format_func=lambda i: f"{of.numbers[i]} of {of.total}",
         key=_slice_key(of),
         persist_state="session",

@@ -25,8 +25,8 @@ TRUST = (("xray", "test"), ("xray", "external"), ("ct", "covid_ct_official_test"
 def invitation() -> None:
     """What a visitor sees before there is a picture."""
     st.markdown(
-        "Upload a **chest X-ray** or a **chest CT slice** on the left, or press one of the phantoms for an answer right "
-        "away. You get:"
+        "Upload a **chest X-ray**, a **chest CT slice** or a whole CT on the left, or press one of the phantoms for an answer "
+        "right away. You get:"
     )
     cards = (
         (":material/balance:", "An answer with bars", "COVID-19 or not, from 250 samples, with their spread."),
