@@ -80,6 +80,9 @@ STYLE = """
 .st-key-disclaimer p, .st-key-disclaimer [data-testid="stMarkdownContainer"] { margin: 0; text-align: center; }
 [data-testid="stMainBlockContainer"] { padding-top: 3.5rem; padding-bottom: 4.5rem; }
 [data-testid="stPills"] > div, [data-testid="stButtonGroup"] > div { flex-wrap: wrap; overflow: visible; }
+/* Streamlit's own darker ground leaves too little contrast to the letters. */
+button[data-variant][data-selected="true"][data-hovered="true"] {
+  background: color-mix(in srgb, currentColor 10%, transparent) !important; }
 h1 { font-size: 2rem !important; }
 h2 { font-size: 1.5rem !important; }
 [data-testid="stMetricValue"] { font-size: 1.35rem; }
