@@ -1,6 +1,7 @@
 """Results as plotly figures: uncertainty bars, the entropy split, layers over the picture, reliability."""
 
 import base64
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -150,7 +151,7 @@ def views(plain: Pixels, layered: Pixels) -> "Figure":
         figure.add_image(source=data, hoverinfo="skip", row=1, col=column)
     figure.update_xaxes(visible=False, range=[0, width], constrain="domain")
     figure.update_yaxes(visible=False, range=[height, 0], scaleanchor="x", constrain="domain")
-    return compact(figure, 460).update_layout(dragmode="pan", margin={"l": 0, "r": 0, "t": 0, "b": 0})
+    return compact(figure, 300).update_layout(dragmode="pan", margin={"l": 0, "r": 0, "t": 0, "b": 0})
 
 
 def reliability_diagram(bins: list[dict[str, float]]) -> "Figure":
@@ -193,7 +194,7 @@ def forest(figures: dict[str, dict[str, Any]], axis: str) -> "Figure":
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    lines = [(f"{label} (n = {f['n']:,})" if "n" in f else label, f) for label, f in figures.items()]
+    lines = [(_broken(f"{label} (n = {f['n']:,})" if "n" in f else label), f) for label, f in figures.items()]
     for kind, (colour, symbol) in KINDS.items():
         mine = [(label, f) for label, f in lines if f.get("kind", "") == kind]
         if not mine:
@@ -222,12 +223,17 @@ def forest(figures: dict[str, dict[str, Any]], axis: str) -> "Figure":
         figure.add_annotation(
             x=1, xref="paper", xanchor="left", y=label, text=f"{f['value']:.3f}", showarrow=False, font={"size": 12}
         )
-    figure.update_xaxes(range=[0, 1.05], title=axis)
+    figure.update_xaxes(range=[0, 1.05], title=_broken(axis))
     figure.update_yaxes(
         autorange="reversed", automargin=True, categoryorder="array", categoryarray=[label for label, _ in lines]
     )
-    tall = 42 if any("<br>" in label for label in figures) else 34
+    tall = 14 * max((label.count("<br>") for label, _ in lines), default=0) + 30
     return compact(figure, 90 + tall * len(lines)).update_layout(margin_r=48)
+
+
+def _broken(label: str) -> str:
+    """A label in short lines, so that on a phone it leaves room for the plot."""
+    return "<br>".join(part for line in label.split("<br>") for part in textwrap.wrap(line, 30))
 
 
 def compact(figure: "Figure", height: int) -> "Figure":

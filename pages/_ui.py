@@ -86,7 +86,8 @@ button[data-variant][data-selected="true"][data-hovered="true"] {
 h1 { font-size: 2rem !important; }
 h2 { font-size: 1.5rem !important; }
 [data-testid="stMetricValue"] { font-size: 1.35rem; }
-[data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primary"] * { color: light-dark(#ffffff, #0f172a) !important; }
+[data-testid="stBaseButton-primary"]:enabled, [data-testid="stBaseButton-primary"]:enabled * {
+  color: light-dark(#ffffff, #0f172a) !important; }
 [data-testid="stMetricValue"], [data-testid="stMetricValue"] * { white-space: normal !important; overflow: visible !important; }
 </style>
 """

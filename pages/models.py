@@ -60,7 +60,11 @@ def measured(spec: registry.ModelSpec, metrics: dict[str, Any]) -> None:
         known = _words.measures(parts.values())
         measure = st.selectbox("Measure", known, format_func=_words.MEASURES.get, key=f"measure-{spec.name}")
         shown = {n: p[measure] for n, p in parts.items() if measure in p and p[measure]["value"] is not None}
-        st.plotly_chart(figures.forest(shown, measure), key=f"forest-{spec.name}", config={"displayModeBar": False})
+        st.plotly_chart(
+            figures.forest(shown, _words.MEASURES[measure].split(":")[0]),
+            key=f"forest-{spec.name}",
+            config={"displayModeBar": False},
+        )
     with right:
         binned = {name: part["reliability"] for name, part in parts.items() if "reliability" in part}
         chosen = st.selectbox("Reliability on", list(binned), key=f"reliability-{spec.name}")
