@@ -82,6 +82,10 @@ MEASURES = {
     "lesion_dice": "Lesion Dice",
     "lesion_dice_by_patient": "Lesion Dice, mean over patients",
     "lung_dice": "Lung Dice",
+    "lung_dice_coronacases": "Lung Dice, Coronacases",
+    "lung_dice_radiopaedia": "Lung Dice, Radiopaedia",
+    "lung_dice_ieee8023_v7": "Lung Dice, ieee8023",
+    "lung_dice_nlm_shenzhen": "Lung Dice, Shenzhen",
     "mean_dice_over_thresholds": "Mean Dice over all thresholds (Inf-Net's measure)",
     "dice_at_0.5": "Dice at 0.5, mean over slices",
     "ground_glass_dice": "Dice of ground glass",
@@ -99,3 +103,8 @@ def measures(parts: Iterable[dict[str, Any]]) -> list[str]:
 def part_name(path: str) -> str:
     """What a part of a model's figures was measured on, in words."""
     return PARTS.get(path, path)
+
+
+def measure_name(name: str) -> str:
+    """A measure in few words; one without a line in `MEASURES` keeps its name."""
+    return MEASURES.get(name, name).split(":")[0]

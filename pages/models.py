@@ -7,14 +7,6 @@ import streamlit as st
 from covid_core import figures, registry, weights
 from pages import _ui, _words
 
-FIGURES = {
-    "lesion_dice": "lesion Dice",
-    "lung_dice": "lung Dice",
-    "interval_coverage": "lesion shares inside their interval",
-    "mean_dice_over_thresholds": "mean Dice over thresholds",
-    "dice_at_0.5": "Dice at 0.5",
-}
-
 
 def table(metrics: dict[str, Any], path: tuple[str, ...] = ()) -> list[dict[str, Any]]:
     """All figures below a part of the metrics, one row each."""
@@ -25,7 +17,7 @@ def table(metrics: dict[str, Any], path: tuple[str, ...] = ()) -> list[dict[str,
                 found.append(
                     {
                         "protocol": _words.part_name(" / ".join(path)),
-                        "measure": FIGURES.get(name, name),
+                        "measure": _words.measure_name(name),
                         "value": value["value"],
                         "95 % low": value["low"],
                         "95 % high": value["high"],
@@ -61,7 +53,7 @@ def measured(spec: registry.ModelSpec, metrics: dict[str, Any]) -> None:
         measure = st.selectbox("Measure", known, format_func=_words.MEASURES.get, key=f"measure-{spec.name}")
         shown = {n: p[measure] for n, p in parts.items() if measure in p and p[measure]["value"] is not None}
         st.plotly_chart(
-            figures.forest(shown, _words.MEASURES[measure].split(":")[0]),
+            figures.forest(shown, _words.measure_name(measure)),
             key=f"forest-{spec.name}",
             config={"displayModeBar": False},
         )

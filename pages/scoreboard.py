@@ -47,7 +47,7 @@ def table(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "protocol": _words.part_name(row["protocol"]),
             "model": row["model"],
             "kind": row["kind"],
-            "measure": measure,
+            "measure": _words.measure_name(measure),
             "value": figure["value"],
             "95 % low": figure.get("low"),
             "95 % high": figure.get("high"),
@@ -67,7 +67,7 @@ group = st.segmented_control("Rows", list(GROUPS), format_func=GROUPS.get, defau
 rows = sorted((r for r in _board.scoreboard() if r["modality"] == group), key=place)
 known = _words.measures(row["figures"] for row in rows)
 measure = st.selectbox("Measure", known, format_func=_words.MEASURES.get, key=f"measure-{group}")
-plot(rows, measure, _words.MEASURES[measure].split(":")[0])
+plot(rows, measure, _words.measure_name(measure))
 st.caption(
     "Bars are 95 % bootstrap intervals over patients or groups. *Bundled* models are those of this app; a network *trained for "
     "it* saw the training part of that split alone, in the plain way of most reports; *published* figures are others\u2019, and "
