@@ -200,7 +200,8 @@ def predictive_values(prevalence: ArrayLike, values: Mapping[str, ArrayLike], at
             hovertemplate="%{x:.1%} ill: %{y:.1%}<extra></extra>",
         )
     figure.add_vline(x=at, line={"color": GREY, "width": 2}, opacity=0.6)
-    figure.update_xaxes(title="Share of the people examined who have COVID-19", type="log", tickformat=".1~%")
+    ticks = [0.001, 0.005, 0.02, 0.1, 0.5]
+    figure.update_xaxes(title="Share who have COVID-19", type="log", tickvals=ticks, tickformat=".1~%")
     figure.update_yaxes(title="Share of such answers that is right", range=[0, 1.03], tickformat=".0%")
     return compact(figure, 360)
 
@@ -248,7 +249,7 @@ def marker_effect(probabilities: NDArray[Any], plain: float) -> "Figure":
         zmin=-50,
         zmax=50,
         colorscale=[[0, GREEN], [0.5, "#FFFFFF"], [1, VERMILION]],
-        text=[[f"{value:+.0f}" for value in row] for row in change],
+        text=[[f"{value:+.0f}" if round(value) else "0" for value in row] for row in change],
         texttemplate="%{text}",
         textfont={"color": "#0F172A"},
         hovertemplate="%{z:+.1f} points<extra></extra>",

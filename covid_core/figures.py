@@ -99,6 +99,8 @@ def available(diagnosis: Diagnosis) -> list[str]:
     found = diagnosis.segmentation
     if found is None:
         return []
+    if not found.plausible:
+        return ["Lungs"]
     without = {"Consolidation"} if found.consolidation_percent_of_lesions is None else set()
     if diagnosis.explanation is None:
         without.add("Where it looked (Grad-CAM)")
@@ -151,7 +153,10 @@ def views(plain: Pixels, layered: Pixels) -> "Figure":
         figure.add_image(source=data, hoverinfo="skip", row=1, col=column)
     figure.update_xaxes(visible=False, range=[0, width], constrain="domain")
     figure.update_yaxes(visible=False, range=[height, 0], scaleanchor="x", constrain="domain")
-    return compact(figure, 300).update_layout(dragmode="pan", margin={"l": 0, "r": 0, "t": 0, "b": 0})
+    # Where one has zoomed to stays when layers or windows change.
+    return compact(figure, 440).update_layout(
+        dragmode="pan", uirevision="views", margin={"l": 0, "r": 0, "t": 0, "b": 0}
+    )
 
 
 def reliability_diagram(bins: list[dict[str, float]]) -> "Figure":
@@ -194,7 +199,7 @@ def forest(figures: dict[str, dict[str, Any]], axis: str) -> "Figure":
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    lines = [(_broken(f"{label} (n = {f['n']:,})" if "n" in f else label), f) for label, f in figures.items()]
+    lines = [(_broken(f"{label} (n\u00a0=\u00a0{f['n']:,})" if "n" in f else label), f) for label, f in figures.items()]
     for kind, (colour, symbol) in KINDS.items():
         mine = [(label, f) for label, f in lines if f.get("kind", "") == kind]
         if not mine:

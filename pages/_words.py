@@ -74,8 +74,8 @@ MEASURES = {
     "accuracy_of_decided": "Accuracy of the answers it decides",
     "decided": "Share of images it decides",
     "called_covid": "Share called COVID-19",
-    "coverage_covid": "Prediction sets that hold the truth, COVID-19 images (promised: 0.90)",
-    "coverage_non_covid": "Prediction sets that hold the truth, other images (promised: 0.90)",
+    "coverage_covid": "Prediction sets that hold the truth, COVID-19 images (promised 0.90)",
+    "coverage_non_covid": "Prediction sets that hold the truth, other images (promised 0.90)",
     "opacity_covid": "COVID-19 images on which the U-Net marks visible opacity",
     "opacity_non_covid": "Other images on which it does",
     "ood_auroc": "How well the distance tells these images from the test images (AUROC)",
@@ -90,7 +90,7 @@ MEASURES = {
     "dice_at_0.5": "Dice at 0.5, mean over slices",
     "ground_glass_dice": "Dice of ground glass",
     "consolidation_dice": "Dice of consolidation",
-    "interval_coverage": "Lesion shares inside their interval (promised: 0.90)",
+    "interval_coverage": "Lesion shares inside their interval (promised 0.90)",
 }
 
 

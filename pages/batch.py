@@ -64,7 +64,7 @@ def table(job: _job.Job, shown: range | list[int]) -> pandas.DataFrame:
                 "file": row["file"],
                 "answer": overview.OUTCOMES[overview.outcome(row)],
                 "probability": row.get("covid_probability"),
-                "interval": " to ".join(map(report.percent, interval)) if isinstance(interval, list) else None,
+                "interval": " to ".join(map(report.percent, interval)) if isinstance(interval, list) else "",
                 "doubt": sum(d for d in doubts if isinstance(d, float)) if isinstance(interval, list) else None,
                 "kind": kinds.get(str(row.get("modality"))),
                 "remark": row.get("error") or (gate["reason"] if isinstance(gate, dict) else ""),

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from covid_core import figures, images, printed, registry, report, trial, volume, weights
 from covid_core.diagnose import Diagnosis
@@ -130,7 +131,7 @@ def uncertainty(result: Diagnosis) -> None:
             "- **Aleatoric** uncertainty is doubt every sample shares, **epistemic** is disagreement between them.\n"
             "- **What cannot be ruled out** was calibrated on images of known answer, for each class on its own.\n"
             "- All of this holds for images like those. A confident answer on a picture from another hospital can still "
-            "be wrong: compare *test* and *external* on the Models page."
+            "be wrong: compare *sources of training* and *other hospitals* on the Models page."
         )
 
 
@@ -163,10 +164,18 @@ def truth(result: Diagnosis, picked: _pictures.Upload) -> None:
     compared = trial.compare(made, result.segmentation)
     said = f"**True, for the phantom is computed:** {compared.true_percent:.1f} % of the lungs"
     st.markdown(said + (f", Dice of the marks {compared.dice:.2f}" if compared.dice is not None else ""))
+    interval = result.segmentation.lesion_interval
+    if interval is not None and not interval[0] <= compared.true_percent <= interval[1]:
+        st.caption("Outside the interval: that was calibrated on pictures of patients, and a phantom is none.")
 
 
-def picture(result: Diagnosis, picked: _pictures.Upload, of: volume.Volume | None) -> tuple[list[str], float]:
-    """The picture with layers that can be switched, HU also in other windows; returns those shown and their opacity."""
+def picture(
+    result: Diagnosis, picked: _pictures.Upload, of: volume.Volume | None, wide: DeltaGenerator
+) -> tuple[list[str], float]:
+    """The picture with layers that can be switched, HU also in other windows; returns those shown and their opacity.
+
+    Side by side it goes to the place that is as wide as the page.
+    """
     available = figures.available(result)
     shown = (
         st.pills("Layers", available, selection_mode="multi", default=available[:2], key="layers") if available else []
@@ -181,8 +190,11 @@ def picture(result: Diagnosis, picked: _pictures.Upload, of: volume.Volume | Non
         words += f", {window} window ({level:.0f}/{width:.0f} HU),"
     words += f" with layers: {', '.join(shown) or 'none'}"
     painted = figures.layers(result, list(shown), opacity, grey)
-    if st.toggle("Side by side, to zoom", key="zoom", help="Drag to move, scroll to enlarge; both pictures follow."):
-        st.plotly_chart(
+    is_wide = st.toggle(
+        "Side by side, to zoom", key="zoom", help="Drag to move, scroll to enlarge; both pictures follow."
+    )
+    if is_wide:
+        wide.plotly_chart(
             figures.views(figures.layers(result, [], 0, grey), painted),
             key="views",
             config={"scrollZoom": True},
@@ -227,7 +239,7 @@ def downloads(result: Diagnosis, shown: list[str], opacity: float) -> None:
         icon=":material/download:",
         width="stretch",
     )
-    if found is not None:
+    if found is not None and found.plausible:
         right.download_button(
             "Mask as PNG",
             report.mask_png(found),
@@ -243,9 +255,10 @@ def show(result: Diagnosis, picked: _pictures.Upload, of: volume.Volume | None) 
     """The whole answer."""
     verdict(result)
     summary(result)
+    wide = st.container()
     left, right = st.columns(2, gap="medium")
     with left:
-        shown, opacity = picture(result, picked, of)
+        shown, opacity = picture(result, picked, of, wide)
     with right:
         uncertainty(result)
         lesions(result)

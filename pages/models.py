@@ -80,8 +80,8 @@ _ui.only_through_app()
 st.title("Models")
 st.markdown(
     "Every figure was computed by `train/evaluate.py`, once with every finished model, on images kept out of its training "
-    "(the cards name the exceptions), with a 95 % bootstrap interval over patients. Compare *test* (the same sources as in "
-    "training) with *external* (other hospitals): most of the gap is what the network learned about the sources instead of "
+    "(the cards name the exceptions), with a 95 % bootstrap interval over patients. Compare *sources of training* (patients "
+    "kept apart) with *other hospitals*: most of the gap is what the network learned about the sources instead of "
     "the disease. In *lesions moved between sources* pictures from the patients' hospitals show healthy lungs, and pictures "
     "from the others a patient's lesions: who knows the disease keeps the AUC there, who knows the hospital falls below one "
     "half."

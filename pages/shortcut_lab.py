@@ -45,7 +45,8 @@ def taken_away(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcu
     looks_like(found)
     st.caption(
         "The app crops to the lungs before it classifies, so text, edges and shoulders outside that box never reach the "
-        "classifier, and its gate compares what is in the box with the training images."
+        "classifier, and its gate compares what is in the box with the training images. Lungs that are all black can pass it, and "
+        "an answer to them is no answer."
     )
 
 
@@ -122,11 +123,13 @@ def everywhere() -> None:
         alt="AUC on a random split, on a clean split, in other hospitals and with lesions moved between sources",
     )
     st.caption(
-        "The same kind of network, asked an easier and then a harder question. *Lesions moved between sources*: patients' lesions "
-        "in healthy lungs from another hospital, and healthy lungs in place of patients' lesions. Who knows the disease keeps the "
-        "AUC there, who knows the hospital falls below one half."
+        "The same kind of network, asked an easier and then harder questions; the last asks for something else. *Lesions moved "
+        "between sources*: patients' lesions in healthy lungs from another hospital, and healthy lungs in place of patients' "
+        "lesions. Who knows the disease keeps the AUC there, who knows the hospital falls below one half."
     )
-    st.markdown("**The same three questions, and a fourth, to all test images**")
+    st.markdown(
+        "**All test images as they are, without lungs, and with the border alone; beside them a linear model on thumbnails**"
+    )
     left, right = st.columns(2)
     for column, modality, kind in ((left, "xray", "X-rays"), (right, "ct", "CT slices")):
         column.plotly_chart(

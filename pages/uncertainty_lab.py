@@ -110,7 +110,7 @@ def abstain(answers: dict[str, stored.Answers]) -> None:
         alt="Share of wrong answers over the share of images answered, a line for each set of images",
     )
     st.caption(
-        "In the hospitals it learned from, silence about the doubtful few leaves hardly an error. In other hospitals most images "
+        "In the hospitals it learned from, silence about the doubtful few takes most errors away. In other hospitals most images "
         "must stay unanswered before errors become rare: there the model is often wrong and sure. Abstaining helps against "
         "ambiguous pictures, less against having learned the wrong thing."
     )
@@ -146,8 +146,8 @@ def temperature(answers: dict[str, stored.Answers]) -> None:
 def prevalence(answers: dict[str, stored.Answers]) -> None:
     """PPV and NPV over the prevalence."""
     st.markdown(
-        "Half of the images in most test sets show the disease. Among the people who come to a clinic it may be one in fifty. "
-        "The same sensitivity and specificity then mean something else."
+        "A fifth to a half of the images in most test sets show the disease. Among the people who come to a clinic it may be "
+        "one in fifty. The same sensitivity and specificity then mean something else."
     )
     left, right = st.columns(2)
     part = left.selectbox("Images", list(answers), format_func=_words.part_name, key="worth", persist_state="session")
