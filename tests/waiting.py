@@ -46,7 +46,7 @@ async def answered(page: Page, file: Path) -> float:
 async def first_paints(browser: Browser, address: str) -> dict[str, float]:
     """Median seconds from the address to the page's own heading, for a browser that was there before."""
     found, context = {}, await browser.new_context(viewport=WIDE)
-    for path, title in PAGES.items():
+    for path, (title, _) in PAGES.items():
         times = []
         for _ in range(ROUNDS + 1):
             page = await context.new_page()
