@@ -230,15 +230,18 @@ def forest(figures: dict[str, dict[str, Any]], axis: str) -> "Figure":
         )
     figure.update_xaxes(range=[0, 1.05], title=_broken(axis))
     figure.update_yaxes(
-        autorange="reversed", automargin=True, categoryorder="array", categoryarray=[label for label, _ in lines]
+        range=[len(lines) - 0.5, -0.5],
+        automargin=True,
+        categoryorder="array",
+        categoryarray=[label for label, _ in lines],
     )
-    tall = 14 * max((label.count("<br>") for label, _ in lines), default=0) + 30
+    tall = 13 * max((label.count("<br>") for label, _ in lines), default=0) + 24
     return compact(figure, 90 + tall * len(lines)).update_layout(margin_r=48)
 
 
 def _broken(label: str) -> str:
     """A label in short lines, so that on a phone it leaves room for the plot."""
-    return "<br>".join(part for line in label.split("<br>") for part in textwrap.wrap(line, 30))
+    return "<br>".join(part for line in label.split("<br>") for part in textwrap.wrap(line, 34))
 
 
 def compact(figure: "Figure", height: int) -> "Figure":

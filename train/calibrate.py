@@ -37,7 +37,7 @@ def densest_glass(found: Sequence[Outcome]) -> float:
     """The density up to which a lesion is ground glass: best mean of both kinds' pooled Dice, given the lesions."""
 
     def score(limit: float) -> float:
-        kinds = [[], []]
+        kinds: list[list[tuple[float, float]]] = [[], []]
         for o in found:
             if o.kinds is not None:
                 dense = o.density > limit
