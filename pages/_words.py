@@ -17,6 +17,8 @@ PARTS = {
     "ct / covid_ct_official_test": "CT, COVID-CT, official test",
     "ct / sars_cov_2_grouped_test": "CT, São Paulo, test by groups",
     "ct / test": "CT, both sets, test",
+    "sars_to_covid_ct": "CT, trained on São Paulo, tested on COVID-CT",
+    "covid_ct_to_sars": "CT, trained on COVID-CT, tested on São Paulo",
     "xray / as_it_is": "X-ray, as it is",
     "xray / lungs_blacked_out": "X-ray, lungs blacked out",
     "xray / only_border": "X-ray, only the border of the box",
@@ -37,8 +39,6 @@ PARTS = {
     "xray_random": "X-ray, Radiography Database, random split",
     "sars_random": "CT, São Paulo, random split",
     "sars_grouped": "CT, São Paulo, five folds by groups",
-    "covid_ct_to_sars": "CT, trained on COVID-CT, tested on São Paulo",
-    "sars_to_covid_ct": "CT, trained on São Paulo, tested on COVID-CT",
 }
 
 # Sources of the training images.

@@ -9,7 +9,7 @@ from pages import _board, _ui, _words
 
 GROUPS = {"xray": "X-ray", "ct": "CT", "lesions": "Lesions and lungs"}
 # From the easiest question to the hardest.
-ORDER = ("xray_random", "sars_random", "sars_grouped", "sars_to_covid_ct", "covid_ct_to_sars", *_words.PARTS)
+ORDER = ("xray_random", "sars_random", "sars_grouped", *_words.PARTS)
 INTRODUCTION = """
 A report says **99.7 %**. Of what? Its images were split at random: copies of an image, and images of the same patient, lie on
 both sides, and nearly every COVID-19 image comes from other hospitals than the healthy ones. Read the rows from top to bottom:
