@@ -153,9 +153,9 @@ def views(plain: Pixels, layered: Pixels) -> "Figure":
         figure.add_image(source=data, hoverinfo="skip", row=1, col=column)
     figure.update_xaxes(visible=False, range=[0, width], constrain="domain")
     figure.update_yaxes(visible=False, range=[height, 0], scaleanchor="x", constrain="domain")
-    # Where one has zoomed to stays when layers or windows change.
+    # Where one has zoomed to stays when layers, windows or slices change, but not for a picture of another size.
     return compact(figure, 440).update_layout(
-        dragmode="pan", uirevision="views", margin={"l": 0, "r": 0, "t": 0, "b": 0}
+        dragmode="pan", uirevision=f"{width} x {height}", margin={"l": 0, "r": 0, "t": 0, "b": 0}
     )
 
 
