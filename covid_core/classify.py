@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from covid_core import engine, gate, preprocess, segment, uncertainty, weights
 from covid_core.gate import Gate, GateDecision, Glance
 from covid_core.images import DecodedImage
-from covid_core.registry import WEIGHTS, ModelSpec, weights_sha256
+from covid_core.registry import ModelSpec, weights_sha256
 
 Array = NDArray[np.float32]
 Method = Literal["mc_dropout", "ensemble", "ensemble_mc_dropout"]
@@ -264,16 +264,14 @@ class Classifier(Model):
         Raises:
             WeightsError: the files are nowhere, or damaged.
         """
-        from safetensors import safe_open
-
-        with safe_open(weights.locate(spec, WEIGHTS, folder=folder), "numpy") as file:
-            names = list(file.keys())
-            tensors = {n: file.get_tensor(n).astype(np.float32) for n in names if n.startswith("heads.")}
-        if any(n.startswith("body.") for n in names):  # one backbone for all
+        files = weights.locate_weights(spec, folder)
+        if any(n.startswith("body.") for n in weights.names(files)):  # one backbone for all
             runs = dict.fromkeys(spec.modalities, engine.start(spec, spec.modalities[0], kind, folder))
         else:
             runs = {m: engine.start(spec, m, kind, folder) for m in spec.modalities}
-        return cls(spec, runs, tensors, weights.load_config(spec, folder), Gate.of_default(folder))
+        return cls(
+            spec, runs, weights.read(files, "heads."), weights.load_config(spec, folder), Gate.of_default(folder)
+        )
 
     def features(self, image: DecodedImage, modality: str, found: segment.Segmentation) -> Features:
         crop, frame = preprocess.lung_crop(image.pixels, found.lungs, modality, self.spec.sizes[modality])

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covid_core import weights
-from covid_core.registry import WEIGHTS, ModelSpec
+from covid_core.registry import ModelSpec
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 Kind = Literal["auto", "openvino", "torch"]
@@ -47,14 +47,14 @@ def start(spec: ModelSpec, modality: str, kind: Kind = "auto", folder: Path | No
     """
     if kind not in ("auto", "openvino", "torch"):
         raise ValueError(f"There is no engine '{kind}'. Choose one of: auto, openvino, torch.")
-    return of_file(spec, modality, weights.locate(spec, WEIGHTS, folder=folder), kind)
+    return of_files(spec, modality, weights.locate_weights(spec, folder), kind)
 
 
-def of_file(spec: ModelSpec, modality: str, file: Path, kind: Kind = "auto") -> Run:
-    """`start` for a weights file of one's own, as it comes out of training."""
+def of_files(spec: ModelSpec, modality: str, files: Sequence[Path], kind: Kind = "auto") -> Run:
+    """`start` for weights of one's own, as they come out of training: one file, or all shards."""
     if kind == "torch" or (kind == "auto" and _gpu_asked_for()):
-        return _torch(spec, modality, file)
-    return _openvino(spec, modality, file)
+        return _torch(spec, modality, files)
+    return _openvino(spec, modality, files)
 
 
 def _gpu_asked_for() -> bool:
@@ -66,13 +66,13 @@ def _gpu_asked_for() -> bool:
     return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
-def _torch(spec: ModelSpec, modality: str, file: Path) -> Run:
+def _torch(spec: ModelSpec, modality: str, files: Sequence[Path]) -> Run:
     import torch
 
     from covid_core import networks
 
     name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    network = networks.load(spec, file, modality).to(name)
+    network = networks.load(spec, files, modality).to(name)
 
     def run(batch: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
@@ -82,10 +82,10 @@ def _torch(spec: ModelSpec, modality: str, file: Path) -> Run:
     return run
 
 
-def _openvino(spec: ModelSpec, modality: str, file: Path) -> Run:
+def _openvino(spec: ModelSpec, modality: str, files: Sequence[Path]) -> Run:
     import openvino
 
-    model = converted(spec, modality, file)
+    model = converted(spec, modality, files)
     core = openvino.Core()
     # Full precision: bf16 on recent CPUs would move the answers beyond TOLERANCE.
     compiled: Any = core.compile_model(
@@ -102,13 +102,13 @@ def _openvino(spec: ModelSpec, modality: str, file: Path) -> Run:
     return run
 
 
-def converted(spec: ModelSpec, modality: str, file: Path) -> Path:
+def converted(spec: ModelSpec, modality: str, files: Sequence[Path]) -> Path:
     """The network in OpenVINO's format, converted now if the cache folder does not hold it.
 
     Args:
         spec: the model.
         modality: whose network.
-        file: its weights.
+        files: its weights, one file or all shards.
 
     Returns:
         path of the .xml file; its .bin lies beside it.
@@ -116,7 +116,8 @@ def converted(spec: ModelSpec, modality: str, file: Path) -> Path:
     import openvino
 
     size = spec.sizes[modality]
-    key = f"{spec.name}-{modality}-{size}-{weights.sha256(file)[:16]}-{openvino.__version__.split('-')[0]}"
+    hashes = "-".join(weights.sha256(file)[:16] for file in files)
+    key = f"{spec.name}-{modality}-{size}-{hashes}-{openvino.__version__.split('-')[0]}"
     home = weights.cache_folder() / "openvino"
     target = home / key
     if not (target / "model.xml").exists():
@@ -125,7 +126,7 @@ def converted(spec: ModelSpec, modality: str, file: Path) -> Path:
         from covid_core import networks
 
         example = torch.zeros(1, 1, size, size)
-        model = openvino.convert_model(networks.load(spec, file, modality), example_input=example)
+        model = openvino.convert_model(networks.load(spec, files, modality), example_input=example)
         model.reshape({0: openvino.PartialShape([-1, 1, size, size])})
         home.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=home))

@@ -97,12 +97,8 @@ class Gate:
         Raises:
             WeightsError: its files are nowhere, or damaged.
         """
-        from safetensors import safe_open
-
         spec = registry.get(registry.DEFAULT)
-        with safe_open(weights.locate(spec, registry.WEIGHTS, folder), "numpy") as file:
-            names = [n for n in file.keys() if n.startswith("gate.")]  # noqa: SIM118  (it is no dict)
-            tensors = {n: file.get_tensor(n) for n in names}
+        tensors = weights.read(weights.locate_weights(spec, folder), "gate.")
         return cls.load(tensors, weights.load_config(spec, folder)["gate"])
 
     def look(self, pooled: Array) -> Glance:

@@ -4,6 +4,7 @@ All take one grey channel in -1..1. Needs torch; nothing at the command line's f
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import covid_core._torchvision  # noqa: F401  (must come before timm and smp, which import torchvision)
+from covid_core import weights
 
 if TYPE_CHECKING:
     from covid_core.registry import ModelSpec
@@ -107,22 +109,19 @@ def build(spec: "ModelSpec") -> Backbone | UNet:
     return network.eval()
 
 
-def load(spec: "ModelSpec", file: Path, modality: str) -> Backbone | UNet:
-    """The spec's network for a modality, weights from a safetensors file (fp16 or float32).
+def load(spec: "ModelSpec", files: Sequence[Path], modality: str) -> Backbone | UNet:
+    """The spec's network for a modality, weights from one safetensors file or its shards (fp16 or float32).
 
-    A classifier's file holds a backbone for each modality under "xray." and "ct.", or one for both without such a prefix,
+    A classifier's hold a backbone for each modality under "xray." and "ct.", or one for both without such a prefix,
     beside the heads and the gate, which numpy reads.
 
     Raises:
         RuntimeError: names or shapes do not all agree.
     """
-    from safetensors import safe_open
-
     network = build(spec)
-    with safe_open(file, "pt") as tensors:
-        names = list(tensors.keys())
-        prefix = f"{modality}." if any(n.startswith(f"{modality}.") for n in names) else ""
-        state = {n.removeprefix(prefix): tensors.get_tensor(n).float() for n in names if n.startswith(f"{prefix}body.")}
+    prefix = f"{modality}." if any(n.startswith(f"{modality}.") for n in weights.names(files)) else ""
+    found = weights.read(files, f"{prefix}body.")
+    state = {name.removeprefix(prefix): torch.from_numpy(values) for name, values in found.items()}
     network.load_state_dict(state, strict=True)
     if isinstance(network, UNet):
         network.fold()

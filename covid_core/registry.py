@@ -6,12 +6,17 @@ Numbers a machine made (temperature, thresholds, metrics) are in each model's co
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from types import MappingProxyType
 from typing import Literal
 
 from covid_core.pins import PINS
 
 WEIGHTS = "model.safetensors"
+SHARDS = (
+    "model*.safetensors"  # as huggingface_hub names what is too large for one file; then `INDEX` lists their tensors
+)
+INDEX = "model.safetensors.index.json"
 CONFIG = "config.json"
 
 
@@ -45,6 +50,11 @@ class ModelSpec:
     def modalities(self) -> tuple[str, ...]:
         """What it can read."""
         return tuple(self.sizes)
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """The files that hold its tensors: one, or the shards of a large model."""
+        return tuple(name for name in self.files if fnmatch(name, SHARDS))
 
 
 # Name -> repository and commit on the Hub, as `train.publish` prints them.
@@ -97,10 +107,9 @@ def get(name: str) -> ModelSpec:
 
 
 def weights_sha256(spec: ModelSpec) -> str:
-    """Of its weights; of a model that joins others, of their hashes in a row."""
-    if spec.members:
-        return hashlib.sha256("".join(weights_sha256(get(m)) for m in spec.members).encode()).hexdigest()
-    return spec.files[WEIGHTS]
+    """Of its weights; of a model of several shards, or that joins others, of their hashes in a row."""
+    hashes = [weights_sha256(get(m)) for m in spec.members] or [spec.files[name] for name in spec.weights]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def segmenter_for(modality: str) -> ModelSpec:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from covid_core import engine, preprocess, uncertainty, weights
 from covid_core.images import DecodedImage
-from covid_core.registry import WEIGHTS, ModelSpec
+from covid_core.registry import ModelSpec, weights_sha256
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -176,7 +176,7 @@ class Segmenter:
             lesion_percent_of_lung=None if reason else 100 * share,
             lesion_interval=None if reason else (100 * low, 100 * high),
             model=self.spec.name,
-            weights_sha256=self.spec.files[WEIGHTS],
+            weights_sha256=weights_sha256(self.spec),
             network_lesion=probability[1],
             network_input=batch[0, 0],
             densest_glass=self.config.get("densest_glass"),

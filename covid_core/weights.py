@@ -7,12 +7,16 @@ import os
 import re
 import sys
 import threading
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from covid_core.registry import CONFIG, ModelSpec
+import numpy as np
+from numpy.typing import NDArray
+
+from covid_core.registry import CONFIG, SHARDS, ModelSpec
 
 ASSETS = Path(__file__).parent / "assets"
 _TRAINERS = {"classify": "python -m train.classifier", "segment": "python -m train.segmenter"}
@@ -86,6 +90,49 @@ def locate(spec: ModelSpec, file: str, folder: Path | None = None) -> Path:
         if home is not None and (local := home / spec.name / file).is_file():
             return _intact(local, spec.files[file], f"Put the right file there, or delete it: `rm {local}`.")
         return _from_hub(spec, file, home)
+
+
+def locate_weights(spec: ModelSpec, folder: Path | None = None) -> list[Path]:
+    """Paths of the verified files that hold a model's tensors. Arguments and errors are those of `locate`."""
+    if not spec.weights:
+        raise WeightsError(f"The weights of {spec.name} were not looked for. {_unpublished(spec)}")
+    return [locate(spec, file, folder) for file in spec.weights]
+
+
+def in_folder(home: Path) -> list[Path]:
+    """The files in a folder that hold a model's tensors, as they come out of training; unlike `locate`'s not verified."""
+    return sorted(home.glob(SHARDS))
+
+
+def names(files: Sequence[Path]) -> set[str]:
+    """Of the tensors in these files."""
+    from safetensors import safe_open
+
+    found: set[str] = set()
+    for path in files:
+        with safe_open(path, "numpy") as file:
+            found.update(file.keys())
+    return found
+
+
+def read(files: Sequence[Path], *prefixes: str) -> dict[str, NDArray[np.float32]]:
+    """Tensors of a model's weights, in one piece or in shards.
+
+    Args:
+        files: safetensors, fp16 or float32.
+        prefixes: of the wanted tensors' names.
+
+    Returns:
+        name -> array, float32.
+    """
+    from safetensors import safe_open
+
+    found: dict[str, NDArray[np.float32]] = {}
+    for path in files:
+        with safe_open(path, "numpy") as file:
+            wanted = [name for name in file.keys() if name.startswith(prefixes)]  # noqa: SIM118  (it is no dict)
+            found |= {name: file.get_tensor(name).astype(np.float32) for name in wanted}
+    return found
 
 
 def locate_all(spec: ModelSpec, folder: Path | None = None) -> dict[str, Path]:

@@ -96,7 +96,7 @@ for tab, spec in zip(st.tabs([s.title for s in registry.MODELS.values()]), regis
         try:
             config = weights.load_config(spec)
             card = weights.ASSETS / spec.name / "README.md"
-            file = None if spec.members else weights.locate(spec, registry.WEIGHTS)
+            files = [] if spec.members else weights.locate_weights(spec)
         except weights.WeightsError as error:
             st.error(str(error), icon=":material/error:")
             continue
@@ -105,14 +105,15 @@ for tab, spec in zip(st.tabs([s.title for s in registry.MODELS.values()]), regis
             st.dataframe(table(config["metrics"]), width="stretch", hide_index=True)
         with st.expander("Model card and training data", icon=":material/description:"):
             st.markdown(card.read_text(encoding="utf-8").split("---", 2)[-1])
-        if file is None:
+        if not files:
             st.caption("It has no weights of its own, but joins those of its members.")
-            continue
-        st.download_button(
-            f"Weights ({file.stat().st_size / 2**20:.1f} MB)",
-            file.read_bytes,  # read on a click, not on every run of the page
-            f"{spec.name}.safetensors",
-            key=f"weights-{spec.name}",
-            on_click="ignore",
-            icon=":material/download:",
-        )
+        for number, file in enumerate(files, 1):
+            part = "" if len(files) == 1 else f", part {number} of {len(files)}"
+            st.download_button(
+                f"Weights{part} ({file.stat().st_size / 2**20:.1f} MB)",
+                file.read_bytes,  # read on a click, not on every run of the page
+                file.name.replace("model", spec.name),
+                key=f"weights-{spec.name}-{number}",
+                on_click="ignore",
+                icon=":material/download:",
+            )

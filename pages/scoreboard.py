@@ -7,7 +7,7 @@ import streamlit as st
 from covid_core import figures, registry
 from pages import _board, _ui, _words
 
-GROUPS = {"xray": "X-ray", "ct": "CT", "lesions": "Lesions and lungs"}
+GROUPS = {"xray": "X-ray", "ct": "CT", "lesions": "Lesions and lungs", "starts": "Random starts"}
 # From the easiest question to the hardest.
 ORDER = ("xray_random", "sars_random", "sars_grouped", *_words.PARTS)
 INTRODUCTION = """
@@ -20,7 +20,9 @@ first the question that report asked, then the same disease with patients kept a
 def label(row: dict[str, Any]) -> str:
     """What stands beside a line of the plot, without the kind of image, which is chosen above it."""
     titles = {spec.name: spec.title for spec in registry.MODELS.values()}
-    part = _words.part_name(row["protocol"]).removeprefix("X-ray, ").removeprefix("CT, ")
+    part = _words.part_name(row["protocol"])
+    if row["modality"] in ("xray", "ct"):
+        part = part.removeprefix("X-ray, ").removeprefix("CT, ")
     return f"{part[0].upper()}{part[1:]}<br>{titles.get(row['model'], row['model'])}"
 
 
@@ -68,6 +70,11 @@ rows = sorted((r for r in _board.scoreboard() if r["modality"] == group), key=pl
 known = _words.measures(row["figures"] for row in rows)
 measure = st.selectbox("Measure", known, format_func=_words.MEASURES.get, key=f"measure-{group}")
 plot(rows, measure, _words.measure_name(measure))
+if group == "starts":
+    st.caption(
+        f"A network that started from random weights, after {rows[0]['pictures']:,} pictures: by their labels alone, and with the "
+        "features and answers of a finished model for the same pictures."
+    )
 st.caption(
     "Bars are 95 % bootstrap intervals over patients or groups. *Bundled* models are those of this app; a network *trained for "
     "it* saw the training part of that split alone, in the plain way of most reports; *published* figures are others\u2019, and "

@@ -58,7 +58,7 @@ def main() -> None:
         ]
         whole: list[tuple[torch.nn.Module, torch.Tensor]] = [
             (
-                networks.load(m, weights.locate(m, registry.WEIGHTS), modality),
+                networks.load(m, weights.locate_weights(m), modality),
                 torch.from_numpy(noise(m, modality, 1)),
             )
             for m in members

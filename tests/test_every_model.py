@@ -22,7 +22,10 @@ def names(spec: registry.ModelSpec) -> str:
 @pytest.mark.parametrize("spec", SPECS, ids=names)
 def test_files_are_bundled_and_pinned(spec: registry.ModelSpec) -> None:
     extra = {source.FILE} if spec.name == registry.DEFAULT else set()
-    assert set(spec.files) == extra | ({registry.CONFIG} if spec.members else {registry.WEIGHTS, registry.CONFIG})
+    is_sharded = len(spec.weights) > 1
+    assert set(spec.files) == extra | {registry.CONFIG, *spec.weights, *({registry.INDEX} if is_sharded else ())}
+    assert is_sharded or spec.weights == (() if spec.members else (registry.WEIGHTS,))
+    assert all(weights.locate(spec, name).stat().st_size < 50e6 for name in spec.weights)
     assert len(registry.weights_sha256(spec)) == 64
     for file, digest in spec.files.items():
         assert weights.sha256(weights.locate(spec, file)) == digest
@@ -76,15 +79,15 @@ def test_grad_cam_adds_up_to_the_logit(spec: registry.ModelSpec) -> None:
 
 @pytest.mark.parametrize("spec", [s for s in CLASSIFIERS if not s.members], ids=names)
 def test_loading_is_strict(spec: registry.ModelSpec, tmp_path) -> None:
-    from safetensors.numpy import load_file, save_file
+    from safetensors.numpy import save_file
 
-    state = load_file(weights.locate(spec, registry.WEIGHTS))
+    state = weights.read(weights.locate_weights(spec), "")
     state.pop(next(n for n in state if n.startswith(("ct.body.", "body.")) and n.endswith(".weight")))
     save_file(state, tmp_path / "model.safetensors")
     from covid_core import networks
 
     with pytest.raises(RuntimeError, match="Missing key"):
-        networks.load(spec, tmp_path / "model.safetensors", "ct")
+        networks.load(spec, [tmp_path / "model.safetensors"], "ct")
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=names)

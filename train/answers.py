@@ -7,12 +7,10 @@ import json
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
 import pandas as pd
-from safetensors.numpy import load_file
 from scipy.special import expit
 
-from covid_core import classify, diagnose, gate, registry, segment, uncertainty
+from covid_core import classify, diagnose, gate, registry, segment, uncertainty, weights
 from train import features
 
 RESULTS = Path(__file__).parent / "results"
@@ -30,11 +28,10 @@ def without_networks(spec: registry.ModelSpec, folder: Path) -> classify.Classif
 
     Args:
         spec: the model.
-        folder: holds NAME/model.safetensors and NAME/config.json.
+        folder: holds NAME/model*.safetensors and NAME/config.json.
     """
     config = json.loads((folder / spec.name / registry.CONFIG).read_text())
-    stored = load_file(folder / spec.name / registry.WEIGHTS)
-    tensors = {n: v.astype(np.float32) for n, v in stored.items() if n.startswith(("heads.", "gate."))}
+    tensors = weights.read(weights.in_folder(folder / spec.name), "heads.", "gate.")
     looked = gate.Gate.load(tensors, config["gate"]) if "gate" in config else gate.Gate.of_default()
     return classify.Classifier(spec, {}, tensors, config, looked)
 

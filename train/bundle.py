@@ -17,8 +17,10 @@ PINS = Path(registry.__file__).parent / "pins.py"
 
 def _files(spec: registry.ModelSpec, folder: Path) -> list[str]:
     """Those of a model's files that the folder holds."""
-    wanted = [registry.CONFIG] if spec.members else [registry.CONFIG, registry.WEIGHTS, source.FILE]
-    return [name for name in wanted if (folder / name).exists() or name != source.FILE]
+    kept = [file.name for file in weights.in_folder(folder)]
+    if not spec.members and not kept:
+        raise FileNotFoundError(f"{folder} holds no {registry.WEIGHTS}, nor shards of it.")
+    return [registry.CONFIG, *kept, *(name for name in (registry.INDEX, source.FILE) if (folder / name).exists())]
 
 
 def pin_lines(pins: Mapping[str, Mapping[str, str]]) -> list[str]:
@@ -42,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name, home = spec.name, weights.ASSETS / spec.name
         if (options.folder / name / registry.CONFIG).exists():
             home.mkdir(parents=True, exist_ok=True)
+            for stale in [*weights.in_folder(home), *home.glob(registry.INDEX)]:
+                stale.unlink()
             for file in _files(spec, options.folder / name):
                 shutil.copyfile(options.folder / name / file, home / file)
         if not home.exists():

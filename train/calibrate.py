@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     spec = registry.get(options.model)
     modality = spec.modalities[0]
-    segmenter = segment.Segmenter(spec, engine.of_file(spec, modality, options.weights), {})
+    segmenter = segment.Segmenter(spec, engine.of_files(spec, modality, [options.weights]), {})
     records = [r for r in datasets.read(options.data) if r.modality == modality]
     found = outcomes([r for r in records if r.split == "val" and (r.lesions_known or r.lungs)], segmenter)
     told = [r for r in records if r.split == "train" and r.kinds]

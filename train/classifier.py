@@ -179,6 +179,7 @@ class Views(Dataset[Example]):
     """
 
     def __init__(self, records: Sequence[Record], crops: Sequence[View], size: int, augment: bool) -> None:
+        self.records = records
         self.modality = [r.modality for r in records]
         self.crops = [v.crop for v in crops]
         self.opacity = [v.opacity for v in crops]

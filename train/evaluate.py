@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from covid_core import classify, engine, metrics, registry, segment
+from covid_core import classify, engine, metrics, registry, segment, weights
 from covid_core.ensemble import Ensemble
 from train import answers, datasets, features, marks
 from train.masks import pooled_dice
@@ -190,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         answers.rows(model, limits, table[wanted], reported).to_csv(file, index=False)
         config["metrics"] = classifier_metrics(answers.read(file))
     else:
-        segmenter = segment.Segmenter(spec, engine.of_file(spec, spec.modalities[0], home / registry.WEIGHTS), config)
+        segmenter = segment.Segmenter(spec, engine.of_files(spec, spec.modalities[0], weights.in_folder(home)), config)
         file = marks.file(options.results, spec.name)
         marks.rows(segmenter, datasets.read(options.data)).to_csv(file, index=False)
         config["metrics"] = segmenter_metrics(marks.read(file))

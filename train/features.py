@@ -243,7 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def backbone(of: registry.ModelSpec, modality: str) -> engine.Run:
         if options.backbones is None or of is not spec:
             return engine.start(of, modality)
-        return engine.of_file(of, modality, backbone_file(options.backbones, modality))
+        return engine.of_files(of, modality, [backbone_file(options.backbones, modality)])
 
     # The default model's X-ray backbone takes the first look at every picture.
     first = registry.get(registry.DEFAULT)

@@ -1,6 +1,6 @@
 """Fit the heads and the gate on cached features: `python -m train.heads --features FOLDER --backbones FOLDER --out FOLDER`.
 
-Writes model.safetensors (backbones, heads, gate) and config.json (temperature, conformal scores, gate thresholds).
+Writes model.safetensors, or its shards (backbones, heads, gate), and config.json (temperature, conformal scores, gate thresholds).
 Parameters are fitted on train rows, those of the X-ray heads also on restyled ones; temperature, conformal scores and
 thresholds on val rows.
 """
@@ -14,8 +14,9 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 import torch
+from huggingface_hub import save_torch_state_dict
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from covid_core import classify, gate, registry, uncertainty
@@ -23,6 +24,7 @@ from train import features
 from train.classifier import soft_target
 
 HEADS = 5
+MOST_IN_A_FILE = "50MB"  # what is larger is stored in shards
 MASKS = 50
 DROPOUT = 0.3
 BLIND = 0.3  # share of the training rows on which a head must do with the evidence alone, so that it learns its worth
@@ -209,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for modality, file in files.items():
         prefix = "" if is_shared else f"{modality}."
         stored |= {prefix + name: value for name, value in load_file(file).items()}
-    save_file(stored, str(options.out / registry.WEIGHTS))
+    save_torch_state_dict(stored, options.out, max_shard_size=MOST_IN_A_FILE)
     (options.out / registry.CONFIG).write_text(json.dumps(config) + "\n")
 
 

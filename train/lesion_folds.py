@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if task.trainer.is_global_zero:
             weights = home / registry.WEIGHTS
             initial.save(task.network, weights)
-            segmenter = segment.Segmenter(spec, engine.of_file(spec, "ct", weights), {})
+            segmenter = segment.Segmenter(spec, engine.of_files(spec, "ct", [weights]), {})
             rows.append(marks.overlaps(segmenter, fold.test, threshold=0.5).assign(fold=number))
     if rows:
         options.results.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from covid_core import engine, images, preprocess, registry, segment
+from covid_core import engine, images, preprocess, registry, segment, weights
 from train.datasets.records import Record
 
 S = TypeVar("S")
@@ -94,6 +94,6 @@ def segmenters(folder: Path | None, modalities: Sequence[str]) -> dict[str, segm
     if folder is None:
         return {m: segment.Segmenter.load(spec) for m, spec in specs.items()}
     return {
-        m: segment.Segmenter(spec, engine.of_file(spec, m, folder / spec.name / registry.WEIGHTS), {})
+        m: segment.Segmenter(spec, engine.of_files(spec, m, weights.in_folder(folder / spec.name)), {})
         for m, spec in specs.items()
     }

@@ -2,9 +2,9 @@
 
 Reads `train/results`: the app's answers of the bundled classifiers (`train.answers`), what else these could follow
 (`train.probes`), what the masks of the U-Nets amount to (`train.marks`), and the tables of networks that were trained for one
-protocol of the literature (`train.protocols`, `train.lesion_folds`). Writes `scoreboard.json` beside them, with the figures
-that others published under the same protocols. Each figure of ours carries n and a 95 % interval by bootstrap over groups;
-anyone can compute it again without a GPU and without images.
+protocol of the literature (`train.protocols`, `train.lesion_folds`) or from two starts (`train.starts`). Writes
+`scoreboard.json` beside them, with the figures that others published under the same protocols. Each figure of ours carries n
+and a 95 % interval by bootstrap over groups; anyone can compute it again without a GPU and without images.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covid_core import classify, metrics, registry, uncertainty
-from train import answers, evaluate, lesion_folds, marks, probes
+from train import answers, evaluate, lesion_folds, marks, probes, starts
 from train.evaluate import Figure, figure, of_probabilities
 from train.protocols import PROTOCOLS
 
@@ -144,6 +144,19 @@ def probed(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
+def started(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
+    """What a network answers to val images after two starts, from its table by `train.starts`."""
+    found = []
+    for modality, part in table.groupby("modality", sort=False):
+        covid = (part.finding == "covid").to_numpy().astype(int)
+        for start in starts.STARTS:
+            figures = of_probabilities(part[start].to_numpy(), covid, list(part.group))
+            row = {"protocol": f"{modality} / start_{start}", "modality": "starts", "model": model}
+            row |= {"kind": "trained for it", "pictures": int(part.pictures.iloc[0])}
+            found.append({**row, **counts(part), "figures": figures})
+    return found
+
+
 def trained(protocol: str, model: str, table: pd.DataFrame) -> dict[str, Any]:
     """The row of a network that was trained for one protocol, from its table by `train.protocols`."""
     covid = (table.finding == "covid").to_numpy().astype(int)
@@ -163,6 +176,8 @@ def board(folder: Path) -> list[dict[str, Any]]:
             rows += probed(model, probes.read(probes.file(folder, model)))
         if marks.file(folder, model).exists():
             rows += marked(model, marks.read(marks.file(folder, model)))
+        if starts.file(folder, model).exists():
+            rows += started(model, answers.read(starts.file(folder, model)))
     for file in sorted(folder.glob("*-*.csv")):
         protocol, _, model = file.stem.partition("-")
         if protocol in PROTOCOLS:

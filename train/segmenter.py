@@ -186,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(initial.initialise(task.network, spec.architecture, options.init), flush=True)
     train_records = select(records, options.modality, "train")
     teacher, finder = (
-        segment.Segmenter(spec, engine.of_file(spec, options.modality, file), {}) if file else None
+        segment.Segmenter(spec, engine.of_files(spec, options.modality, [file]), {}) if file else None
         for file in (options.teacher, options.lungs)
     )
     if teacher:

@@ -40,7 +40,9 @@ def workers(options: argparse.Namespace) -> dict[str, Any]:
 
 def one_cycle(task: lightning.LightningModule, rate: float) -> OptimizerLRSchedulerConfig:
     """AdamW with a one-cycle learning rate over the whole run."""
-    optimizer = torch.optim.AdamW([p for p in task.parameters() if p.requires_grad], rate, weight_decay=1e-2)
+    optimizer = torch.optim.AdamW(
+        [p for p in task.parameters() if p.requires_grad], rate, weight_decay=1e-2, fused=True
+    )
     steps = int(task.trainer.estimated_stepping_batches)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.15)
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 
-from covid_core import phantom, registry, source
+from covid_core import networks, phantom, registry, source, weights
 from train import (
     answers,
     calibrate,
@@ -28,6 +28,7 @@ from train import (
     probes,
     scoreboard,
     segmenter,
+    starts,
 )
 from train.datasets.records import Record
 from train.overlap import without_copies
@@ -111,7 +112,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_from_images_to_model_card(collection: Path, tmp_path: Path) -> None:
+def test_from_images_to_model_card(collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = ["--data", f"manifests={collection}"]
     short = ["--init", "random", "--epochs", "1", "--batch", "2", "--workers", "0"]
     nets = tmp_path / "nets"
@@ -138,9 +139,9 @@ def test_from_images_to_model_card(collection: Path, tmp_path: Path) -> None:
     heads.main(["--features", str(table), "--backbones", str(backbones), "--out", str(bundle / "mobilenetv2")])
     results = ["--results", str(tmp_path / "results")]
     for name in ("unet_xray", "unet_ct"):
-        weights = str(nets / name / "model.safetensors")
+        trained = str(nets / name / "model.safetensors")
         calibrate.main(
-            ["--model", name, *data, "--weights", weights, "--features", str(table), "--out", str(bundle / name)]
+            ["--model", name, *data, "--weights", trained, "--features", str(table), "--out", str(bundle / name)]
         )
         evaluate.main(["--model", name, "--folder", str(bundle), *data, *results])
     evaluate.main(["--model", "mobilenetv2", "--folder", str(bundle), "--features", str(table), *results])
@@ -163,6 +164,7 @@ def test_from_images_to_model_card(collection: Path, tmp_path: Path) -> None:
     made_with = ["--backbones", str(tmp_path / "backbones50")]
     for modality in ("xray", "ct"):
         features.main([*shared, "--modality", modality, *data, *made_with, *cropped, "--out", str(table)])
+    monkeypatch.setattr(heads, "MOST_IN_A_FILE", "20MB")
     heads.main([*shared, "--features", str(table), *made_with, "--out", str(bundle / "resnet50")])
     evaluate.main([*shared, "--folder", str(bundle), "--features", str(table), *results])
     both = ["--folder", str(bundle), "--features", str(tmp_path / "features"), str(table)]
@@ -174,8 +176,28 @@ def test_from_images_to_model_card(collection: Path, tmp_path: Path) -> None:
     assert "gate" not in config and config["metrics"]["ct"]["test"]["n"] == sum(
         (rows.modality == "ct") & (rows.split == "test")
     )
-    with safe_open(bundle / "resnet50" / "model.safetensors", "numpy") as file:
-        assert not [n for n in file.keys() if n.startswith(("xray.", "ct.", "gate."))]  # noqa: SIM118
+    shards = weights.in_folder(bundle / "resnet50")
+    listed = json.loads((bundle / "resnet50" / registry.INDEX).read_text())["weight_map"]
+    assert len(shards) == 3 and set(listed.values()) == {shard.name for shard in shards}
+    assert set(listed) == weights.names(shards)
+    assert not [name for name in listed if name.startswith(("xray.", "ct.", "gate."))]
+    trained = weights.read([tmp_path / "backbones50" / "both" / "backbone.safetensors"], "body.")
+    for name, value in networks.load(registry.get("resnet50"), shards, "xray").state_dict().items():
+        assert np.array_equal(value.numpy(), trained[name])
+
+
+def test_two_starts_on_the_same_pictures(collection: Path, tmp_path: Path) -> None:
+    given = ["--epochs", "1", "--batch", "2", "--workers", "0", "--examples", "4", "--size", "64", "--modality", "both"]
+    place = ["--out", str(tmp_path / "starts"), "--results", str(tmp_path)]
+    starts.main(["--model", "mobilenetv2", "--data", f"manifests={collection}", *given, *place])
+    rows = answers.read(starts.file(tmp_path, "mobilenetv2"))
+    assert set(rows.pictures) == {4} and not (rows.random == rows.taught).all()
+    board = {r["protocol"]: r for r in scoreboard.board(tmp_path) if r["kind"] != "published"}
+    assert set(board) == {f"{modality} / start_{start}" for modality in ("xray", "ct") for start in starts.STARTS}
+    for modality, mine in rows.groupby("modality"):
+        right = (mine.taught > 0.5) == (mine.finding == "covid")
+        row = board[f"{modality} / start_taught"]
+        assert row["figures"]["accuracy"]["value"] == round(right.mean(), 4) and row["pictures"] == 4
 
 
 def test_lesions_by_folds(collection: Path, tmp_path: Path) -> None:

@@ -1,0 +1,83 @@
+"""What a teacher is worth: `python -m train.starts --model inception_resnet_v2 --modality both --data manifests=ROOT --out FOLDER`.
+
+Trains a network twice from the same random weights, on the same number of pictures: by labels alone (`train.classifier`),
+and with a finished model as its teacher too (`train.distill`). Keeps what both then answer to the val images, a row an image,
+in `train/results/starts-MODEL.csv`.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, WeightedRandomSampler
+
+from covid_core import registry
+from train import initial, trainer
+from train.answers import RESULTS
+from train.classifier import ClassifierTask, Example, Views, add_arguments, data, modalities
+from train.datasets.records import Record
+from train.distill import DistillTask, Taught, Teacher
+
+# How a network can start, and what the column of its answers is called.
+STARTS = ("random", "taught")
+
+
+def file(folder: Path, model: str) -> Path:
+    """Where a model's rows lie."""
+    return folder / f"starts-{model}.csv"
+
+
+def facts(record: Record) -> dict[str, str]:
+    """What is kept of a val image."""
+    return {"image": record.image.name} | {f: getattr(record, f) for f in ("modality", "source", "group", "finding")}
+
+
+def probabilities(task: ClassifierTask, images: DataLoader[Example]) -> NDArray[np.float32]:
+    """COVID-19 probability of every image, [N] float32."""
+    task.eval()
+    with torch.inference_mode():
+        found = [task(batch[0].to(task.device))[0].sigmoid().cpu().numpy() for batch in images]
+    return np.concatenate(found)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; see `--help`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_arguments(parser)
+    parser.add_argument("--teacher", default=registry.DEFAULT, help="a finished classifier with weights of its own")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the table")
+    trainer.add_arguments(parser, epochs=1, batch=64, rate=1.5e-3)
+    options = parser.parse_args(arguments)
+    spec, order = registry.get(options.model), modalities(options)
+    train, weight, watched = data(options, options.size or max(spec.sizes[m] for m in order))
+    seen = [record for images in watched for record in cast(Views, images.dataset).records]
+    rows = pd.DataFrame([facts(record) for record in seen]).assign(pictures=options.epochs * options.examples)
+    out = Path(options.out)
+    for start in STARTS:
+        generator = initial.seed_everything(options.seed)
+        settings = (spec.architecture, options.rate, options.opacity_weight, options.smoothing)
+        names = [f"val_{m}" for m in order]
+        is_taught = start == "taught"
+        task = (
+            DistillTask(*settings, names, Teacher(registry.get(options.teacher), order))
+            if is_taught
+            else ClassifierTask(*settings, names)
+        )
+        options.out = str(out / start)
+        sampler = WeightedRandomSampler(weight, options.examples, generator=generator)
+        shown = Taught(train, order) if is_taught else train
+        batches = DataLoader(shown, options.batch, sampler=sampler, drop_last=True, **trainer.workers(options))
+        trainer.fit(task, batches, watched, options)
+        rows[start] = np.concatenate([probabilities(task, images) for images in watched]).round(5)
+    if task.trainer.is_global_zero:
+        options.results.mkdir(parents=True, exist_ok=True)
+        rows.to_csv(file(options.results, spec.name), index=False)
+
+
+if __name__ == "__main__":
+    main()
