@@ -4,6 +4,7 @@ import base64
 import html
 import json
 from collections.abc import Sequence
+from datetime import date
 
 import covid_core
 from covid_core import figures, report
@@ -82,6 +83,7 @@ def _facts(result: Diagnosis) -> list[tuple[str, str]]:
     if found is not None:
         facts.append(("U-Net", f"{found.model}, weights <code>{found.weights_sha256}</code>"))
     facts += [("Picture", f"<code>{result.image.sha256}</code>"), ("Version", covid_core.__version__)]
+    facts.append(("Printed", date.today().isoformat()))
     return facts
 
 

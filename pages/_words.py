@@ -78,6 +78,8 @@ MEASURES = {
     "accuracy_of_decided": "Accuracy of the answers it decides",
     "decided": "Share of images it decides",
     "called_covid": "Share called COVID-19",
+    "refused": "Share refused",
+    "unlike_training": "Share marked as unlike the training images",
     "coverage_covid": "Prediction sets that hold the truth, COVID-19 images (promised 0.90)",
     "coverage_non_covid": "Prediction sets that hold the truth, other images (promised 0.90)",
     "opacity_covid": "COVID-19 images on which the U-Net marks visible opacity",
@@ -95,6 +97,11 @@ MEASURES = {
     "ground_glass_dice": "Dice of ground glass",
     "consolidation_dice": "Dice of consolidation",
     "interval_coverage": "Lesion shares inside their interval (promised 0.90)",
+    "photographs_refused": "Photographs refused",
+    "lateral_refused": "Lateral views refused",
+    "lateral_refused_or_marked": "Lateral views refused or marked as unlike",
+    "test_accepted": "Test images accepted",
+    "modality_right": "Kind of image recognised",
 }
 
 

@@ -44,7 +44,7 @@ COLUMNS = {
         "COVID-19", width=120, help="Probability", min_value=0, max_value=1, format="%.2f"
     ),
     "interval": st.column_config.TextColumn("90 % interval"),
-    "remark": st.column_config.TextColumn("Remark", width=230),
+    "remark": st.column_config.TextColumn("Remark", width=360),
     "doubt": st.column_config.NumberColumn("Doubt in bits", format="%.2f", help="Aleatoric and epistemic together"),
     "kind": st.column_config.TextColumn("Kind"),
 }
@@ -60,7 +60,7 @@ def table(job: _job.Job, shown: range | list[int]) -> pandas.DataFrame:
         doubts = [row.get("aleatoric"), row.get("epistemic")]
         lines.append(
             {
-                "picture": job.thumbnails[index],
+                "picture": job.thumbnails[index] or "",
                 "file": row["file"],
                 "answer": overview.OUTCOMES[overview.outcome(row)],
                 "probability": row.get("covid_probability"),

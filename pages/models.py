@@ -7,6 +7,8 @@ import streamlit as st
 from covid_core import figures, registry, weights
 from pages import _ui, _words
 
+KINDS = {"xray": "X-rays", "ct": "CT slices"}
+
 
 def table(metrics: dict[str, Any], path: tuple[str, ...] = ()) -> list[dict[str, Any]]:
     """All figures below a part of the metrics, one row each."""
@@ -28,7 +30,9 @@ def table(metrics: dict[str, Any], path: tuple[str, ...] = ()) -> list[dict[str,
             found += table(value, (*path, name))
         elif isinstance(value, list) and len(value) == 2 and all(isinstance(v, int) for v in value):
             share = {"value": value[0] / value[1], "n": value[1]}
-            found.append({"protocol": _words.part_name(" / ".join(path)), "measure": name, **share})
+            found.append(
+                {"protocol": _words.part_name(" / ".join(path)), "measure": _words.measure_name(name), **share}
+            )
     return found
 
 
@@ -90,7 +94,7 @@ for tab, spec in zip(st.tabs([s.title for s in registry.MODELS.values()]), regis
     with tab:
         st.header(spec.title)
         st.caption(
-            f"{spec.name}, {spec.architecture}, reads {' and '.join(f'{m} at {s} px' for m, s in spec.sizes.items())}. "
+            f"{spec.name}, {spec.architecture}, reads {' and '.join(f'{KINDS[m]} at {s} px' for m, s in spec.sizes.items())}. "
             f"Weights: {weights.status(spec)}."
         )
         try:
