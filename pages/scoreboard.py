@@ -65,7 +65,9 @@ def table(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 _ui.only_through_app()
 st.title("What is left of 99.7 %?")
 st.markdown(INTRODUCTION)
-group = st.segmented_control("Rows", list(GROUPS), format_func=GROUPS.get, default="xray", key="board") or "xray"
+held = {r["modality"] for r in _board.scoreboard()}
+groups = [name for name in GROUPS if name in held]
+group = st.segmented_control("Rows", groups, format_func=GROUPS.get, default="xray", key="board") or "xray"
 rows = sorted((r for r in _board.scoreboard() if r["modality"] == group), key=place)
 known = _words.measures(row["figures"] for row in rows)
 measure = st.selectbox("Measure", known, format_func=_words.MEASURES.get, key=f"measure-{group}")

@@ -72,7 +72,8 @@ def test_score_writes_a_row_a_file(good: Path, tmp_path: Path) -> None:
 
 def test_models_lists_all(capsys) -> None:
     assert main(["models", "--json"]) == 0
-    assert [row["name"] for row in lines(capsys)] == ["mobilenetv2", "resnet50", "ensemble", "unet_xray", "unet_ct"]
+    names = ["mobilenetv2", "resnet50", "inception_resnet_v2", "ensemble", "unet_xray", "unet_ct"]
+    assert [row["name"] for row in lines(capsys)] == names
 
 
 def test_wrong_use(tmp_path: Path, capsys) -> None:

@@ -35,7 +35,9 @@ def test_files_are_bundled_and_pinned(spec: registry.ModelSpec) -> None:
 
 @pytest.mark.parametrize("spec", NETWORKS, ids=names)
 def test_engines_agree(spec: registry.ModelSpec) -> None:
-    for modality, size in spec.sizes.items():
+    is_shared = not any(name.startswith("ct.") for name in weights.names(weights.locate_weights(spec)))
+    for modality in spec.modalities[: 1 if is_shared else None]:
+        size = spec.sizes[modality]
         batch = np.random.default_rng(0).uniform(-1, 1, (2, 1, size, size)).astype(np.float32)
         one, two = engine.start(spec, modality, "openvino")(batch), engine.start(spec, modality, "torch")(batch)
         assert one.shape == two.shape

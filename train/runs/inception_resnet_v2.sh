@@ -11,7 +11,7 @@ quick=(--model $model --modality both --data "$data" --batch 64 --precision bf16
 
 python -m train.distill "${quick[@]}" --init random --out $work/96 --size 96 --epochs 4 --examples 20000 --rate 1.5e-3
 python -m train.distill "${quick[@]}" --init $work/96/backbone.safetensors --out $work/backbones/both --size 128 --epochs 1 \
-  --examples 10000 --rate 5e-4 --seed 1
+  --examples 14000 --rate 5e-4 --seed 1
 
 for modality in xray ct; do
   python -m train.features --model $model --modality $modality --data "$data" --backbones $work/backbones --out $work/features
