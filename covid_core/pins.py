@@ -10,6 +10,13 @@ PINS: dict[str, dict[str, str]] = {
         "config.json": "ef01e340da44af01b50f5097a9e58f4f85e4f943a3c501feb709a50911af4467",
         "model.safetensors": "f5786a677fba75fd5fc87f524e0b355ec79761c980eada1789b4e1d21b095539",
     },
+    "inception_resnet_v2": {
+        "config.json": "92c173c75400e292044bbf6e6750477ece2cc90c1978925c0224fa5c2741d5b8",
+        "model-00001-of-00003.safetensors": "0a72711c5fd2b6203e59c1520397c6123b691f4d0f13f546bb0b2375679922c2",
+        "model-00002-of-00003.safetensors": "8f4d34361cb431e4466c854f51b8f23c0b3d2e17b3df22ddfd75411f00cdd9e3",
+        "model-00003-of-00003.safetensors": "78be11e8eb4764202b99db5401c890be118dd65e7088423710d1a18468e51005",
+        "model.safetensors.index.json": "bcf01370f89545afe75da82f0c1172390ca990194aa876f60fb892cea0b6313a",
+    },
     "ensemble": {
         "config.json": "bda526c3f880a6b998e73b4c3c75fe0b0560675b0d271d925c6c0f04e44a0b52",
     },
