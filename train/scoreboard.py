@@ -152,8 +152,8 @@ def started(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
         for start in starts.STARTS:
             figures = of_probabilities(part[start].to_numpy(), covid, list(part.group))
             row = {"protocol": f"{modality} / start_{start}", "modality": "starts", "model": model}
-            row |= {"kind": "trained for it", "pictures": int(part.pictures.iloc[0])}
-            found.append({**row, **counts(part), "figures": figures})
+            shown = {"kind": "trained for it", "pictures": int(part.pictures.iloc[0]), "figures": figures}
+            found.append({**row, **counts(part), **shown})
     return found
 
 
