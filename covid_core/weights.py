@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from covid_core.registry import CONFIG, SHARDS, ModelSpec
+
+if TYPE_CHECKING:  # a status needs no numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
 ASSETS = Path(__file__).parent / "assets"
 _TRAINERS = {"classify": "python -m train.classifier", "segment": "python -m train.segmenter"}
@@ -115,7 +116,7 @@ def names(files: Sequence[Path]) -> set[str]:
     return found
 
 
-def read(files: Sequence[Path], *prefixes: str) -> dict[str, NDArray[np.float32]]:
+def read(files: Sequence[Path], *prefixes: str) -> "dict[str, NDArray[np.float32]]":
     """Tensors of a model's weights, in one piece or in shards.
 
     Args:
@@ -131,7 +132,7 @@ def read(files: Sequence[Path], *prefixes: str) -> dict[str, NDArray[np.float32]
     for path in files:
         with safe_open(path, "numpy") as file:
             wanted = [name for name in file.keys() if name.startswith(prefixes)]  # noqa: SIM118  (it is no dict)
-            found |= {name: file.get_tensor(name).astype(np.float32) for name in wanted}
+            found |= {name: file.get_tensor(name).astype("float32") for name in wanted}
     return found
 
 

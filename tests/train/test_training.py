@@ -200,11 +200,12 @@ def test_two_starts_on_the_same_pictures(collection: Path, tmp_path: Path) -> No
         assert row["figures"]["accuracy"]["value"] == round(right.mean(), 4) and row["pictures"] == 4
 
 
-def test_lesions_by_folds(collection: Path, tmp_path: Path) -> None:
+def test_lesions_by_folds(collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     records = [Record(Path(f"{i}.png"), "ct", "ct_lesions", "s", f"patient{i // 3}") for i in range(30)]
     for fold in lesion_folds.folds(records):
         groups = [{r.group for r in part} for part in (fold.train, fold.val, fold.test)]
         assert not (groups[0] & groups[1] or groups[0] & groups[2] or groups[1] & groups[2]) and len(groups[2]) == 2
+    monkeypatch.setattr(lesion_folds, "FOLDS", 3)  # three trainings are enough here
     given = ["--init", "random", "--epochs", "1", "--batch", "2", "--workers", "0", "--examples", "2", "--size", "64"]
     place = ["--out", str(tmp_path / "folds"), "--results", str(tmp_path)]
     lesion_folds.main(["--data", f"manifests={collection}", *given, *place])
