@@ -13,9 +13,8 @@ from typing import Literal
 from covid_core.pins import PINS
 
 WEIGHTS = "model.safetensors"
-SHARDS = (
-    "model*.safetensors"  # as huggingface_hub names what is too large for one file; then `INDEX` lists their tensors
-)
+# What is too large for one file, as huggingface_hub names it; then `INDEX` lists whose tensors lie where.
+SHARDS = "model*.safetensors"
 INDEX = "model.safetensors.index.json"
 CONFIG = "config.json"
 

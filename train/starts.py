@@ -1,8 +1,8 @@
 """What a teacher is worth: `python -m train.starts --model inception_resnet_v2 --modality both --data manifests=ROOT --out FOLDER`.
 
-Trains a network twice from the same random weights, on the same number of pictures: by labels alone (`train.classifier`),
-and with a finished model as its teacher too (`train.distill`). Keeps what both then answer to the val images, a row an image,
-in `train/results/starts-MODEL.csv`.
+Trains a network twice from the same weights, random ones unless `--init` says other, on the same number of pictures: by labels
+alone (`train.classifier`), and with a finished model as its teacher too (`train.distill`). Keeps what both then answer to the
+val images, a row an image, in `train/results/starts-MODEL.csv`.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from train.classifier import ClassifierTask, Example, Views, add_arguments, data
 from train.datasets.records import Record
 from train.distill import DistillTask, Taught, Teacher
 
-# How a network can start, and what the column of its answers is called.
+# How a network is trained, and what the column of its answers is called: by labels alone, or with the teacher too.
 STARTS = ("random", "taught")
 
 
@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--teacher", default=registry.DEFAULT, help="a finished classifier with weights of its own")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the table")
     trainer.add_arguments(parser, epochs=1, batch=64, rate=1.5e-3)
+    parser.set_defaults(init="random")
     options = parser.parse_args(arguments)
     spec, order = registry.get(options.model), modalities(options)
     train, weight, watched = data(options, options.size or max(spec.sizes[m] for m in order))
@@ -68,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if is_taught
             else ClassifierTask(*settings, names)
         )
+        print(start, initial.initialise(task.network, spec.architecture, options.init), flush=True)
         options.out = str(out / start)
         sampler = WeightedRandomSampler(weight, options.examples, generator=generator)
         shown = Taught(train, order) if is_taught else train

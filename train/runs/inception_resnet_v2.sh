@@ -22,5 +22,5 @@ python -m train.heads --model $model --features $work/features --backbones $work
 python -m train.evaluate --model $model --folder $work/bundle --features $work/features
 python -m train.bundle --folder $work/bundle
 
-python -m train.starts "${quick[@]}" --init random --out $work/starts --size 96 --epochs 1 --examples 5000
+python -m train.starts "${quick[@]}" --out $work/starts --size 96 --epochs 1 --examples 5000
 python -m train.scoreboard
