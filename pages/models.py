@@ -93,9 +93,9 @@ st.markdown(
 for tab, spec in zip(st.tabs([s.title for s in registry.MODELS.values()]), registry.MODELS.values(), strict=True):
     with tab:
         st.header(spec.title)
+        read = " and ".join(f"{KINDS[m]} at {side} px" for m, side in spec.sizes.items())
         st.caption(
-            f"{spec.name}, {spec.architecture}, reads {' and '.join(f'{KINDS[m]} at {s} px' for m, s in spec.sizes.items())}. "
-            f"Weights: {weights.status(spec)}."
+            f"On the command line {spec.name}; {spec.architecture}. Reads {read}. Weights: {weights.status(spec)}."
         )
         try:
             config = weights.load_config(spec)
