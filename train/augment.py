@@ -110,10 +110,17 @@ class StyleExchange(torch.nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """[1, S, S] in 0..1 to the same."""
-        drawn = int(torch.multinomial(self.weights, 1))
-        filtered = self.rings.filtered(image[0].numpy(), self.grains[drawn])
+        return torch.from_numpy(self.styled(image[0].numpy(), self.draw()))[None]
+
+    def draw(self) -> int:
+        """The number of a random reference."""
+        return int(torch.multinomial(self.weights, 1))
+
+    def styled(self, picture: NDArray[np.float32], reference: int) -> NDArray[np.float32]:
+        """[S, S] in 0..1 to the same, in the style of a reference."""
+        filtered = self.rings.filtered(picture, self.grains[reference])
         own = np.quantile(filtered, self.levels) + np.arange(len(self.levels)) * 1e-6  # rising, as interp needs
-        return torch.from_numpy(np.interp(filtered, own, self.greys[drawn]).astype(np.float32))[None]
+        return np.interp(filtered, own, self.greys[reference]).astype(np.float32)
 
 
 class Compression(torch.nn.Module):

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from covid_core import classify, engine, metrics, registry, segment, weights
 from covid_core.ensemble import Ensemble
-from train import answers, datasets, features, marks
+from train import answers, datasets, features, looks, marks
 from train.masks import pooled_dice
 
 Figure = dict[str, Any]
@@ -99,7 +99,7 @@ def protocols(rows: pd.DataFrame) -> dict[str, dict[str, "pd.Series[bool]"]]:
             "external_covid_pneumonia": external & rows.finding.isin(["covid", "pneumonia"]),
             "external_covid_tuberculosis": external & rows.finding.isin(["covid", "tuberculosis"]),
             "pediatric": xray & (rows.split == "pediatric"),
-            "transplanted": xray & (rows.split == features.TRANSPLANTED),
+            "transplanted": xray & (rows.split == looks.TRANSPLANTED),
         },
         "ct": {
             "covid_ct_official_test": ct & (rows.official_split == "test"),
@@ -178,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.results.mkdir(parents=True, exist_ok=True)
     if spec.task == "classify":
         table, arrays = features.joined(options.features)
-        wanted = table.split.isin((*features.REPORTED, features.TRANSPLANTED)).to_numpy()
+        wanted = table.split.isin((*looks.REPORTED, looks.TRANSPLANTED)).to_numpy()
         members = [answers.without_networks(registry.get(m), options.folder) for m in spec.members or [spec.name]]
         model = Ensemble(spec, members, config) if spec.members else members[0]
         limits = {

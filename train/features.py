@@ -1,57 +1,29 @@
-"""What the networks make of every image: `python -m train.features --modality xray --data manifests=ROOT --out FOLDER`.
+"""What a network makes of every picture: `python -m train.features --model NAME --modality xray --looks FOLDER --out FOLDER`.
 
-Heads, gate, calibration and evaluation all work on these tables, one a modality, computed by the functions the app runs.
-X-rays of the train and val splits have a second row, of the splits `RESTYLED`: the same crop in the style of a training
-picture with the other label. On them the heads learn, and calibration measures, what holds whatever a picture looks like.
-Many of the val split have a third, of the split `TRANSPLANTED`, in which they gave or took lesions: there the source says
-the opposite of the label, and what is measured is which of the two the answers follow.
+Heads, gate, calibration and evaluation all work on these tables, one a modality, made from those of `train.looks`. X-rays of
+the train and val splits have another row, of the splits `RESTYLED`: the same crop in the style of a training picture with the
+other label. On them the heads learn, and calibration measures, what holds whatever a picture looks like.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from covid_core import classify, engine, images, preprocess, registry, segment
-from train import datasets, loading
-from train.augment import Rings, StyleExchange
-from train.classifier import soft_target
-from train.datasets.records import Record
-from train.overlap import without_returning
-from train.transplant import softened, transplant
+from covid_core import classify, engine, preprocess, registry
+from train import loading, looks
+from train.augment import StyleExchange
 
 Arrays = dict[str, NDArray[np.float32]]
-Row = tuple[dict[str, object], Arrays]
-Look = Callable[[Record, images.DecodedImage], Row]
-# Splits whose images train nothing and calibrate nothing.
-REPORTED = ("test", "external", "pediatric", "lateral", "photograph")
-# Splits for choices: of the training sources, and of a source that trains nothing.
-CHOSEN_ON = ("val", "extra_val", "extra_test")
-# The second rows of the train and val splits.
+# The other rows of the train and val splits.
 RESTYLED = {"train": "restyled_train", "val": "restyled_val"}
-# Val rows with lesions, or healthy lungs, that were not theirs; see `train.transplant`.
-TRANSPLANTED = "transplanted_val"
-MOST_TRAINING = 1500  # of one source and finding; heads on 1280 features need no more
-
-
-def wanted(records: Sequence[Record], seed: int = 0) -> list[Record]:
-    """Records with a finding, of the splits a classifier is made and measured with, and pictures to be refused."""
-    rng = np.random.default_rng(seed)
-    shown = (*REPORTED, *CHOSEN_ON)
-    kept = [r for r in records if r.split in shown and (r.finding or r.split in ("lateral", "photograph"))]
-    groups: dict[tuple[str, str], list[Record]] = {}
-    for record in records:
-        if record.split == "train" and record.finding:
-            groups.setdefault((record.source, record.finding), []).append(record)
-    for members in groups.values():
-        kept += [members[i] for i in rng.permutation(len(members))[:MOST_TRAINING]]
-    return kept
+CHUNK = 1024  # pictures held at a time
+BATCH = 64  # of them in a batch
 
 
 def weights(table: pd.DataFrame) -> NDArray[np.float32]:
@@ -64,130 +36,49 @@ def weights(table: pd.DataFrame) -> NDArray[np.float32]:
     return result.to_numpy(np.float32)
 
 
-def decode(record: Record) -> images.DecodedImage:
-    """A record's picture; black where the app would not even decode it, for it is refused all the same."""
-    try:
-        image = images.read(record.image)
-    except images.ImageError:
-        black = np.zeros((preprocess.SAMPLED, preprocess.SAMPLED), np.float32)
-        return images.DecodedImage(black, None, 0.0, "", None, "", record.image.name)
-    return replace(image, pixels=image.pixels.T.copy()) if record.transposed else image
+def crop_of(row: dict[str, Any], modality: str, size: int) -> NDArray[np.float32]:
+    """The box around the lungs of a row of `train.looks`, [size, size] in 0..1."""
+    pixels = looks.decoded(Path(row["file"]), row["transposed"]).pixels
+    return preprocess.stretch(looks.box_of(row, pixels.shape).extract(pixels, size), modality)
 
 
-def describe(
-    record: Record,
-    image: images.DecodedImage,
-    run: engine.Run,
-    size: int,
-    glance: Callable[[NDArray[np.float32]], NDArray[np.float32]],
-    segmenter: segment.Segmenter,
-) -> Row:
-    """One row of the table, and "crop" and "style" of the box around the lungs, "whole" of the whole picture.
-
-    Of records of which there are to be more rows the box comes along as "pixels", [size, size] in 0..1, the "lesion"
-    probability of each of them, and the "place" (top, left, side) of the box.
-    """
-    pixels = image.pixels
-    probability, frame = segmenter.probabilities(pixels)
-    lung, lesion = (frame.restore(p) for p in probability)
-    lungs = segment.lungs_from(lung)
-    shape = segment.lung_shape(lungs, lung)
-    crop, box = preprocess.lung_crop(pixels, lungs, record.modality, size)
-    row = {
-        "image": record.image.name,
-        "modality": record.modality,
-        "dataset": record.dataset,
-        "source": record.source,
-        "group": record.group,
-        "split": record.split,
-        "official_split": record.official_split,
-        "finding": record.finding,
-        "chroma": image.chroma,
-        "contrast": float(pixels.std()),
-        "area": shape.area,
-        "certainty": shape.certainty,
-        "middle": shape.middle,
-        "evidence": segment.evidence(lungs, lesion),
-        "lesser_side": segment.lesser_side(lungs, lesion),
-    }
-    arrays = {
-        "crop": classify.cells_of(run, crop, record.modality).mean(axis=(1, 2)),
-        "style": classify.style_of(crop),
-        "whole": glance(pixels),
-    }
-    if record.split in RESTYLED:
-        place = np.array([box.top, box.left, box.side], np.float32)
-        arrays |= {"pixels": crop, "lesion": box.extract(lesion, size), "place": place}
-    return row, arrays
+def pooled(crops: NDArray[np.float32], run: engine.Run, modality: str) -> NDArray[np.float32]:
+    """[N, C], of crops [N, S, S] the mean over the cells of `classify.cells_of`, in batches."""
+    orders = [slice(None), slice(None, None, -1)][: classify.LOOKS[modality]]  # as they are, and upside down
+    found = [
+        np.mean([run(preprocess.to_input(part[:, None, o])).mean(axis=(2, 3)) for o in orders], axis=0)
+        for part in np.split(crops, range(BATCH, len(crops), BATCH))
+    ]
+    return np.concatenate(found)
 
 
-def restyled(rows: Sequence[Row], run: engine.Run, seed: int = 0) -> list[Row]:
-    """The rows of the splits in `RESTYLED` again, each crop in the style of a random training picture of the other label."""
-    torch.manual_seed(seed)
-    chosen = [(row, arrays) for row, arrays in rows if row["split"] in RESTYLED]
-    styles = [(row, arrays["pixels"]) for row, arrays in chosen if row["split"] == "train"]
-    weight = weights(pd.DataFrame([row for row, _ in styles]))
-    exchanges = {}
-    for is_covid in (False, True):
-        mine = [i for i, (row, _) in enumerate(styles) if (row["finding"] == "covid") == is_covid]
-        crops = np.round(np.stack([styles[i][1] for i in mine]) * 255).astype(np.uint8)
-        exchanges[is_covid] = StyleExchange(crops, weight[mine].tolist())
-    result = []
-    for row, arrays in tqdm(chosen, desc="restyled", mininterval=10):
-        exchange = exchanges[row["finding"] != "covid"]
-        crop = exchange(torch.from_numpy(arrays["pixels"])[None])[0].numpy()
-        result.append(_seen_as(({**row, "split": RESTYLED[str(row["split"])]}, arrays), crop, run))
-    return result
-
-
-def transplanted(records: Sequence[Record], rows: Sequence[Row], look: Look, seed: int = 0) -> list[Row]:
-    """Val rows of the healthy with a training patient's lesions, of patients with healthy lungs in place of theirs.
+def restyled(table: pd.DataFrame, crops: NDArray[np.float32], seed: int = 0) -> NDArray[np.float32]:
+    """Each crop in the style of a random training picture of the other label.
 
     Args:
-        records: [N].
-        rows: [N], of these records.
-        look: makes a row of a record and its changed picture.
-        seed: of who gives to whom.
+        table: [N] rows of the splits train and val.
+        crops: [N, S, S] in 0..1, theirs.
+        seed: of who takes whose style.
+
+    Returns:
+        [N, S, S] in 0..1.
     """
-    rng = np.random.default_rng(seed)
-    chosen = [(record, row) for record, row in zip(records, rows, strict=True) if record.split in RESTYLED]
-    able = {
-        "normal": [pair for pair in chosen if pair[0].finding == "normal"],
-        "covid": [pair for pair in chosen if is_plain(pair[1][0])],
-    }
-    rings = Rings(len(chosen[0][1][1]["pixels"]))
-    exchanges = []
-    for finding, other in (("normal", "covid"), ("covid", "normal")):
-        givers = [arrays for record, (_, arrays) in able[other] if record.split == "train"]
-        takers = [(record, arrays) for record, (_, arrays) in able[finding] if record.split == "val"]
-        exchanges += [(record, own, givers[rng.integers(len(givers))], other) for record, own in takers if givers]
+    torch.manual_seed(seed)
+    covid = (table.finding == "covid").to_numpy()
+    train = (table.split == "train").to_numpy()
+    weight = np.zeros(len(table), np.float32)
+    weight[train] = weights(table[train])
+    exchanges, drawn = {}, np.zeros(len(table), int)
+    for label in (False, True):
+        mine = train & (covid == label)
+        exchanges[label] = StyleExchange(np.round(crops[mine] * 255).astype(np.uint8), weight[mine].tolist())
+    for i, label in enumerate(covid):
+        drawn[i] = exchanges[not label].draw()
 
-    def exchanged(exchange: tuple[Record, Arrays, Arrays, str]) -> Row | None:
-        record, own, given, finding = exchange
-        lesion = (given if finding == "covid" else own)["lesion"]
-        crop = transplant(own["pixels"], given["pixels"], lesion, rings)
-        if crop is None:
-            return None
-        image = decode(record)
-        top, left, side = own["place"].astype(int)
-        box = preprocess.Frame(top, left, side, *image.pixels.shape)
-        low, high = preprocess.limits(box.extract(image.pixels, rings.size), record.modality)
-        share = box.restore(softened(lesion))
-        pixels = image.pixels * (1 - share) + box.restore(low + crop * (high - low)) * share
-        return look(replace(record, split=TRANSPLANTED, finding=finding), replace(image, pixels=pixels))
+    def styled(i: int) -> NDArray[np.float32]:
+        return exchanges[not covid[i]].styled(crops[i], drawn[i])
 
-    return [row for row in loading.in_parallel(exchanged, exchanges, "transplanted") if row is not None]
-
-
-def is_plain(row: dict[str, object]) -> bool:
-    """Whether it is an X-ray of a COVID-19 patient on which opacity is plainly to be seen."""
-    return row["finding"] == "covid" and soft_target(1, float(str(row["evidence"]))) == 1
-
-
-def _seen_as(row: Row, crop: NDArray[np.float32], run: engine.Run) -> Row:
-    """The row with another crop."""
-    facts, arrays = row
-    return facts, {**arrays, "crop": classify.pooled_features(run, crop), "style": classify.style_of(crop)}
+    return np.stack(loading.in_parallel(styled, range(len(table)), "restyled"))
 
 
 def load(folder: Path) -> tuple[pd.DataFrame, Arrays]:
@@ -220,53 +111,45 @@ def joined(folders: Sequence[Path]) -> tuple[pd.DataFrame, Arrays]:
     return table, {**arrays, "pooled": np.concatenate([a["pooled"] for _, a in loaded], axis=1)}
 
 
-def backbone_file(folder: Path, modality: str) -> Path:
-    """Where `train.classifier` left the backbone of a modality, or that of both."""
-    shared = folder / "both" / "backbone.safetensors"
-    return shared if shared.exists() else folder / modality / "backbone.safetensors"
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", nargs="+", required=True, metavar="NAME=FOLDER")
     parser.add_argument("--model", default=registry.DEFAULT)
     parser.add_argument("--modality", choices=["xray", "ct"], required=True)
+    parser.add_argument("--looks", type=Path, required=True, help="written by train.looks")
     parser.add_argument(
         "--backbones", type=Path, help="holds MODALITY/backbone.safetensors, or both/; default: the bundled model's"
     )
-    parser.add_argument("--segmenters", type=Path, help="folder with unet_xray and unet_ct; default: the bundled ones")
     parser.add_argument("--out", type=Path, required=True, help="folder for MODALITY.csv and MODALITY.npz")
     options = parser.parse_args(arguments)
-    spec = registry.get(options.model)
-
-    def backbone(of: registry.ModelSpec, modality: str) -> engine.Run:
-        if options.backbones is None or of is not spec:
-            return engine.start(of, modality)
-        return engine.of_files(of, modality, [backbone_file(options.backbones, modality)])
-
-    # The default model's X-ray backbone takes the first look at every picture.
-    first = registry.get(registry.DEFAULT)
-    run, looking = backbone(spec, options.modality), backbone(first, "xray")
-    segmenter = loading.segmenters(options.segmenters, [options.modality])[options.modality]
-    records = [r for r in wanted(without_returning(datasets.read(options.data))) if r.modality == options.modality]
-
-    def glance(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        return classify.glance_features(looking, pixels, first.sizes["xray"])
-
-    def look(record: Record, image: images.DecodedImage) -> Row:
-        return describe(record, image, run, spec.sizes[options.modality], glance, segmenter)
-
-    rows = loading.in_parallel(lambda r: look(r, decode(r)), records, "features")
-    if options.modality == "xray":
-        rows += [*restyled(rows, run), *transplanted(records, rows, look)]
+    spec, modality = registry.get(options.model), options.modality
+    size = spec.sizes[modality]
+    run = looks.network(spec, modality, options.backbones)
+    table, whole = looks.load(options.looks, modality)
+    rows = table.to_dict("records")
+    again = (table.split.isin(RESTYLED) & (modality == "xray")).to_numpy()
+    kept, crop, style = [], [], []
+    for start in range(0, len(rows), CHUNK):
+        part = slice(start, start + CHUNK)
+        seen = np.stack(loading.in_parallel(lambda row: crop_of(row, modality, size), rows[part], "crops"))
+        crop.append(pooled(seen, run, modality))
+        style += [classify.style_of(c) for c in seen]
+        kept.append(seen[again[part]])
+    if again.any():
+        seen = restyled(table[again], np.concatenate(kept))
+        crop.append(pooled(seen, run, modality))
+        style += [classify.style_of(c) for c in seen]
+        other = table[again].assign(split=table.split[again].map(RESTYLED))
+        table, whole = pd.concat([table, other]), np.concatenate([whole, whole[again]])
     options.out.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame([row for row, _ in rows]).to_csv(options.out / f"{options.modality}.csv", index=False)
+    table.drop(columns=["file", "transposed", "top", "left", "side"]).to_csv(
+        options.out / f"{modality}.csv", index=False
+    )
     np.savez(
-        options.out / f"{options.modality}.npz",
-        crop=np.stack([arrays["crop"] for _, arrays in rows]).astype(np.float16),
-        style=np.stack([arrays["style"] for _, arrays in rows]).astype(np.float16),
-        whole=np.stack([arrays["whole"] for _, arrays in rows]).astype(np.float16),
+        options.out / f"{modality}.npz",
+        crop=np.concatenate(crop).astype(np.float16),
+        style=np.stack(style).astype(np.float16),
+        whole=whole.astype(np.float16),
     )
 
 

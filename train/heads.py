@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from covid_core import classify, gate, registry, uncertainty
-from train import features
+from train import features, looks
 from train.classifier import soft_target
 
 HEADS = 5
@@ -206,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     classifier = classify.Classifier(spec, {}, rounded, config, looked)
     calibrate(classifier, table, pooled)
     options.out.mkdir(parents=True, exist_ok=True)
-    files = {m: features.backbone_file(options.backbones, m) for m in spec.modalities}
+    files = {m: looks.backbone_file(options.backbones, m) for m in spec.modalities}
     is_shared = len(set(files.values())) == 1
     for modality, file in files.items():
         prefix = "" if is_shared else f"{modality}."

@@ -19,7 +19,7 @@ from safetensors.numpy import save_file
 from sklearn.linear_model import LogisticRegression
 
 from covid_core import registry, shortcuts, source
-from train import answers, datasets, features, loading
+from train import answers, datasets, features, loading, looks
 from train.audit import PROBE
 from train.datasets.records import Record
 from train.overlap import without_returning
@@ -62,7 +62,7 @@ def thumbnail(record: Record) -> NDArray[np.float32]:
 
 def without(record: Record, model: str) -> list[float | None]:
     """Probability as it is, without lungs, and with only the border; none where the picture is refused."""
-    chest = shortcuts.chest(features.decode(record), record.modality, model)
+    chest = shortcuts.chest(looks.decode(record), record.modality, model)
     if chest.evidence.refusal:
         return [None] * 3
     changed = shortcuts.without_lungs(chest), shortcuts.only_border(chest)

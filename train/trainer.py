@@ -23,6 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser, epochs: int, batch: int, rate
     parser.add_argument("--init", default="imagenet", help="imagenet (from the Hub), random, or a safetensors file")
     parser.add_argument("--out", required=True, help="folder for weights, checkpoints and logs; run again to resume")
     parser.add_argument("--epochs", type=int, default=epochs)
+    add_step_arguments(parser, batch, rate)
+
+
+def add_step_arguments(parser: argparse.ArgumentParser, batch: int, rate: float) -> None:
+    """Those of `add_arguments` that say what a step is and what computes it."""
     parser.add_argument("--batch", type=int, default=batch)
     parser.add_argument("--rate", type=float, default=rate, help="highest learning rate of the one-cycle schedule")
     parser.add_argument("--size", type=int, help="input side in pixels; default: the model's own")
@@ -35,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser, epochs: int, batch: int, rate
 
 def workers(options: argparse.Namespace) -> dict[str, Any]:
     """Arguments of a training DataLoader."""
-    return {"num_workers": options.workers, "persistent_workers": options.workers > 0}
+    several = {"persistent_workers": True, "prefetch_factor": 4} if options.workers else {}
+    return {"num_workers": options.workers, "pin_memory": torch.cuda.is_available(), **several}
 
 
 def one_cycle(task: lightning.LightningModule, rate: float) -> OptimizerLRSchedulerConfig:
@@ -48,10 +54,29 @@ def one_cycle(task: lightning.LightningModule, rate: float) -> OptimizerLRSchedu
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def later_more(mean: Tensor, now: Tensor, steps: Tensor | int) -> Tensor:
-    """The mean of a weight after `steps` + 1 steps, from that after `steps` and the weight as it is now."""
-    # Counters among the buffers are whole numbers; in a mean they only need to grow.
-    return mean + ((now - mean) * (1 + LATER_MORE) / (steps + 1 + LATER_MORE)).to(mean.dtype)
+def later_more(means: Sequence[Tensor], now: Sequence[Tensor], steps: Tensor | int) -> None:
+    """Turn the means of weights after `steps` + 1 steps, from that after `steps`, in place; all in one go, for speed on a GPU.
+
+    Args:
+        means: [...] each, of one kind.
+        now: the weights as they are.
+        steps: in the means so far.
+    """
+    if means[0].is_floating_point():
+        torch._foreach_lerp_(list(means), list(now), float((1 + LATER_MORE) / (int(steps) + 1 + LATER_MORE)))
+    else:  # counters among the buffers only need to grow
+        torch._foreach_copy_(list(means), list(now))
+
+
+class MeanOfWeights(WeightAveraging):
+    """`later_more` after every step, where the weights are: Lightning moves them to a GPU only after it made the mean."""
+
+    def __init__(self) -> None:
+        super().__init__(multi_avg_fn=later_more)
+
+    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        pl_module.to(trainer.strategy.root_device)
+        super().setup(trainer, pl_module, stage)
 
 
 def fit(
@@ -75,12 +100,13 @@ def fit(
         devices=options.devices,
         num_nodes=options.nodes,
         precision=options.precision,
+        benchmark=True,
         default_root_dir=folder,
         logger=CSVLogger(str(folder), name="log", version=""),
         callbacks=[
             ModelCheckpoint(folder, save_last=True, save_top_k=0),
             TQDMProgressBar(refresh_rate=20),
-            WeightAveraging(avg_fn=later_more),
+            MeanOfWeights(),
         ],
         enable_model_summary=False,
         num_sanity_val_steps=0,

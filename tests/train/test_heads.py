@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from covid_core import classify
 from train import features, heads
 
 
@@ -38,39 +39,27 @@ def test_small_data_sets_are_repeated_until_they_count_alike() -> None:
     assert list(heads.alike(rows[:7])) == list(range(7))
 
 
-def test_rows_to_train_and_choose_on_come_back_restyled() -> None:
+def test_pictures_take_on_the_style_of_a_training_picture_with_the_other_label() -> None:
     rng = np.random.default_rng(0)
-    rows = [
-        (
-            {"split": split, "source": "here", "finding": finding},
-            {"crop": np.zeros(2, np.float32), "pixels": rng.random((48, 48), np.float32) ** exponent},
-        )
-        for split, finding, exponent in (
-            ("train", "covid", 0.5),
-            ("val", "covid", 1),
-            ("train", "covid", 2),
-            ("train", "normal", 4),
-        )
-    ]
-    rows.append(({"split": "test", "source": "here", "finding": "covid"}, {"crop": np.zeros(2, np.float32)}))
-    seen = []
+    rows = [("train", "covid", 0.5), ("val", "covid", 1), ("train", "covid", 2), ("train", "normal", 4)]
+    own = np.stack([rng.random((48, 48), np.float32) ** exponent for _, _, exponent in rows])
+    facts = pd.DataFrame([{"split": split, "source": "here", "finding": finding} for split, finding, _ in rows])
+    found = features.restyled(facts, own)
+    for crop, givers in zip(found, ([3], [3], [3], [0, 2]), strict=True):
+        assert min(distance(crop, own[giver]) for giver in givers) < 0.08
+    assert np.array_equal(found, features.restyled(facts, own))
+
+
+def test_features_of_many_crops_are_those_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    crops = np.random.default_rng(0).random((5, 8, 8), np.float32)
 
     def run(batch: np.ndarray) -> np.ndarray:
-        seen.append(batch[0, 0])
-        return np.full((1, 2, 1, 1), batch.mean(), np.float32)
+        return np.concatenate([batch[:, :, ::2, ::2], batch[:, :, 1::2, ::2] ** 2], axis=1)
 
-    found = features.restyled(rows, run)
-    assert [(row["split"], row["finding"]) for row, _ in found] == [
-        ("restyled_train", "covid"),
-        ("restyled_val", "covid"),
-        ("restyled_train", "covid"),
-        ("restyled_train", "normal"),
-    ]
-    assert [arrays["crop"][0] for _, arrays in found] == [batch.mean() for batch in seen]
-    # Each has the grey levels of a training picture with the other label.
-    own = [arrays["pixels"] for _, arrays in rows if "pixels" in arrays]
-    for index, givers in enumerate(([3], [3], [3], [0, 2])):
-        assert min(distance(seen[index] / 2 + 0.5, own[giver]) for giver in givers) < 0.08
+    monkeypatch.setattr(features, "BATCH", 2)
+    for modality in ("xray", "ct"):
+        each = [classify.cells_of(run, crop, modality).mean(axis=(1, 2)) for crop in crops]
+        np.testing.assert_allclose(features.pooled(crops, run, modality), each, atol=1e-6)
 
 
 def distance(one: np.ndarray, other: np.ndarray) -> float:

@@ -42,5 +42,6 @@ def test_a_training_leaves_the_mean_of_the_weights_later_ones_counting_more(tmp_
 
 
 def test_counters_stay_whole_numbers() -> None:
-    mean = trainer.later_more(torch.tensor(10), torch.tensor(20), 2)
-    assert mean.dtype == torch.int64 and 10 <= int(mean) <= 20
+    means = [torch.tensor(10), torch.tensor(3)]
+    trainer.later_more(means, [torch.tensor(20), torch.tensor(4)], 2)
+    assert all(mean.dtype == torch.int64 for mean in means) and [int(mean) for mean in means] == [20, 4]

@@ -24,6 +24,7 @@ from train import (
     features,
     heads,
     lesion_folds,
+    looks,
     marks,
     probes,
     scoreboard,
@@ -134,8 +135,11 @@ def test_from_images_to_model_card(collection: Path, tmp_path: Path, monkeypatch
         out = ["--out", str(backbones / modality)]
         classifier.main(["--modality", modality, "--examples", "4", *data, *short, *cropped, *out])
     for modality in ("xray", "ct"):
-        out = ["--out", str(table)]
-        features.main(["--modality", modality, *data, "--backbones", str(backbones), *cropped, *out])
+        looks.main(
+            ["--modality", modality, *data, "--backbones", str(backbones), *cropped, "--out", str(tmp_path / "looks")]
+        )
+        given = ["--modality", modality, "--looks", str(tmp_path / "looks")]
+        features.main([*given, "--backbones", str(backbones), "--out", str(table)])
     heads.main(["--features", str(table), "--backbones", str(backbones), "--out", str(bundle / "mobilenetv2")])
     results = ["--results", str(tmp_path / "results")]
     for name in ("unet_xray", "unet_ct"):
@@ -154,7 +158,7 @@ def test_from_images_to_model_card(collection: Path, tmp_path: Path, monkeypatch
     text = card.card(registry.get("mobilenetv2"), config, datasets.sources())
     assert "Not a medical device" in text and "xray / test" in text
 
-    # One backbone for both; the bundled default model takes the first look.
+    # One backbone for both; the default model's took the first look.
     shared, table = ["--model", "resnet50"], tmp_path / "features50"
     out = ["--size", "64", "--out", str(tmp_path / "backbones50" / "both")]
     classifier.main([*shared, "--modality", "both", "--examples", "4", *data, *short, *cropped, *out])
@@ -163,7 +167,8 @@ def test_from_images_to_model_card(collection: Path, tmp_path: Path, monkeypatch
     distill.main([*shared, "--modality", "both", "--examples", "4", *data, *start, *cropped, *out])
     made_with = ["--backbones", str(tmp_path / "backbones50")]
     for modality in ("xray", "ct"):
-        features.main([*shared, "--modality", modality, *data, *made_with, *cropped, "--out", str(table)])
+        given = ["--modality", modality, "--looks", str(tmp_path / "looks")]
+        features.main([*shared, *given, *made_with, "--out", str(table)])
     monkeypatch.setattr(heads, "MOST_IN_A_FILE", "20MB")
     heads.main([*shared, "--features", str(table), *made_with, "--out", str(bundle / "resnet50")])
     evaluate.main([*shared, "--folder", str(bundle), "--features", str(table), *results])
@@ -219,7 +224,9 @@ def test_lesions_by_folds(collection: Path, tmp_path: Path, monkeypatch: pytest.
 def test_probes_of_the_bundled_model(collection: Path, tmp_path: Path) -> None:
     data = ["--data", f"manifests={collection}"]
     for modality in ("xray", "ct"):
-        features.main(["--modality", modality, *data, "--out", str(tmp_path / "features")])
+        looks.main(["--modality", modality, *data, "--out", str(tmp_path / "looks")])
+        given = ["--modality", modality, "--looks", str(tmp_path / "looks")]
+        features.main([*given, "--out", str(tmp_path / "features")])
     given = ["--features", str(tmp_path / "features"), *data]
     probes.main([*given, "--out", str(tmp_path / "readers"), "--results", str(tmp_path)])
     rows = probes.read(probes.file(tmp_path, "mobilenetv2"))

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from covid_core import images, preprocess
-from train import classifier, features, loading, transplant
+from train import classifier, loading, looks, transplant
 from train.augment import Rings
 from train.datasets.records import Record
 from train.transplant import softened
@@ -100,18 +100,20 @@ def test_rows_give_and_take_lesions(tmp_path: Path, lesion: np.ndarray) -> None:
         arrays = {
             "pixels": preprocess.stretch(pixels, "xray"),
             "lesion": mark,
-            "place": np.array([0, 0, SIZE], np.float32),
         }
-        rows.append(({"finding": finding, "evidence": evidence}, arrays))
+        place = {"top": 0, "left": 0, "side": SIZE}
+        rows.append(({"finding": finding, "evidence": evidence, **place}, arrays if split in ("train", "val") else {}))
 
-    def look(record: Record, image: images.DecodedImage) -> features.Row:
+    def look(record: Record, image: images.DecodedImage) -> looks.Row:
         inside, outside = image.pixels[lesion == 1].mean(), image.pixels[softened(lesion) == 0].mean()
         return {"name": record.image.name, "split": record.split, "finding": record.finding}, {
             "step": np.array(inside - outside),
             "level": np.array(outside),
         }
 
-    found = {str(row["name"]): (row, arrays) for row, arrays in features.transplanted(records, rows, look)}
+    found = {
+        str(row["name"]): (row, arrays) for row, arrays in looks.transplanted(records, rows, look, tmp_path / "changed")
+    }
     assert {name: (row["split"], row["finding"]) for name, (row, _) in found.items()} == {
         "2.png": ("transplanted_val", "covid"),
         "4.png": ("transplanted_val", "normal"),

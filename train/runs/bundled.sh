@@ -55,8 +55,8 @@ backbone ct "$init" ct1 --epochs 10 --examples 2400 --size 224
 backbone ct $work/ct1/backbone.safetensors backbones/ct --epochs 8 --examples 2400 --rate 5e-4 --seed 9
 
 for modality in xray ct; do
-  python -m train.features --modality $modality --data "$data" --segmenters $work/nets --backbones $work/backbones \
-    --out $work/features
+  python -m train.looks --modality $modality --data "$data" --segmenters $work/nets --backbones $work/backbones --out $work/looks
+  python -m train.features --modality $modality --looks $work/looks --backbones $work/backbones --out $work/features
 done
 python -m train.heads --features $work/features --backbones $work/backbones --out $work/bundle/mobilenetv2
 for model in unet_xray unet_ct; do

@@ -37,11 +37,12 @@ backbone() {
 }
 both backbone
 
+look() { python looks --modality "$1" --data "$data" --segmenters $nets --backbones $work/mobilenetv2 --out $work/looks; }
+both look
+
 # MODEL FOLDER: features, heads, figures of a classifier whose backbones lie in FOLDER.
 finish() {
-  table() {
-    python features --model "$1" --modality "$3" --data "$data" --segmenters $nets --backbones "$2" --out $work/features/"$1"
-  }
+  table() { python features --model "$1" --modality "$3" --looks $work/looks --backbones "$2" --out $work/features/"$1"; }
   both table "$1" "$2"
   python heads --model "$1" --features $work/features/"$1" --backbones "$2" --out $bundle/"$1"
 }

@@ -1,0 +1,221 @@
+"""What is the same for every classifier: `python -m train.looks --modality xray --data manifests=ROOT --out FOLDER`.
+
+Of every picture that a classifier is made or measured with, what the U-Net and the first look say, computed by the functions
+the app runs: one table a modality, from which `train.features` makes those of each network. Many X-rays of the val split have
+a second row, of the split `TRANSPLANTED`, in which they gave or took lesions; these pictures lie beside the table.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from covid_core import classify, engine, images, preprocess, registry, segment
+from train import datasets, loading
+from train.augment import Rings
+from train.classifier import soft_target
+from train.datasets.records import Record
+from train.overlap import without_returning
+from train.transplant import softened, transplant
+
+Arrays = dict[str, NDArray[np.float32]]
+Row = tuple[dict[str, object], Arrays]
+Look = Callable[[Record, images.DecodedImage], Row]
+# Splits whose images train nothing and calibrate nothing.
+REPORTED = ("test", "external", "pediatric", "lateral", "photograph")
+# Splits for choices: of the training sources, and of a source that trains nothing.
+CHOSEN_ON = ("val", "extra_val", "extra_test")
+# Val rows with lesions, or healthy lungs, that were not theirs; see `train.transplant`.
+TRANSPLANTED = "transplanted_val"
+MOST_TRAINING = 1500  # of one source and finding; heads on 1280 features need no more
+
+
+def wanted(records: Sequence[Record], seed: int = 0) -> list[Record]:
+    """Records with a finding, of the splits a classifier is made and measured with, and pictures to be refused."""
+    rng = np.random.default_rng(seed)
+    shown = (*REPORTED, *CHOSEN_ON)
+    kept = [r for r in records if r.split in shown and (r.finding or r.split in ("lateral", "photograph"))]
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        if record.split == "train" and record.finding:
+            groups.setdefault((record.source, record.finding), []).append(record)
+    for members in groups.values():
+        kept += [members[i] for i in rng.permutation(len(members))[:MOST_TRAINING]]
+    return kept
+
+
+def decode(record: Record) -> images.DecodedImage:
+    """`decoded` of a record's file."""
+    return decoded(record.image, record.transposed)
+
+
+def decoded(file: Path, is_transposed: bool) -> images.DecodedImage:
+    """A picture; black where the app would not even decode it, for it is refused all the same."""
+    try:
+        image = images.read(file)
+    except images.ImageError:
+        black = np.zeros((preprocess.SAMPLED, preprocess.SAMPLED), np.float32)
+        return images.DecodedImage(black, None, 0.0, "", None, "", file.name)
+    return replace(image, pixels=image.pixels.T.copy()) if is_transposed else image
+
+
+def describe(
+    record: Record,
+    image: images.DecodedImage,
+    size: int,
+    glance: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    segmenter: segment.Segmenter,
+) -> Row:
+    """One row of the table, with the box around the lungs, and "whole", the gate's features of the whole picture.
+
+    X-rays that can give or take lesions have the box along as "pixels", [size, size] in 0..1, and as "lesion" the
+    probability of each of them.
+    """
+    pixels = image.pixels
+    probability, frame = segmenter.probabilities(pixels)
+    lung, lesion = (frame.restore(p) for p in probability)
+    lungs = segment.lungs_from(lung)
+    shape = segment.lung_shape(lungs, lung)
+    box = preprocess.around(lungs)
+    row = {
+        "image": record.image.name,
+        "modality": record.modality,
+        "dataset": record.dataset,
+        "source": record.source,
+        "group": record.group,
+        "split": record.split,
+        "official_split": record.official_split,
+        "finding": record.finding,
+        "chroma": image.chroma,
+        "contrast": float(pixels.std()),
+        "area": shape.area,
+        "certainty": shape.certainty,
+        "middle": shape.middle,
+        "evidence": segment.evidence(lungs, lesion),
+        "lesser_side": segment.lesser_side(lungs, lesion),
+        "file": str(record.image),
+        "transposed": record.transposed,
+        "top": box.top,
+        "left": box.left,
+        "side": box.side,
+    }
+    arrays = {"whole": glance(pixels)}
+    if record.modality == "xray" and record.split in ("train", "val"):
+        crop = preprocess.stretch(box.extract(pixels, size), record.modality)
+        arrays |= {"pixels": crop, "lesion": box.extract(lesion, size)}
+    return row, arrays
+
+
+def transplanted(records: Sequence[Record], rows: Sequence[Row], look: Look, folder: Path, seed: int = 0) -> list[Row]:
+    """Val rows of the healthy with a training patient's lesions, of patients with healthy lungs in place of theirs.
+
+    Args:
+        records: [N].
+        rows: [N], of these records.
+        look: makes a row of a record and its picture.
+        folder: where the changed pictures are kept.
+        seed: of who gives to whom.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    chosen = [(record, row) for record, row in zip(records, rows, strict=True) if "lesion" in row[1]]
+    able = {
+        "normal": [pair for pair in chosen if pair[0].finding == "normal"],
+        "covid": [pair for pair in chosen if is_plain(pair[1][0])],
+    }
+    rings = Rings(len(chosen[0][1][1]["pixels"]))
+    exchanges = []
+    for finding, other in (("normal", "covid"), ("covid", "normal")):
+        givers = [arrays for record, (_, arrays) in able[other] if record.split == "train"]
+        takers = [(record, row) for record, row in able[finding] if record.split == "val"]
+        exchanges += [(record, own, givers[rng.integers(len(givers))], other) for record, own in takers if givers]
+
+    def exchanged(exchange: tuple[Record, Row, Arrays, str]) -> Row | None:
+        record, (place, own), given, finding = exchange
+        lesion = (given if finding == "covid" else own)["lesion"]
+        crop = transplant(own["pixels"], given["pixels"], lesion, rings)
+        if crop is None:
+            return None
+        pixels = decode(record).pixels
+        box = box_of(place, pixels.shape)
+        low, high = preprocess.limits(box.extract(pixels, rings.size), record.modality)
+        share = box.restore(softened(lesion))
+        changed = pixels * (1 - share) + box.restore(low + crop * (high - low)) * share
+        file = folder / f"{record.image.stem}.png"
+        Image.fromarray(np.round(changed * 255).clip(0, 255).astype(np.uint8)).save(file)
+        record = replace(record, image=file, transposed=False, split=TRANSPLANTED, finding=finding)
+        return look(record, decode(record))
+
+    return [row for row in loading.in_parallel(exchanged, exchanges, "transplanted") if row is not None]
+
+
+def box_of(row: Mapping[str, Any], shape: tuple[int, ...]) -> preprocess.Frame:
+    """The box around the lungs, as a row has it, of a picture of this (height, width)."""
+    return preprocess.Frame(int(row["top"]), int(row["left"]), int(row["side"]), shape[0], shape[1])
+
+
+def is_plain(row: dict[str, object]) -> bool:
+    """Whether it is an X-ray of a COVID-19 patient on which opacity is plainly to be seen."""
+    return row["finding"] == "covid" and soft_target(1, float(str(row["evidence"]))) == 1
+
+
+def load(folder: Path, modality: str) -> tuple[pd.DataFrame, NDArray[np.float32]]:
+    """The table of a modality, and "whole" of its rows."""
+    with np.load(folder / f"{modality}.npz") as stored:
+        return pd.read_csv(folder / f"{modality}.csv", keep_default_na=False), stored["whole"].astype(np.float32)
+
+
+def backbone_file(folder: Path, modality: str) -> Path:
+    """Where `train.classifier` left the backbone of a modality, or that of both."""
+    shared = folder / "both" / "backbone.safetensors"
+    return shared if shared.exists() else folder / modality / "backbone.safetensors"
+
+
+def network(spec: registry.ModelSpec, modality: str, backbones: Path | None) -> engine.Run:
+    """The backbone of a modality: of a folder of freshly trained ones, else the bundled one."""
+    if backbones is None:
+        return engine.start(spec, modality)
+    return engine.of_files(spec, modality, [backbone_file(backbones, modality)])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; see `--help`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", nargs="+", required=True, metavar="NAME=FOLDER")
+    parser.add_argument("--modality", choices=["xray", "ct"], required=True)
+    parser.add_argument(
+        "--backbones", type=Path, help="of the default model, which takes the first look; default: the bundled ones"
+    )
+    parser.add_argument("--segmenters", type=Path, help="folder with unet_xray and unet_ct; default: the bundled ones")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for MODALITY.csv, MODALITY.npz and transplanted/"
+    )
+    options = parser.parse_args(arguments)
+    first = registry.get(registry.DEFAULT)
+    looking = network(first, "xray", options.backbones)
+    segmenter = loading.segmenters(options.segmenters, [options.modality])[options.modality]
+    records = [r for r in wanted(without_returning(datasets.read(options.data))) if r.modality == options.modality]
+
+    def glance(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        return classify.glance_features(looking, pixels, first.sizes["xray"])
+
+    def look(record: Record, image: images.DecodedImage) -> Row:
+        return describe(record, image, first.sizes[options.modality], glance, segmenter)
+
+    rows = loading.in_parallel(lambda r: look(r, decode(r)), records, "looks")
+    if options.modality == "xray":
+        rows += transplanted(records, rows, look, options.out / "transplanted")
+    options.out.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame([row for row, _ in rows]).to_csv(options.out / f"{options.modality}.csv", index=False)
+    whole = np.stack([arrays["whole"] for _, arrays in rows])
+    np.savez(options.out / f"{options.modality}.npz", whole=whole.astype(np.float16))
+
+
+if __name__ == "__main__":
+    main()
