@@ -79,10 +79,10 @@ SPECS = (
     _spec("inception_resnet_v2", "InceptionResNetV2", "classify", "inception_resnet_v2", xray=128, ct=128),
     _spec(
         "ensemble",
-        "MobileNetV2 and ResNet50",
+        "Ensemble of the three",
         "classify",
-        "mobilenetv2_100, resnetv2_50",
-        ("mobilenetv2", "resnet50"),
+        "mobilenetv2_100, resnetv2_50, inception_resnet_v2",
+        ("mobilenetv2", "resnet50", "inception_resnet_v2"),
         xray=224,
         ct=256,
     ),

@@ -4,7 +4,6 @@ import gzip
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -203,9 +202,7 @@ def no_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_sizes(width: int, height: int, said: str, recwarn: pytest.WarningsRecorder) -> None:
-    start = time.perf_counter()
     assert said in refusal(png(width, height))
-    assert time.perf_counter() - start < 1
     assert not recwarn.list
 
 

@@ -79,10 +79,10 @@ WHAT = {
         "with the figures below.\n\n" + TRANSPLANTED.removesuffix("\n\n")
     ),
     "ensemble": (
-        "MobileNetV2 and ResNet50 ({architecture}) as one: the samples of both are put together, so that what the networks\n"
-        "disagree about is part of the epistemic uncertainty. It has no weights of its own, only a temperature, prediction sets\n"
+        "MobileNetV2, ResNet50 and InceptionResNetV2 ({architecture}) as one: their samples are put together, so that what the\n"
+        "networks disagree about is part of the epistemic uncertainty. It has no weights of its own, only a temperature, prediction sets\n"
         "and the probability from which COVID-19 is answered, fitted on the same val images as theirs. Their cards say what they\n"
-        "learned from. ResNet50 had MobileNetV2 as its teacher, so that the two agree more than strangers would.\n\n"
+        "learned from. MobileNetV2 was the teacher of the other two, so that the three agree more than strangers would.\n\n"
         + TRANSPLANTED.removesuffix("\n\n")
     ),
     "segment": (

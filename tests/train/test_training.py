@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -172,9 +173,11 @@ def test_from_images_to_model_card(collection: Path, tmp_path: Path, monkeypatch
     monkeypatch.setattr(heads, "MOST_IN_A_FILE", "20MB")
     heads.main([*shared, "--features", str(table), *made_with, "--out", str(bundle / "resnet50")])
     evaluate.main([*shared, "--folder", str(bundle), "--features", str(table), *results])
-    both = ["--folder", str(bundle), "--features", str(tmp_path / "features"), str(table)]
-    ensemble.main(both)
-    evaluate.main(["--model", "ensemble", *both, *results])
+    # In place of the third, which takes long, the second once more: the ensemble sees only heads and features.
+    shutil.copytree(bundle / "resnet50", bundle / "inception_resnet_v2")
+    three = ["--folder", str(bundle), "--features", str(tmp_path / "features"), str(table), str(table)]
+    ensemble.main(three)
+    evaluate.main(["--model", "ensemble", *three, *results])
     assert json.loads((bundle / "ensemble" / "config.json").read_text())["metrics"]["xray"]["test"]["n"] == 4
     config = json.loads((bundle / "resnet50" / "config.json").read_text())
     rows = answers.read(answers.file(tmp_path / "results", "resnet50"))

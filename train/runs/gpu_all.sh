@@ -61,18 +61,24 @@ taught() { trains distill --modality both --segmenters $nets --batch 64 --epochs
 taught --model resnet50 --init "$resnet" --out $work/resnet50/both
 finish resnet50 $work/resnet50
 figures resnet50 --features $work/features/resnet50
-python ensemble --folder $bundle --features $work/features/{mobilenetv2,resnet50}
-figures ensemble --features $work/features/{mobilenetv2,resnet50}
 into_package
 taught --model inception_resnet_v2 --init random --teacher resnet50 --out $work/inception_resnet_v2/both --rate 2e-3
 finish inception_resnet_v2 $work/inception_resnet_v2
 figures inception_resnet_v2 --features $work/features/inception_resnet_v2
+python ensemble --folder $bundle --features $work/features/{mobilenetv2,resnet50,inception_resnet_v2}
+figures ensemble --features $work/features/{mobilenetv2,resnet50,inception_resnet_v2}
 python probes --features $work/features/mobilenetv2 --data "$data" --out $bundle/mobilenetv2 --results $results
 into_package
 
-for protocol in xray_random sars_random sars_grouped covid_ct_to_sars sars_to_covid_ct; do
-  python protocols --protocol $protocol --data "$data" --init "$mobilenet" --out $work/protocols/$protocol --results $results \
-    --epochs 8 --batch 64 --size 224 "${quick[@]}" ${DRY:+--epochs 1 --batch 2}
+protocol() {
+  python protocols --protocol "$1" --data "$data" --out $work/protocols/"$1" --results $results --epochs 8 --batch 64 --size 224 \
+    "${@:2}" "${quick[@]}" ${DRY:+--epochs 1 --batch 2}
+}
+for name in xray_random sars_random sars_grouped covid_ct_to_sars sars_to_covid_ct; do
+  protocol $name --init "$mobilenet"
 done
+protocol xray_random --model resnet50 --init "$resnet" --out $work/protocols/resnet50
 trains lesion_folds --init "$mobilenet" --out $work/protocols/lesion_folds --results $results --epochs 12 --batch 48
+trains starts --model inception_resnet_v2 --modality both --segmenters $nets --out $work/starts --results $results --size 128 \
+  --batch 64 --examples 20000
 python scoreboard --results $results
