@@ -1,5 +1,6 @@
-"""Every test runs with a cache folder of the session's own, so that nothing depends on what a machine has kept."""
+"""Every test runs with a cache folder of the run's own, so that nothing depends on what a machine has kept."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -7,7 +8,10 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # the processes of a run share what they convert
+        base = base.parent
     patch = pytest.MonkeyPatch()
-    patch.setenv("COVID_CORE_CACHE", str(tmp_path_factory.mktemp("cache")))
+    patch.setenv("COVID_CORE_CACHE", str(base / "cache"))
     yield
     patch.undo()
