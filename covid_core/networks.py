@@ -118,11 +118,12 @@ def load(spec: "ModelSpec", files: Sequence[Path], modality: str) -> Backbone | 
     Raises:
         RuntimeError: names or shapes do not all agree.
     """
-    network = build(spec)
+    with torch.device("meta"):  # random weights take longer to draw than the real ones to read
+        network = build(spec)
     prefix = f"{modality}." if any(n.startswith(f"{modality}.") for n in weights.names(files)) else ""
     found = weights.read(files, f"{prefix}body.")
     state = {name.removeprefix(prefix): torch.from_numpy(values) for name, values in found.items()}
-    network.load_state_dict(state, strict=True)
+    network.load_state_dict(state, strict=True, assign=True)
     if isinstance(network, UNet):
         network.fold()
     return network.requires_grad_(False)

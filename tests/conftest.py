@@ -5,6 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # torch's threads wait for each other awake, and two processes share the cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import covid_core._torchvision  # noqa: F401  (pytest-xdist imports what warned, Lightning too)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

@@ -80,10 +80,10 @@ WHAT = {
     ),
     "ensemble": (
         "MobileNetV2, ResNet50 and InceptionResNetV2 ({architecture}) as one: their samples are put together, so that what the\n"
-        "networks disagree about is part of the epistemic uncertainty. It has no weights of its own, only a temperature, prediction sets\n"
-        "and the probability from which COVID-19 is answered, fitted on the same val images as theirs. Their cards say what they\n"
-        "learned from. MobileNetV2 was the teacher of the other two, so that the three agree more than strangers would.\n\n"
-        + TRANSPLANTED.removesuffix("\n\n")
+        "networks disagree about is part of the epistemic uncertainty. It has no weights of its own, only a temperature,\n"
+        "prediction sets and the probability from which COVID-19 is answered, fitted on the same val images as theirs. Their\n"
+        "cards say what they learned from. MobileNetV2 was the teacher of the other two, so that the three agree more than\n"
+        "strangers would.\n\n" + TRANSPLANTED.removesuffix("\n\n")
     ),
     "segment": (
         "A U-Net ({architecture} encoder, ImageNet start) that marks lungs and lesions. X-ray lung masks follow two\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
 from covid_core import phantom
 from tests import golden
@@ -115,6 +115,10 @@ def test_the_way_through_the_pages_logs_no_error(address: str, browser: Browser)
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     errors: list[str] = []
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    pending: set[Request] = set()
+    page.on("request", lambda request: pending.add(request))
+    for ended in ("requestfinished", "requestfailed"):
+        page.on(ended, lambda request: pending.discard(request))
     page.goto(f"{address}/?sample=ct-healthy")
     settle(page)
     for title, _ in PAGES.values():
@@ -123,6 +127,9 @@ def test_the_way_through_the_pages_logs_no_error(address: str, browser: Browser)
             "aria-current", "page", timeout=60_000
         )
         settle(page)
+        page.wait_for_timeout(300)
+        while pending:  # who leaves at once finds gone what the page still asks for
+            page.wait_for_timeout(50)
     page.close()
     assert not errors
 
