@@ -31,6 +31,7 @@ from train import (
     scoreboard,
     segmenter,
     starts,
+    throughput,
 )
 from train.datasets.records import Record
 from train.overlap import without_copies
@@ -141,6 +142,10 @@ def test_from_images_to_model_card(collection: Path, tmp_path: Path, monkeypatch
         )
         given = ["--modality", modality, "--looks", str(tmp_path / "looks")]
         features.main([*given, "--backbones", str(backbones), "--out", str(table)])
+    rows, _ = features.load(table)
+    counts = rows.groupby(["modality", "split"]).size()
+    for split, again in features.RESTYLED.items():
+        assert counts["xray", again] == counts["xray", split] and ("ct", again) not in counts
     heads.main(["--features", str(table), "--backbones", str(backbones), "--out", str(bundle / "mobilenetv2")])
     results = ["--results", str(tmp_path / "results")]
     for name in ("unet_xray", "unet_ct"):
@@ -206,6 +211,15 @@ def test_two_starts_on_the_same_pictures(collection: Path, tmp_path: Path) -> No
         right = (mine.taught > 0.5) == (mine.finding == "covid")
         row = board[f"{modality} / start_taught"]
         assert row["figures"]["accuracy"]["value"] == round(right.mean(), 4) and row["pictures"] == 4
+
+
+def test_how_fast_a_training_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, count in (("PHANTOMS", 4), ("WARM", 1), ("STEPS", 2)):
+        monkeypatch.setattr(throughput, name, count)
+    throughput.main(["--batch", "2", "--size", "64", "--workers", "0"])
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["model"] == "mobilenetv2" and told["size"] == 64
+    assert told["share"] == pytest.approx(told["images_per_second"] / told["bare_images_per_second"], rel=0.05)
 
 
 def test_lesions_by_folds(collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
