@@ -1,8 +1,8 @@
 """Train a backbone with a finished model as its teacher: `python -m train.distill --model resnet50 --teacher mobilenetv2 ...`.
 
 As `train.classifier`, and on every augmented picture the student must also give the teacher's pooled features, through a
-linear map that is thrown away afterwards, and its answer. It starts where the teacher is, and needs far fewer pictures than
-labels alone would. (Hinton 2015, arXiv 1503.02531; the same view for both: Beyer 2022, "A good teacher is patient and
+linear map that is thrown away afterwards, and its answer. That is meant to need fewer pictures than labels alone would; whether
+it does, `train.starts` measures. (Hinton 2015, arXiv 1503.02531; the same view for both: Beyer 2022, "A good teacher is patient and
 consistent", arXiv 2106.05237; features: Romero 2015, arXiv 1412.6550.)
 """
 
