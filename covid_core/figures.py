@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from covid_core import report
+from covid_core import registry, report
 from covid_core.classify import Classification
 from covid_core.diagnose import Diagnosis
 from covid_core.explain import FULL_SCALE
@@ -76,10 +76,11 @@ def uncertainty_bar(answer: Classification) -> "Figure":
 
     if answer.aleatoric is None or answer.epistemic is None:
         raise ValueError("A refused picture has no uncertainty to draw.")
+    disagree = "networks and heads" if registry.get(answer.model).members else "heads"
     figure = go.Figure()
     for name, value, colour in (
         ("aleatoric: the image is ambiguous", answer.aleatoric, ORANGE),
-        ("epistemic: the heads disagree", answer.epistemic, PURPLE),
+        (f"epistemic: the {disagree} disagree", answer.epistemic, PURPLE),
     ):
         figure.add_bar(
             x=[value],

@@ -93,10 +93,10 @@ st.markdown(
 for tab, spec in zip(st.tabs([s.title for s in registry.MODELS.values()]), registry.MODELS.values(), strict=True):
     with tab:
         st.header(spec.title)
-        read = " and ".join(f"{KINDS[m]} at {side} px" for m, side in spec.sizes.items())
-        st.caption(
-            f"On the command line {spec.name}; {spec.architecture}. Reads {read}. Weights: {weights.status(spec)}."
-        )
+        read = "Reads " + " and ".join(f"{KINDS[m]} at {side} px" for m, side in spec.sizes.items())
+        if spec.members:
+            read = "Each network reads X-rays and CT slices at its own size"
+        st.caption(f"On the command line {spec.name}; {spec.architecture}. {read}. Weights: {weights.status(spec)}.")
         try:
             config = weights.load_config(spec)
             card = weights.ASSETS / spec.name / "README.md"

@@ -37,3 +37,11 @@ def test_zoom_stays_for_pictures_of_one_size_alone() -> None:
     wide, other, tall = (np.zeros((*shape, 3), np.uint8) for shape in ((20, 30), (20, 30), (30, 20)))
     revisions = [figures.views(picture, picture).layout.uirevision for picture in (wide, other, tall)]
     assert revisions[0] == revisions[1] != revisions[2]
+
+
+@pytest.mark.parametrize(("model", "who"), [("mobilenetv2", "the heads"), ("ensemble", "the networks and heads")])
+def test_the_bar_says_who_disagrees(result: Diagnosis, model: str, who: str) -> None:
+    answer = replace(result.classification, model=model)
+    drawn = {bar.name.split(":")[0]: bar for bar in figures.uncertainty_bar(answer).data}
+    assert drawn["epistemic"].name == f"epistemic: {who} disagree"
+    assert drawn["epistemic"].x == (answer.epistemic,) and drawn["aleatoric"].x == (answer.aleatoric,)
