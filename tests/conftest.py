@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # torch's threads wait for each other awake, and two processes share the cores
@@ -20,3 +21,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     patch.setenv("COVID_CORE_CACHE", str(base / "cache"))
     yield
     patch.undo()
+
+
+@pytest.fixture(scope="session")
+def hounsfield() -> np.ndarray:
+    """The slices of a whole CT, see `tests.volumes.planes`."""
+    from tests import volumes
+
+    return volumes.planes()

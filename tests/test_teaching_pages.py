@@ -13,7 +13,7 @@ from pages import _words
 from pages._pictures import PHANTOMS, Upload
 from tests import golden
 from tests.test_pages import ROOT, colour_picture, open_app
-from tests.test_volume import nifti, slices
+from tests.volumes import nifti, slices
 
 PAGES = sorted(file.name for file in (ROOT / "pages").glob("[a-z]*.py"))
 WITH_PICTURE = ["compare.py", "shortcut_lab.py", "uncertainty_lab.py"]

@@ -1,87 +1,21 @@
-"""Whole CTs: every way their files can lie, every refusal, and the burden of a phantom whose lesions are known."""
+"""Whole CTs: every way their files can lie, and what their values can be."""
 
 import gzip
 import io
 import struct
-import zipfile
 
 import nibabel
 import numpy as np
 import pytest
-from nibabel import orientations
 from PIL import Image
-from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.sequence import Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless
 
-from covid_core import archive, curves, dicom, phantom, scan, series, volume
-from covid_core.burden import SliceBurden, burden, summed
-from covid_core.images import ImageError, decode
-from covid_core.volume import WINDOWS, Volume, read_volume, slice_image, slice_png
+from covid_core import dicom, phantom, scan, volume
+from covid_core.images import decode
+from covid_core.volume import WINDOWS, read_volume, slice_image, slice_png
 from tests import pictures
-
-LEVELS = np.linspace(0.25, 0.75, 6)
-SIDE = 72
-SPACING = (30.0, 5.0, 5.0)  # of the phantoms, mm
-ACROSS = [1, 0, 0, 0, 1, 0]  # rows to the left, columns to the back
-WHO = {"PatientName": "Doe^Jane", "PatientID": "ID-4711", "StudyDate": "20200401", "SeriesInstanceUID": "1.2.826.77"}
-
-
-@pytest.fixture(scope="module")
-def hounsfield() -> np.ndarray:
-    """[Z, H, W] as a volume shows it."""
-    planes = [phantom.ct(5, size=SIDE, level=float(level)).hounsfield for level in LEVELS]
-    return np.rint(np.stack(planes)).astype(np.int16)
-
-
-def nifti(values: np.ndarray, codes: str = "RAS", affine: np.ndarray | None = None, kind: type = nibabel.Nifti1Image):
-    """A NIfTI file whose axes run as `codes` say, of values [Z, H, W] in the view of radiologists."""
-    z, y, x = SPACING
-    straight = np.diag([x, y, z, 1]) if affine is None else affine
-    image = kind(np.flip(values).T, straight)
-    turn = orientations.ornt_transform(orientations.axcodes2ornt("RAS"), orientations.axcodes2ornt(codes))
-    return image.as_reoriented(turn).to_bytes()
-
-
-def slices(values: np.ndarray, **tags: object) -> list[tuple[str, bytes]]:
-    """A DICOM series of values [Z, H, W], from the head to the feet."""
-    files = []
-    for number, plane in enumerate(values):
-        place = {
-            "ImagePositionPatient": [-100, -80, 500 - SPACING[0] * number],
-            "ImageOrientationPatient": ACROSS,
-            "PixelSpacing": list(SPACING[1:]),
-            "RescaleSlope": 1,
-            "RescaleIntercept": -1024,
-            "InstanceNumber": number,
-        }
-        files.append((f"{number}.dcm", pictures.dicom((plane + 1024).astype(np.uint16), **(place | tags))))
-    return files
-
-
-def packed(files: list[tuple[str, bytes]], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", method) as archive:
-        for name, data in files:
-            archive.writestr(name, data)
-    return file.getvalue()
-
-
-def check(found: Volume, values: np.ndarray) -> None:
-    np.testing.assert_array_equal(found.hounsfield, values)
-    assert found.hounsfield.dtype == np.int16 and not found.hounsfield.flags.writeable
-    assert found.spacing == pytest.approx(SPACING)
-    assert found.numbers == tuple(range(1, len(values) + 1)) and found.total == len(values)
-
-
-def refusal(files: list[tuple[str, bytes]] | bytes) -> str:
-    with pytest.raises(ImageError) as caught:
-        read_volume([("ct", files)] if isinstance(files, bytes) else files)
-    sentence = str(caught.value)
-    assert sentence.endswith(".") and "Error" not in sentence and "Traceback" not in sentence
-    assert not any(value in sentence for value in WHO.values())
-    return sentence
+from tests.volumes import SIDE, SPACING, WHO, check, enhanced, nifti, packed, refusal, slices
 
 
 @pytest.mark.parametrize("codes", ["RAS", "LPS", "LAS", "LPI", "PIR", "ASL", "SAR", "IRP"])
@@ -147,35 +81,6 @@ def test_a_transposed_series_keeps_its_spacing(hounsfield: np.ndarray) -> None:
     tags = {"ImageOrientationPatient": [0, 1, 0, 1, 0, 0], "PixelSpacing": [5, 4]}
     found = read_volume(slices(hounsfield[:, :, :60], **tags))
     assert found.hounsfield.shape[1:] == (48, 72) and found.spacing == pytest.approx(SPACING)
-
-
-def enhanced(hounsfield: np.ndarray, frames: int | None = None, **tags: object) -> bytes:
-    """A DICOM file of several frames, the feet first."""
-
-    def item(**values: object) -> Dataset:
-        made = Dataset()
-        for tag, value in values.items():
-            setattr(made, tag, value)
-        return made
-
-    values = item(RescaleSlope=1, RescaleIntercept=-1024, RescaleType="HU")
-    shared = item(
-        PlaneOrientationSequence=Sequence([item(ImageOrientationPatient=ACROSS)]),
-        PixelMeasuresSequence=Sequence([item(PixelSpacing=list(SPACING[1:]))]),
-        PixelValueTransformationSequence=Sequence([values]),
-    )
-    places = [
-        item(ImagePositionPatient=[0, 0, SPACING[0] * k]) for k in range(len(hounsfield) if frames is None else frames)
-    ]
-    given = {
-        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2.1",
-        "NumberOfFrames": len(hounsfield),
-        "SharedFunctionalGroupsSequence": Sequence([shared]),
-        "PerFrameFunctionalGroupsSequence": Sequence([item(PlanePositionSequence=Sequence([p])) for p in places]),
-        "RescaleSlope": None,
-        "RescaleIntercept": None,
-    }
-    return pictures.dicom((hounsfield[::-1] + 1024).astype(np.uint16), **(given | tags))
 
 
 def test_frames_of_one_dicom_file(hounsfield: np.ndarray) -> None:
@@ -325,91 +230,6 @@ def test_unusable_nifti_files(hounsfield: np.ndarray) -> None:
     assert "damaged" in refusal(gzip.compress(plain)[:-3000])
 
 
-def test_a_gzip_bomb_is_not_unpacked(hounsfield: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = nifti(hounsfield)
-    file = io.BytesIO()
-    with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1) as bomb:
-        bomb.write(plain)
-        for _ in range(100):
-            bomb.write(bytes(2**20))
-    unpacked = []
-
-    class Counting(gzip.GzipFile):
-        def read(self, size: int | None = -1) -> bytes:
-            unpacked.append(super().read(size))
-            return unpacked[-1]
-
-    monkeypatch.setattr(gzip, "GzipFile", Counting)
-    check(read_volume([("bomb.nii.gz", file.getvalue())]), hounsfield)
-    assert sum(map(len, unpacked)) < len(plain) + 1000  # the header twice; what follows the volume is never looked at
-
-
-def test_limits(hounsfield: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = slices(hounsfield)
-    packed_files = packed(files)
-    with monkeypatch.context() as patch:
-        patch.setattr(scan, "MAX_BYTES", 5000)
-        assert "too large" in refusal(files)
-    with monkeypatch.context() as patch:
-        patch.setattr(scan, "MAX_UNPACKED", 20_000)
-        assert "too large" in refusal(packed_files)
-        assert "too large" in refusal(gzip.compress(nifti(hounsfield)))
-    with monkeypatch.context() as patch:
-        patch.setattr(scan, "MAX_FILES", 5)
-        patch.setattr(archive, "MAX_FILES", 5)
-        assert "6 files" in refusal(files) and "more than 5 files" in refusal(packed_files)
-    monkeypatch.setattr(series, "MAX_VOXELS", SIDE * SIDE * 5)
-    assert "too large" in refusal(files) and "too large" in refusal(enhanced(hounsfield))
-
-
-def test_which_files_are_volumes(hounsfield: np.ndarray) -> None:
-    single = slices(hounsfield)[0]
-    picture = ("a.png", pictures.png(9, 9))
-    wholes = [("a.nii", b""), ("a", nifti(hounsfield)), ("a.zip", packed([single])), ("a", enhanced(hounsfield))]
-    for file in wholes:
-        assert scan.is_volume([file]) and scan.is_volume([picture, file])
-    for file in (single, picture, ("a.dcm", b"broken"), ("a", b"\0" * 128 + b"DICMbroken")):
-        assert not scan.is_volume([file])
-    assert scan.is_volume([single, single]) and not scan.is_volume([picture, picture])
-    xray = ("x.dcm", pictures.dicom(np.zeros((9, 9), np.uint16), Modality="CR"))
-    assert not scan.is_volume([xray, xray]) and not scan.is_volume([xray, single])
-
-
-def test_unusable_archives(hounsfield: np.ndarray) -> None:
-    files = slices(hounsfield)
-    archive = packed(files)
-    entry = archive.index(b"PK\1\2")
-    locked = bytearray(archive)
-    locked[entry + 8] |= 1
-    assert "encrypted" in refusal(bytes(locked))
-    lying = bytearray(archive)
-    lying[entry + 24 : entry + 28] = struct.pack("<I", 100)  # it says that it becomes 100 bytes
-    assert "damaged" in refusal(bytes(lying))
-    assert "damaged" in refusal(archive[:-200])
-    assert "unusual way" in refusal(packed(files, zipfile.ZIP_LZMA))
-    assert "among several files" in refusal([("a.zip", archive), ("b.zip", archive)])
-    assert "no CT" in refusal(packed([("a.png", pictures.encode(pictures.GREY)), ("inner.zip", archive)]))
-    assert "more than one volume" in refusal(
-        packed([("ct.nii", nifti(hounsfield)), ("mask.nii", nifti(np.uint8(hounsfield > 0)))])
-    )
-    assert "more than one volume" in refusal([("ct.nii", nifti(hounsfield)), *files])
-
-
-@pytest.mark.parametrize("files", [[], [("a.nii", b"")], b"hello", b"\x1f\x8b" + b"\0" * 50, b"PK\x03\x04 not really"])
-def test_what_is_no_ct_at_all(files: list[tuple[str, bytes]] | bytes) -> None:
-    assert "Upload" in refusal(files) or "Export" in refusal(files)
-    assert "no CT" in refusal(pictures.encode(pictures.GREY))
-    assert "named as NIfTI" in refusal([("brain.nii", b"not a volume at all")])
-    refusal([("a.dcm", b"\x08\0\x05\0\xf3\x99" * 60)])
-
-
-def test_nothing_of_the_patient_is_kept(hounsfield: np.ndarray, recwarn: pytest.WarningsRecorder) -> None:
-    odd = WHO | {"SeriesInstanceUID": "1.2.826.77"}
-    found = read_volume([("a.zip", packed(slices(hounsfield, **odd)))])
-    held = repr(vars(found)) + " ".join(str(warning.message) for warning in recwarn)
-    assert not any(value in held for value in odd.values())
-
-
 def test_windows_and_pictures(hounsfield: np.ndarray) -> None:
     assert WINDOWS["lung"] == (dicom.LUNG_CENTRE, dicom.LUNG_WIDTH) == phantom.WINDOW
     files = slices(hounsfield)
@@ -432,47 +252,3 @@ def test_windows_and_pictures(hounsfield: np.ndarray) -> None:
     ):
         with pytest.raises(ValueError, match=said):
             slice_image(found, index, window)
-
-
-def test_the_burden_finds_the_most_affected_slice() -> None:
-    patches = phantom.Lesions(count=6, level=0.5, spread=0.0, size=0.2)
-    truth = [phantom.ct(3, patches, 128, level=float(level)) for level in np.linspace(0.2, 0.8, 9)]
-    found = read_volume([("a.nii", nifti(np.stack([one.hounsfield for one in truth])))])
-    seen: list[tuple[int, int]] = []
-    measured = burden(found, lambda done, total: seen.append((done, total)))
-    assert seen == [(n, 9) for n in range(1, 10)]
-    areas = [int(one.lesions.sum()) for one in truth]
-    assert measured.most_affected == int(np.argmax(areas)) == 4
-    for one, area in zip(measured.slices, areas, strict=True):
-        assert (one.percent or 0) > 10 if area > 200 else (one.percent or 0) < 5
-    assert measured.percent is not None and measured.interval is not None
-    assert measured.interval[0] < measured.percent < measured.interval[1]
-    assert measured.model == "unet_ct" and measured.level == 0.9
-
-    def stop(done: int, total: int) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        burden(found, stop)
-    figure = curves.burden_curve(measured, at=3)
-    named = {trace.name: trace for trace in figure.data}
-    assert list(named["lesions"].y) == [one.percent for one in measured.slices]
-    assert named["largest lesion area"].x == (5,)
-    assert figure.layout.shapes[0].x0 == 3
-    assert max(y for y in named["90 % interval"].y if y is not None) == max(one.interval[1] for one in measured.slices)
-
-
-def test_sums_by_hand() -> None:
-    slices_ = (
-        SliceBurden(0, 1, 0, 0, None, None),
-        SliceBurden(1, 3, 1000, 100, 10.0, (5.0, 20.0)),
-        SliceBurden(2, 5, 3000, 150, 5.0, (4.0, 8.0)),
-    )
-    measured = summed(slices_, 0.9, "unet_ct")
-    assert measured.percent == pytest.approx(6.25) and measured.interval == pytest.approx((4.25, 11.0))
-    assert measured.most_affected == 2
-    band = curves.burden_curve(measured, 1).data[0]
-    assert list(band.x) == [None, 3, 5, 5, 3, None] and list(band.y) == [None, 5, 4, 8, 20, None]
-    nothing = summed(slices_[:1], 0.9, "unet_ct")
-    assert (nothing.percent, nothing.interval, nothing.most_affected) == (None, None, None)
-    assert len(curves.burden_curve(nothing, 1).data) == 2
