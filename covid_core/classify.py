@@ -26,9 +26,10 @@ Method = Literal["mc_dropout", "ensemble", "ensemble_mc_dropout"]
 METHODS: tuple[str, ...] = get_args(Method)
 CLASSES = ("non_covid", "covid")
 LEVEL = 0.90
-# How often the backbone looks at a crop: at a CT slice also upside down. With the same heads that ordered the val rows of
-# both CT sets better than one look.
-LOOKS = {"xray": 1, "ct": 2}
+# The backbone looks at a crop twice, the second time turned over along this axis: an X-ray left to right, a CT slice upside
+# down. With the same heads that ordered the val rows better than one look: on CT those of both sets, on X-rays those with
+# transplanted lesions and the web images against healthy lungs, the others being as before.
+TURNED = {"xray": -1, "ct": -2}
 # Why an answer is withheld.
 UNLIKE = "The picture is unlike the images this model was trained on, so its answer cannot be relied on."
 AMBIGUOUS = "Neither answer can be ruled out at this level."
@@ -365,11 +366,11 @@ def glance_features(run: engine.Run, pixels: Array, size: int) -> Array:
 def cells_of(run: engine.Run, crop: Array, modality: str) -> Array:
     """[C, s, s] float32, the backbone's feature map of a crop [S, S] in 0..1.
 
-    Where there are two `LOOKS`, the map of the crop upside down is laid over the other and both are averaged.
+    The map of the crop `TURNED` over is laid over that of the crop as it is, and both are averaged.
     """
-    looks = np.stack([crop, crop[::-1]][: LOOKS[modality]])
-    cells = run(preprocess.to_input(looks)[:, None])
-    result: Array = cells[0] if len(cells) == 1 else (cells[0] + cells[1, :, ::-1]) / 2
+    turned = TURNED[modality]
+    cells = run(preprocess.to_input(np.stack([crop, np.flip(crop, turned)]))[:, None])
+    result: Array = (cells[0] + np.flip(cells[1], turned)) / 2
     return result
 
 

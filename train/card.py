@@ -31,8 +31,9 @@ WHAT = {
     "mobilenetv2": (
         "A backbone ({architecture}, ImageNet start) for chest X-rays and one for CT slices, with five linear dropout heads\n"
         "each, a temperature, class-conditional prediction sets and an input gate. It sees the box around the lungs that the\n"
-        "U-Nets draw, CT slices also upside down, and beside it how much opacity they mark. In the X-ray training data the\n"
-        "source all but gives the label away; the rows of other hospitals say what is left of the internal figure outside.\n"
+        "U-Nets draw, of an X-ray also mirrored, of a CT slice also upside down, and beside it how much opacity they mark. In\n"
+        "the X-ray training data the source all but gives the label away; the rows of other hospitals say what is left of the\n"
+        "internal figure outside.\n"
         "The X-ray U-Net learned from images of the external row: their lung masks and, for exchanging styles, their grain and\n"
         "grey levels, but no diagnosis.\n\n"
         "So that what holds whatever a picture looks like counts, X-rays take on the grain and grey levels of X-rays with the\n"
@@ -56,9 +57,9 @@ WHAT = {
     ),
     "resnet50": (
         "One backbone ({architecture}, ResNet-50 v2) for chest X-rays and CT slices, with five linear dropout heads for each, a\n"
-        "temperature and class-conditional prediction sets. It sees the box around the lungs that the U-Nets draw, CT slices\n"
-        "also upside down, and beside it how much opacity they mark. MobileNetV2 takes the first look at the whole picture\n"
-        "that tells the modality and the distance from the training images.\n\n"
+        "temperature and class-conditional prediction sets. It sees the box around the lungs that the U-Nets draw, of an X-ray\n"
+        "also mirrored, of a CT slice also upside down, and beside it how much opacity they mark. MobileNetV2 takes\n"
+        "the first look at the whole picture that tells the modality and the distance from the training images.\n\n"
         "`train/runs/resnet50.sh` trains it: on crops at 160 px with their labels and with the features and answers of\n"
         "MobileNetV2 for the same crops (`train/distill.py`), six epochs, which is little. Stage 4 started at random but for\n"
         "its first convolution. Data, augmentation, the exchange of styles and of\n"
@@ -68,8 +69,9 @@ WHAT = {
     ),
     "inception_resnet_v2": (
         "One backbone ({architecture}) for chest X-rays and CT slices, with five linear dropout heads for each, a temperature\n"
-        "and class-conditional prediction sets. It sees the box around the lungs that the U-Nets draw, CT slices also upside\n"
-        "down, and beside it how much opacity they mark. MobileNetV2 takes the first look at the whole picture.\n\n"
+        "and class-conditional prediction sets. It sees the box around the lungs that the U-Nets draw, of an X-ray also\n"
+        "mirrored, of a CT slice also upside down, and beside it how much opacity they mark. MobileNetV2 takes the\n"
+        "first look at the whole picture.\n\n"
         "`train/runs/inception_resnet_v2.sh` trains it from random weights, with labels and with the features and answers of\n"
         "MobileNetV2 for the same crops (`train/distill.py`): four epochs of 20,000 crops at 96 px and one of 14,000 at 128 px,\n"
         "which is very little for a network of its size; it is used at 128 px, which was no worse on val than 160. Its map of\n"

@@ -44,11 +44,10 @@ def crop_of(row: dict[str, Any], modality: str, size: int) -> NDArray[np.float32
 
 def pooled(crops: NDArray[np.float32], run: engine.Run, modality: str) -> NDArray[np.float32]:
     """[N, C], of crops [N, S, S] the mean over the cells of `classify.cells_of`, in batches."""
-    orders = [slice(None), slice(None, None, -1)][: classify.LOOKS[modality]]  # as they are, and upside down
-    found = [
-        np.mean([run(preprocess.to_input(part[:, None, o])).mean(axis=(2, 3)) for o in orders], axis=0)
-        for part in np.split(crops, range(BATCH, len(crops), BATCH))
-    ]
+    found = []
+    for part in np.split(crops, range(BATCH, len(crops), BATCH)):
+        both = (part, np.flip(part, classify.TURNED[modality]))
+        found.append(np.mean([run(preprocess.to_input(look[:, None])).mean(axis=(2, 3)) for look in both], axis=0))
     return np.concatenate(found)
 
 

@@ -2,7 +2,9 @@
 
 Writes model.safetensors, or its shards (backbones, heads, gate), and config.json (temperature, conformal scores, gate thresholds).
 Parameters are fitted on train rows, those of the X-ray heads also on restyled ones; temperature, conformal scores and
-thresholds on val rows.
+thresholds on val rows. With `--keep` the files in the folder stay but for the config, whose temperature and conformal scores are
+fitted again: enough after a change of how a picture is looked at. The probabilities that an answer needs follow a few pictures
+of a small class in one draw of styles, so that those in the folder only give way to stricter ones.
 """
 
 import argparse
@@ -20,7 +22,7 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from covid_core import classify, gate, registry, uncertainty
-from train import features, looks
+from train import answers, features, looks
 from train.classifier import soft_target
 
 HEADS = 5
@@ -167,12 +169,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=registry.DEFAULT)
     parser.add_argument("--features", type=Path, required=True, help="written by train.features")
-    parser.add_argument("--backbones", type=Path, required=True, help="what the features came from")
+    start = parser.add_mutually_exclusive_group(required=True)
+    start.add_argument("--backbones", type=Path, help="what the features came from")
+    start.add_argument("--keep", action="store_true", help="calibrate the heads in --out, FOLDER/MODEL, again")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     spec = registry.get(options.model)
     table, arrays = features.load(options.features)
     pooled = arrays["pooled"]
+    if options.keep:
+        kept = answers.without_networks(spec, options.out.parent)
+        before = {name: dict(kept.config[name]) for name in ("clear", "firm")}
+        calibrate(kept, table, pooled)
+        for name, stricter in (("clear", min), ("firm", max)):
+            kept.config[name] = {m: stricter(p, before[name][m]) for m, p in kept.config[name].items()}
+        (options.out / registry.CONFIG).write_text(json.dumps(kept.config) + "\n")
+        return
 
     # The default model takes the first look at every picture; the others need no gate of their own.
     is_default = spec.name == registry.DEFAULT

@@ -147,6 +147,13 @@ def test_from_images_to_model_card(collection: Path, tmp_path: Path, monkeypatch
     for split, again in features.RESTYLED.items():
         assert counts["xray", again] == counts["xray", split] and ("ct", again) not in counts
     heads.main(["--features", str(table), "--backbones", str(backbones), "--out", str(bundle / "mobilenetv2")])
+    fitted = json.loads((bundle / "mobilenetv2" / "config.json").read_text())
+    strict = fitted | {"clear": fitted["clear"] | {"xray": 0.0}, "firm": fitted["firm"] | {"ct": 1.0}}
+    laxer = {"clear": strict["clear"] | {"ct": 0.9}, "firm": strict["firm"] | {"xray": 0.1}}
+    spoilt = strict | laxer | {"temperature": {"xray": 9.0, "ct": 9.0}}
+    (bundle / "mobilenetv2" / "config.json").write_text(json.dumps(spoilt))
+    heads.main(["--features", str(table), "--keep", "--out", str(bundle / "mobilenetv2")])
+    assert json.loads((bundle / "mobilenetv2" / "config.json").read_text()) == strict
     results = ["--results", str(tmp_path / "results")]
     for name in ("unet_xray", "unet_ct"):
         trained = str(nets / name / "model.safetensors")

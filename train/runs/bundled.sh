@@ -13,8 +13,9 @@
 # were cropped, and the latter taught what is visible, by earlier stages of the U-Nets; the last stage of the CT backbone by
 # today's, its second look still left to right. The X-ray backbone and its heads learned from nine X-rays that
 # `overlap.COPIED` has removed since, one of them a copy of an image in the external set. In its config "clear" was added later,
-# by `heads.bounds` from features computed anew; "firm" is that of the first draw of styles (anew it came out at 0.80). To the
-# config of the CT U-Net "densest_glass" was added later, by `calibrate.densest_glass`.
+# by `heads.bounds` from features computed anew; "firm" is that of the first draw of styles (anew it came out at 0.80 and 0.89).
+# The heads for X-rays learned from one look and were calibrated again for two, by `train.heads --keep`; so were those of
+# ResNet50 and InceptionResNetV2. To the config of the CT U-Net "densest_glass" was added later, by `calibrate.densest_glass`.
 set -euo pipefail
 data="manifests=$1" init="$2" work=work
 # glibc returns big buffers to the system after every step; keeping them makes CPU training half as fast again.
