@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from covid_core import classify, diagnose, engine, images, registry, source, weights
 from covid_core.classify import METHODS
@@ -42,6 +43,14 @@ def test_engines_agree(spec: registry.ModelSpec) -> None:
         one, two = engine.start(spec, modality, "openvino")(batch), engine.start(spec, modality, "torch")(batch)
         assert one.shape == two.shape
         assert np.abs(one - two).max() < engine.TOLERANCE * max(1.0, float(np.abs(two).max()))
+
+
+def test_numpy_leaves_the_cores_to_the_networks() -> None:
+    spec = registry.get(registry.DEFAULT)
+    with threadpool_limits(2, user_api="blas"):
+        engine.start(spec, "xray", "openvino")
+        found = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    assert found and set(found) == {1}
 
 
 @pytest.mark.parametrize("spec", CLASSIFIERS, ids=names)
