@@ -22,6 +22,7 @@ from covid_core import diagnose, engine, images, registry, weights
 from tests import golden
 
 ROUNDS = 25
+FEWER = 5  # of what takes seconds and need not be told from its like
 BATCH = 16
 
 
@@ -60,10 +61,10 @@ class Recorder:
         return list(self.passes)
 
 
-def medians(*calls: Callable[[], object]) -> list[float]:
-    """Median seconds of each call, after three to warm up; in turns, so that a busy moment of the machine meets all."""
+def medians(*calls: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
+    """Median seconds of each call, after three rounds to warm up; in turns, so that a busy moment of the machine meets all."""
     times: list[list[float]] = [[] for _ in calls]
-    for index in range(ROUNDS + 3):
+    for index in range(rounds + 3):
         for call, mine in zip(calls, times, strict=True):
             started = time.perf_counter()
             call()
@@ -99,7 +100,7 @@ def answer_over_passes(classify: registry.ModelSpec, modality: str, recorder: Re
                 torch.nn.functional.dropout(network(tensor), 0.3)
 
     full, networks_alone = medians(answer, bare)
-    alone, sampled = medians(answer, stochastic)
+    alone, sampled = medians(answer, stochastic, rounds=FEWER)
     print(
         f"{classify.name}, {modality}: full answer / bare passes = {full / networks_alone:.2f}  "
         f"({full * 1e3:.1f} ms / {networks_alone * 1e3:.1f} ms, {len(passes)} passes), "
