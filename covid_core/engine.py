@@ -52,6 +52,11 @@ def start(spec: ModelSpec, modality: str, kind: Kind = "auto", folder: Path | No
 
 def of_files(spec: ModelSpec, modality: str, files: Sequence[Path], kind: Kind = "auto") -> Run:
     """`start` for weights of one's own, as they come out of training: one file, or all shards."""
+    import threadpoolctl
+
+    # numpy's BLAS keeps its threads spinning for a while after a product; they took the cores from the next inference, which
+    # made answers in a row half as slow again. The products here are too small to gain from threads.
+    threadpoolctl.threadpool_limits(1, user_api="blas")
     if kind == "torch" or (kind == "auto" and _gpu_asked_for()):
         return _torch(spec, modality, files)
     return _openvino(spec, modality, files)
@@ -84,11 +89,7 @@ def _torch(spec: ModelSpec, modality: str, files: Sequence[Path]) -> Run:
 
 def _openvino(spec: ModelSpec, modality: str, files: Sequence[Path]) -> Run:
     import openvino
-    import threadpoolctl
 
-    # numpy's BLAS keeps its threads spinning for a while after a product; they took the cores from the next inference, which
-    # made answers in a row half as slow again. The products here are too small to gain from threads.
-    threadpoolctl.threadpool_limits(1, user_api="blas")
     model = converted(spec, modality, files)
     core = openvino.Core()
     # Full precision: bf16 on recent CPUs would move the answers beyond TOLERANCE.

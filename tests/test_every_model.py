@@ -45,10 +45,11 @@ def test_engines_agree(spec: registry.ModelSpec) -> None:
         assert np.abs(one - two).max() < engine.TOLERANCE * max(1.0, float(np.abs(two).max()))
 
 
-def test_numpy_leaves_the_cores_to_the_networks() -> None:
+@pytest.mark.parametrize("kind", ["openvino", "torch"])
+def test_numpy_leaves_the_cores_to_the_networks(kind: engine.Kind) -> None:
     spec = registry.get(registry.DEFAULT)
     with threadpool_limits(2, user_api="blas"):
-        engine.start(spec, "xray", "openvino")
+        engine.start(spec, "xray", kind)
         found = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
     assert found and set(found) == {1}
 
