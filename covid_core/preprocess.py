@@ -7,10 +7,15 @@ the classifier.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Array = NDArray[np.float32]
 
@@ -57,7 +62,7 @@ class Frame:
             window = np.zeros((self.side, self.side), np.float32)
             rows, columns, inner_rows, inner_columns = self._overlap()
             window[inner_rows, inner_columns] = pixels[rows, columns]
-        return np.asarray(Image.fromarray(window).resize((size, size), Image.Resampling.BILINEAR), np.float32)
+        return resample(window, (size, size))
 
     def restore(self, values: Array) -> Array:
         """The inverse: a square of values laid back on the picture; 0 where the window does not reach.
@@ -68,14 +73,12 @@ class Frame:
         Returns:
             [height, width] float32.
         """
-        enlarged = Image.fromarray(np.ascontiguousarray(values, np.float32)).resize(
-            (self.side, self.side), Image.Resampling.BILINEAR
-        )
+        enlarged = resample(values, (self.side, self.side))
         if self._is_picture:
-            return np.asarray(enlarged)
+            return enlarged
         picture = np.zeros((self.height, self.width), np.float32)
         rows, columns, inner_rows, inner_columns = self._overlap()
-        picture[rows, columns] = np.asarray(enlarged)[inner_rows, inner_columns]
+        picture[rows, columns] = enlarged[inner_rows, inner_columns]
         return picture
 
     def shares(self, mask: NDArray[np.bool_], count: int) -> Array:
@@ -129,6 +132,37 @@ def around(mask: NDArray[np.bool_], margin: float = CROP_MARGIN) -> Frame:
     top = int(rows[0]) + (box_height - side) // 2
     left = int(columns[0]) + (box_width - side) // 2
     return Frame(top, left, max(side, 1), height, width)
+
+
+def resample(values: Array, shape: tuple[int, int]) -> Array:
+    """Bilinear resampling, with anti-aliasing where pixels become fewer: what Pillow gives, in a third of its time.
+
+    Args:
+        values: [H, W] float.
+        shape: (rows, columns) of the result.
+
+    Returns:
+        [rows, columns] float32.
+    """
+    values = np.asarray(values, np.float32)
+    rows, columns = (_shares_of(old, new) for old, new in zip(values.shape, shape, strict=True))
+    # The smaller product first.
+    resampled = rows @ (columns @ values.T).T if shape[0] > len(values) else (columns @ (rows @ values).T).T
+    return np.ascontiguousarray(resampled)
+
+
+@lru_cache(maxsize=64)
+def _shares_of(old: int, new: int) -> "csr_array":
+    """How much of every old pixel of a row a new one takes, [new, old]: a triangle around the new one's middle."""
+    from scipy import sparse
+
+    reach = max(old / new, 1.0)
+    middle = (np.arange(new)[:, None] + 0.5) * old / new
+    nearest = np.floor(middle - reach).astype(int) + np.arange(int(np.ceil(2 * reach)) + 2)
+    share = np.maximum(1 - np.abs(nearest + 0.5 - middle) / reach, 0) * ((nearest >= 0) & (nearest < old))
+    share /= share.sum(axis=1, keepdims=True)
+    row, place = share.nonzero()
+    return sparse.csr_array((share[row, place].astype(np.float32), (row, nearest[row, place])), (new, old))
 
 
 def limits(pixels: Array, modality: str) -> tuple[float, float]:

@@ -212,16 +212,16 @@ def lungs_from(probability: Array) -> Mask:
     mask: Mask = probability > 0.5
     if not mask.any():
         return mask
-    box = _box(mask)  # labelling takes time by the pixel
-    labels, count = ndimage.label(mask[box])
-    if count <= 1:
-        return mask
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    order = np.argsort(sizes)[::-1][:2]
-    is_kept = np.zeros(len(sizes), bool)
-    is_kept[[label for label in order if sizes[label] > SPECK * sizes[order[0]]]] = True
-    mask[box] = is_kept[labels]
+    inside = mask[_box(mask)]  # labelling takes time by the pixel
+    labels, count = ndimage.label(inside)
+    if count > 1:
+        parts = list(enumerate(ndimage.find_objects(labels), start=1))
+        sizes = {label: int(np.count_nonzero(labels[part] == label)) for label, part in parts}
+        largest = sorted(sizes, key=sizes.__getitem__)[-2:]
+        kept = [label for label in largest if sizes[label] > SPECK * sizes[largest[-1]]]
+        for label, part in parts:
+            if label not in kept:
+                inside[part][labels[part] == label] = False
     return mask
 
 

@@ -45,6 +45,15 @@ def test_engines_agree(spec: registry.ModelSpec) -> None:
         assert np.abs(one - two).max() < engine.TOLERANCE * max(1.0, float(np.abs(two).max()))
 
 
+def test_pictures_answer_alike_however_many_run_at_once() -> None:
+    spec = registry.get("unet_xray")
+    run = engine.start(spec, "xray", "openvino")
+    batch = np.random.default_rng(0).uniform(-1, 1, (5, 1, spec.sizes["xray"], spec.sizes["xray"])).astype(np.float32)
+    together = run(batch)
+    for count in (1, 2, 3, 1):  # there and back between networks of a fixed and of any number
+        assert np.abs(run(batch[:count]) - together[:count]).max() < engine.TOLERANCE
+
+
 @pytest.mark.parametrize("kind", ["openvino", "torch"])
 def test_numpy_leaves_the_cores_to_the_networks(kind: engine.Kind) -> None:
     spec = registry.get(registry.DEFAULT)

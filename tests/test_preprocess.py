@@ -2,8 +2,22 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
 
-from covid_core.preprocess import SAMPLED, Frame, around, limits, quantiles, spread, stretch, whole, whole_square
+from covid_core.preprocess import (
+    SAMPLED,
+    Frame,
+    around,
+    limits,
+    quantiles,
+    resample,
+    spread,
+    stretch,
+    whole,
+    whole_square,
+)
 
 
 def picture(height: int, width: int) -> np.ndarray:
@@ -30,6 +44,19 @@ def test_a_square_picture_is_cut_like_any_other() -> None:
 def test_a_window_beyond_the_picture_is_black_there() -> None:
     window = Frame(-10, -10, 60, 40, 40).extract(np.ones((40, 40), np.float32), 60)
     assert window[:10].max() == 0 and window[50:].max() == 0 and window[10:50, 10:50].min() == 1
+
+
+SIDES = st.integers(1, 120)
+
+
+@settings(max_examples=60, deadline=None)
+@given(height=SIDES, width=SIDES, rows=SIDES, columns=SIDES)
+def test_resampling_is_that_of_pillow(height: int, width: int, rows: int, columns: int) -> None:
+    pixels = picture(height, width)
+    expected = np.asarray(Image.fromarray(pixels).resize((columns, rows), Image.Resampling.BILINEAR))
+    found = resample(pixels, (rows, columns))
+    assert found.dtype == np.float32 and found.flags.c_contiguous
+    assert np.allclose(found, expected, atol=1e-6)
 
 
 def test_shares_are_those_of_the_mask_in_each_cell() -> None:

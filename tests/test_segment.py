@@ -58,6 +58,12 @@ def test_specks_and_a_third_component_are_dropped() -> None:
     probability = two_lungs().astype(np.float32)
     probability[0, 0] = 1
     assert (segment.lungs_from(probability) == two_lungs()).all()
+    # Under one lung and beside the other: a third component, large enough for a lung, in the box of both.
+    shorter, third = probability.copy(), np.zeros_like(probability, bool)
+    shorter[20:, 5:16] = 0
+    third[24:30, 5:16] = True
+    shorter[third] = 1
+    assert (segment.lungs_from(shorter) == (shorter > 0.5) & ~third & (two_lungs() | third)).all()
 
 
 def test_share_and_interval() -> None:
