@@ -32,5 +32,5 @@ python -m train.ensemble --folder $work/bundle --features $features/{mobilenetv2
 python -m train.evaluate --model ensemble --folder $work/bundle --features $features/{mobilenetv2,resnet50,$model}
 python -m train.bundle --folder $work/bundle
 
-python -m train.starts "${quick[@]}" --out $work/starts --size 96 --epochs 1 --examples 5000
+python -m train.starts "${quick[@]}" --out $work/starts --size 96 --epochs 4 --examples 5000
 python -m train.scoreboard
