@@ -109,12 +109,9 @@ def lungs_of(record: Record, finder: segment.Segmenter) -> NDArray[np.bool_]:
 
 
 def sampling_weights(records: Sequence[Record]) -> list[float]:
-    """Balance volumes and patients a little, and slices with a lesion against those without."""
+    """Balance patients a little, and slices with a lesion against those without; what a teacher marks counts by its data set."""
     counts: dict[tuple[str, bool], int] = defaultdict(int)
-    keys = [
-        (r.group if r.dataset == "ct_lesions" else r.dataset, r.lesions is not None or not r.lesions_known)
-        for r in records
-    ]
+    keys = [(r.group if r.lesions_known else r.dataset, r.lesions is not None or not r.lesions_known) for r in records]
     for key in keys:
         counts[key] += 1
     emphasis = {True: 3.0, False: 1.0}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from train import augment, classifier
+from train import augment, classifier, segmenter
 from train.datasets.records import Record
 
 BARE = Record(Path("a.png"), "xray", "xray", "here", "g", "train", "covid")
@@ -35,6 +35,16 @@ def test_data_sets_with_both_classes_are_drawn_alike() -> None:
     weights = np.array(classifier.balance(small + large + masks))
     assert weights[:3].sum() == pytest.approx(weights[3:28].sum())
     assert weights[28:].sum() == pytest.approx(weights[:3].sum() / 6)
+
+
+def test_a_patient_of_one_marked_slice_is_not_lost_among_volumes() -> None:
+    marked = replace(BARE, modality="ct", dataset="marked", finding="", lesions=Path("m.png"), lesions_known=True)
+    volume, alone = [replace(marked, group="volume")] * 16, [replace(marked, group=f"patient {i}") for i in range(3)]
+    unmarked = [replace(BARE, modality="ct", dataset="unmarked", group=f"g{i}") for i in range(9)]
+    weights = np.array(segmenter.sampling_weights(volume + alone + unmarked))
+    assert weights[:16].sum() == pytest.approx(4 * weights[16])
+    assert np.allclose(weights[16:19], weights[16])
+    assert weights[19:].sum() == pytest.approx(3 * weights[16])
 
 
 @pytest.mark.parametrize("modality", ["xray", "ct"])
