@@ -100,11 +100,11 @@ WHAT = {
     "unet_ct": (
         "A U-Net ({architecture} encoder, ImageNet start) that marks lungs and lesions. It learned from volumes with both\n"
         "marked, from Inf-Net's train slices, where lesions are, and from COVID-CT and SARS-CoV-2 slices that an earlier round\n"
-        "of it had marked, where that was sure. In its last round a slice that is a patient's only one is drawn as often as a\n"
-        "volume of one slice, Inf-Net's six times as often as before: earlier weights, whose figures below were known, hardly\n"
-        "fitted even the slices they had learned. A try without eleven of those slices marked them as well as the weights that\n"
-        "had learned from them. The weights lie three quarters of the way between those before and after that round, chosen on\n"
-        "val."
+        "of it had marked, where that was sure. In its last round a slice that is its patient's only one counts like a volume\n"
+        "of one slice, and Inf-Net's are drawn five times as often as before: the weights before it, whose figures on the rows\n"
+        "below were known, hardly fitted even the slices they had learned. A try without eleven of those slices marked them as\n"
+        "well as the weights that had learned from them. The weights lie three quarters of the way between those before and\n"
+        "after that round, chosen on val."
     ),
 }
 

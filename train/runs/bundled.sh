@@ -11,7 +11,7 @@
 # fifth did, not the weights between. Only the last three stages of the X-ray backbone, the last of the CT one and of the X-ray
 # U-Net and the last two of the CT U-Net kept the mean of the weights. The first stage of the CT backbone and the first three of
 # the X-ray one were cropped, and the latter taught what is visible, by earlier stages of the U-Nets; the last stage of the CT
-# backbone by ct_net4, its second look still left to right. Before ct_net5 Inf-Net's slices were drawn a sixth as often. The
+# backbone by ct_net4, its second look still left to right. Before ct_net5 Inf-Net's slices were drawn a fifth as often. The
 # X-ray backbone and its heads learned from nine X-rays that `overlap.COPIED` has removed since, one of them a copy of an image
 # in the external set. In its config "clear" was added later, by `heads.bounds` from features computed anew; "firm" is that of
 # the first draw of styles (anew it came out at 0.80 and 0.89). The heads for X-rays learned from one look and were calibrated
