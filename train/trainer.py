@@ -104,7 +104,8 @@ def fit(
         default_root_dir=folder,
         logger=CSVLogger(str(folder), name="log", version=""),
         callbacks=[
-            ModelCheckpoint(folder, save_last=True, save_top_k=0),
+            # `save_last` alone would write nothing before the end.
+            ModelCheckpoint(folder, last.stem, save_top_k=1, enable_version_counter=False),
             TQDMProgressBar(refresh_rate=20),
             MeanOfWeights(),
         ],

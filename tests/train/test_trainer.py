@@ -18,8 +18,10 @@ class Climb(lightning.LightningModule):
     def __init__(self) -> None:
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.steps = 0
 
     def training_step(self, batch: list[torch.Tensor], _: int) -> torch.Tensor:
+        self.steps += 1
         return -self.weight.sum()
 
     def validation_step(self, batch: list[torch.Tensor], _: int) -> None:
@@ -29,16 +31,40 @@ class Climb(lightning.LightningModule):
         return torch.optim.SGD(self.parameters(), 1.0)
 
 
-def test_a_training_leaves_the_mean_of_the_weights_later_ones_counting_more(tmp_path: Path) -> None:
-    steps = 40
+class Interrupted(Climb):
+    """Is stopped in its second epoch."""
+
+    def on_train_epoch_start(self) -> None:
+        if self.current_epoch == 1:
+            raise RuntimeError("stopped")
+
+
+STEPS = 40
+
+
+def climb(task: Climb, out: Path) -> float:
+    """Train in two epochs; the weight that is left."""
     parser = argparse.ArgumentParser()
     trainer.add_arguments(parser, epochs=2, batch=1, rate=1.0)
-    options = parser.parse_args(["--data", "none", "--out", str(tmp_path), "--devices", "1"])
-    data = DataLoader(TensorDataset(torch.zeros(steps // 2, 1)))
-    task = Climb()
+    options = parser.parse_args(["--data", "none", "--out", str(out), "--devices", "1"])
+    data = DataLoader(TensorDataset(torch.zeros(STEPS // 2, 1)))
     trainer.fit(task, data, data, options)
+    return float(task.weight.detach().cpu())
+
+
+def test_a_training_leaves_the_mean_of_the_weights_later_ones_counting_more(tmp_path: Path) -> None:
     # Weighted by the square of the step, the centre of a straight climb lies at three quarters of it.
-    assert float(task.weight.detach().cpu()) == pytest.approx(0.75 * steps, rel=0.05)
+    assert climb(Climb(), tmp_path) == pytest.approx(0.75 * STEPS, rel=0.05)
+
+
+def test_a_stopped_training_goes_on_from_its_last_epoch(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="stopped"):
+        climb(Interrupted(), tmp_path)
+    again = Climb()
+    climb(again, tmp_path)
+    assert again.steps == STEPS // 2
+    assert float(again.weight.detach().cpu()) == pytest.approx(0.75 * STEPS, rel=0.05)
+    assert [file.name for file in tmp_path.glob("*.ckpt")] == ["last.ckpt"]
 
 
 def test_counters_stay_whole_numbers() -> None:
