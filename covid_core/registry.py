@@ -87,7 +87,7 @@ SPECS = (
         ct=256,
     ),
     _spec("unet_xray", "U-Net for X-rays", "segment", xray=192),
-    _spec("unet_ct", "U-Net for CT", "segment", ct=256),
+    _spec("unet_ct", "U-Net for CT", "segment", ct=320),
 )
 # Offered are those whose files are pinned; the others exist once somebody has trained and bundled them.
 MODELS: Mapping[str, ModelSpec] = MappingProxyType({spec.name: spec for spec in SPECS if spec.files})

@@ -7,6 +7,7 @@ slice, `train/results/lesion_folds-MODEL.csv`.
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     spec = registry.get(MODEL)
     size = options.size or spec.sizes["ct"]
+    spec = replace(spec, sizes={"ct": size})
     records = [r for r in datasets.read(options.data) if r.dataset == "ct_lesions"]
     if not records:
         parser.error("--data holds no CT volume with marked lesions.")

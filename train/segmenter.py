@@ -11,6 +11,7 @@ of a hospital. With `--lungs` a finished U-Net finds the lungs and lesions chang
 import argparse
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     spec = registry.MODELS[f"unet_{options.modality}"]
     size = options.size or spec.sizes[options.modality]
+    spec = replace(spec, sizes={options.modality: size})  # teacher and finder see what the network sees
     records = datasets.read(options.data)
     task = SegmenterTask(spec.architecture, options.rate)
     print(initial.initialise(task.network, spec.architecture, options.init), flush=True)

@@ -124,11 +124,11 @@ def test_from_images_to_model_card(collection: Path, tmp_path: Path, monkeypatch
         segmenter.main(["--modality", modality, "--examples", "4", *data, *short, *out])
         assert (nets / f"unet_{modality}" / "last.ckpt").exists()
     teacher = str(nets / "unet_ct" / "model.safetensors")
-    out = ["--init", teacher, "--teacher", teacher, "--out", str(tmp_path / "student")]
+    out = ["--init", teacher, "--teacher", teacher, "--size", "96", "--out", str(tmp_path / "student")]
     segmenter.main(["--modality", "ct", "--examples", "4", *data, *short, *out])
     assert (tmp_path / "student" / "model.safetensors").exists()
     finder = str(nets / "unet_xray" / "model.safetensors")
-    out = ["--init", finder, "--lungs", finder, "--out", str(tmp_path / "exchanged")]
+    out = ["--init", finder, "--lungs", finder, "--size", "96", "--out", str(tmp_path / "exchanged")]
     segmenter.main(["--modality", "xray", "--examples", "4", *data, *short, *out])
     assert (tmp_path / "exchanged" / "model.safetensors").exists()
     cropped = ["--segmenters", str(nets)]

@@ -15,7 +15,7 @@ python -m train.protocols --protocol sars_grouped --data "$data" --init "$init" 
   --epochs 8 --batch 16 --size 224
 # From the U-Net for X-rays, which has seen no CT: five epochs are not many.
 python -m train.lesion_folds --data "$data" --init covid_core/assets/unet_xray/model.safetensors --epochs 5 \
-  --precision bf16-mixed --out $work/protocols/lesion_folds
+  --size 256 --precision bf16-mixed --out $work/protocols/lesion_folds
 for set in covid_ct_to_sars sars_to_covid_ct; do
   python -m train.protocols --protocol $set --data "$data" --init "$init" --out $work/protocols/$set \
     --epochs 8 --batch 16 --size 224
