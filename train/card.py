@@ -105,7 +105,7 @@ WHAT = {
         "the rows below were known, hardly fitted even the slices they had learned. Both times the weights lie three quarters\n"
         "of the way between those before and after the round: of shares whose Dice on val is within a thousandth of the best the\n"
         "largest, for val holds no slice of Inf-Net's. The last round sees 320 px, as the app does; the weights before it, which\n"
-        "saw 256, were better on val at 320 without any training. Their figures at 256 px were known when it was made."
+        "learned at 256, were no worse on val at 320. Their figures at 256 px were known when it was made."
     ),
 }
 
