@@ -2,7 +2,7 @@
 # Makes MobileNetV2 and both U-Nets, all that is bundled, again: bash train/runs/bundled.sh DATA INIT
 #   DATA  folder with xray/ ct/ ct_lesions/ ct_lesions_infnet/ xray_lesions/ xray_lungs/, each with a manifest.csv
 #   INIT  ImageNet weights of mobilenetv2_100 as safetensors, or "imagenet" to fetch timm's from the Hub
-# About twelve hours on two CPU cores. Stop and start it as you like: a training goes on from its last checkpoint.
+# About thirteen hours on two CPU cores. Stop and start it as you like: a training goes on from its last checkpoint.
 #
 # What is bundled now was not made in one go with today's code. The first stage of unet_xray had no style exchange and 450
 # healthy X-rays, its second exchanged seven pictures in ten; the first two stages of the X-ray backbone had no style exchange,
