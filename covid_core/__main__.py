@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = options.run(options)
         return code
-    except (WeightsError, ValueError) as error:
+    except (WeightsError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_USE
 

@@ -69,13 +69,15 @@ def of_uploads(files: Sequence[tuple[str, bytes]]) -> list[Entry]:
         files: names and contents.
 
     Raises:
-        ImageError: more than `archive.MAX_FILES` files or `MAX_BYTES` bytes.
+        ImageError: more than `archive.MAX_FILES` files or `MAX_BYTES` bytes, or archives without a file.
     """
     if sum(len(data) for _, data in files) > MAX_BYTES:
         raise ImageError(f"These files have more than {MAX_BYTES // 1024**2} MB together. Upload fewer at a time.")
     entries: list[Entry] = []
     for name, data in files:
         entries += _unpacked(name, data) if archive.is_zip(data) else [Entry(name, partial(bytes, data))]
+    if files and not entries:
+        raise ImageError("There is no file in this archive. Put pictures into it.")
     if len(entries) > archive.MAX_FILES:
         raise ImageError(
             f"These are {len(entries):,} files; at most {archive.MAX_FILES:,} are read. Upload fewer at a time."

@@ -84,7 +84,6 @@ class Classification:
 
     Attributes:
         modality: "xray" or "ct", as used.
-        modality_found: as the network sees it.
         decision: "covid", "non_covid", "uncertain" or "refused".
         reason: why the decision is "uncertain" or "refused", one sentence; else "".
         probability: mean COVID-19 probability, 0..1; None when refused.
@@ -102,7 +101,6 @@ class Classification:
     """
 
     modality: str
-    modality_found: str
     decision: str
     reason: str
     probability: float | None
@@ -192,7 +190,6 @@ class Model(ABC):
         )
         return Classification(
             modality=modality,
-            modality_found=glance.modality,
             decision=decision,
             reason=reason,
             probability=float(summary.mean[1]),
@@ -214,7 +211,6 @@ class Model(ABC):
         score = glance.distance[modality] if glance else float("inf")
         return Classification(
             modality=modality,
-            modality_found=glance.modality if glance else "",
             decision="refused",
             reason=reason,
             probability=None,

@@ -138,7 +138,7 @@ def see(
     kind: engine.Kind = "auto",
     progress: Callable[[str], None] = lambda step: None,
 ) -> Seen:
-    """Run the networks on a picture, each once.
+    """Run the networks on a picture; all samples are drawn from what they leave.
 
     Args:
         image: decoded picture.

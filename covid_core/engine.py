@@ -7,6 +7,7 @@ cache folder under the weights' hash, and a process that finds it there never im
 import contextlib
 import os
 import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -68,7 +69,7 @@ def of_files(spec: ModelSpec, modality: str, files: Sequence[Path], kind: Kind =
 
 def _gpu_asked_for() -> bool:
     """Whether a GPU is to be used. Asking torch would import it, so look for the driver first."""
-    if shutil.which("nvidia-smi") is None and os.uname().sysname != "Darwin":
+    if shutil.which("nvidia-smi") is None and sys.platform != "darwin":
         return False
     import torch
 
@@ -80,7 +81,9 @@ def _torch(spec: ModelSpec, modality: str, files: Sequence[Path]) -> Run:
 
     from covid_core import networks
 
-    name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    # With its number: a training in several processes later chooses another one for each.
+    gpu = f"cuda:{torch.cuda.current_device()}" if torch.cuda.is_available() else None
+    name = gpu or ("mps" if torch.backends.mps.is_available() else "cpu")
     network = networks.load(spec, files, modality).to(name)
 
     def run(batch: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 import base64
 import textwrap
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -122,17 +123,22 @@ def layers(diagnosis: Diagnosis, shown: list[str], opacity: float, below: NDArra
     """
     picture: NDArray[Any] = np.repeat((diagnosis.image.pixels if below is None else below)[:, :, None], 3, axis=2) * 255
     found, explanation = diagnosis.segmentation, diagnosis.explanation
-    strength: dict[str, NDArray[Any]] = {}
+    # Functions, for some are costly, and mostly few are shown.
+    strength: dict[str, Callable[[], NDArray[Any]]] = {}
     if found is not None:
-        strength = {"Lungs": found.lungs * 0.5, "Lesions": found.lesions * 1.0, "Lesion uncertainty": found.uncertainty}
-        if found.consolidation is not None:
-            strength["Consolidation"] = found.consolidation * 1.0
+        strength = {
+            "Lungs": lambda: found.lungs * 0.5,
+            "Lesions": lambda: found.lesions * 1.0,
+            "Lesion uncertainty": lambda: found.uncertainty,
+        }
+        if (dense := found.consolidation) is not None:
+            strength["Consolidation"] = lambda: dense * 1.0
     if explanation is not None:
-        strength["Where it looked (Grad-CAM)"] = np.clip(explanation.heatmap / FULL_SCALE, 0, 1)
+        strength["Where it looked (Grad-CAM)"] = lambda: np.clip(explanation.heatmap / FULL_SCALE, 0, 1)
     for name, colour in LAYERS.items():
         if name in shown and name in strength:
             rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.float32)
-            amount = (strength[name] * opacity)[:, :, None]
+            amount = (strength[name]() * opacity)[:, :, None]
             picture = picture * (1 - amount) + rgb * amount
     painted: Pixels = np.round(np.clip(picture, 0, 255)).astype(np.uint8)
     return painted
@@ -195,7 +201,7 @@ def forest(figures: dict[str, dict[str, Any]], axis: str) -> "Figure":
     Args:
         figures: label -> {"value", "low", "high", "n"}, as in a model's metrics, and "kind" for a legend. Figures of others
             may have a value alone.
-        axis: title of the axis, which runs from 0 to 1.
+        axis: title of the axis, which runs from 0 to 1, or to the largest value.
     """
     import plotly.graph_objects as go
 
@@ -229,7 +235,8 @@ def forest(figures: dict[str, dict[str, Any]], axis: str) -> "Figure":
         figure.add_annotation(
             x=1, xref="paper", xanchor="left", y=label, text=f"{f['value']:.3f}", showarrow=False, font={"size": 12}
         )
-    figure.update_xaxes(range=[0, 1.05], title=_broken(axis))
+    largest = max((f.get("high") or f["value"] for f in figures.values()), default=1)
+    figure.update_xaxes(range=[0, 1.05 * max(largest, 1)], title=_broken(axis))
     figure.update_yaxes(
         range=[len(lines) - 0.5, -0.5],
         automargin=True,

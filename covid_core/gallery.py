@@ -1,11 +1,11 @@
 """Openly licensed X-rays on the web, fetched on request and checked against their sha256; none is in the package."""
 
 import hashlib
+import http.client
 import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 from covid_core.images import MAX_BYTES, ImageError
@@ -70,7 +70,7 @@ def fetch(case: Case) -> bytes:
     try:
         with urlopen(request, timeout=TIMEOUT) as answer:
             data: bytes = answer.read(min(case.bytes, MAX_BYTES) + 1)
-    except (URLError, TimeoutError, OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         raise ImageError(
             f"{case.file} could not be fetched from the web. Check the connection, or choose a phantom, which needs none."
         ) from None

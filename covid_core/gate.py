@@ -49,12 +49,10 @@ class Glance:
 
     Attributes:
         modality: "xray" or "ct".
-        modality_probability: of that modality, 0.5..1.
         distance: to the training images of each modality, in units of the threshold.
     """
 
     modality: str
-    modality_probability: float
     distance: Mapping[str, float]
 
 
@@ -107,11 +105,8 @@ class Gate:
         Args:
             pooled: [C] float.
         """
-        logit = float(pooled @ self.weight + self.bias)
-        probability_ct = 1 / (1 + np.exp(-np.clip(logit, -50, 50)))
-        modality = "ct" if probability_ct > 0.5 else "xray"
-        distance = {m: self._distance(pooled, m) for m in MODALITIES}
-        return Glance(modality, float(max(probability_ct, 1 - probability_ct)), distance)
+        modality = "ct" if float(pooled @ self.weight + self.bias) > 0 else "xray"
+        return Glance(modality, {m: self._distance(pooled, m) for m in MODALITIES})
 
     def style_distance(self, style: Array, modality: str) -> float:
         """Distance of the box around the lungs, by its `style`, in units of the threshold."""

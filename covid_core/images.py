@@ -75,12 +75,12 @@ class DecodedImage:
     """One grey picture. Nothing else of the file is kept, so neither are a patient's name or the time of a photo.
 
     Attributes:
-        pixels: [H, W] float32, 0..1, grey as a viewer shows it; of a CT DICOM file, the lung window.
-        hounsfield: [H, W] float32, HU, at least -1024; None unless the file is a CT DICOM file that holds them.
+        pixels: [H, W] float32, 0..1, grey as a viewer shows it; of a CT whose HU are known, the lung window.
+        hounsfield: [H, W] float32, HU, at least -1024; None unless the file is a CT that holds them.
         chroma: colourfulness 0..1, the mean over all pixels of the difference between the largest and the smallest of
             red, green and blue; 0 of a grey picture.
-        source_format: "PNG", "JPEG", "WEBP", "TIFF", "BMP" or "DICOM".
-        modality_hint: "xray" or "ct" if the file says so (only DICOM does), else None.
+        source_format: "PNG", "JPEG", "WEBP", "TIFF", "BMP", "DICOM", "NIFTI" or "PHANTOM".
+        modality_hint: "xray" or "ct" if the file says so (DICOM and NIfTI do), else None.
         sha256: of the file's bytes, hexadecimal.
         name: the file's name without folders.
     """
@@ -122,11 +122,11 @@ def read_bytes(path: Path) -> bytes:
     Raises:
         ImageError: there is no such file, it cannot be read, or it is too long.
     """
-    if path.is_dir():
-        raise ImageError(f"{path} is a folder. Choose one picture in it.")
-    if not path.is_file():
-        raise ImageError(f"There is no file {path}. Check the name and the folder.")
     try:
+        if path.is_dir():
+            raise ImageError(f"{path} is a folder. Choose one picture in it.")
+        if not path.is_file():
+            raise ImageError(f"There is no file {path}. Check the name and the folder.")
         if path.stat().st_size > MAX_BYTES:
             raise ImageError(TOO_LONG)
         with path.open("rb") as file:

@@ -233,23 +233,6 @@ def uncertainty_rates(correct: ArrayLike, uncertain: ArrayLike) -> dict[str, flo
     return {name: a / b if b else float("nan") for name, (a, b) in parts.items()}
 
 
-def coverage_and_set_size(sets: ArrayLike, labels: ArrayLike) -> dict[int, dict[str, float]]:
-    """For each class on its own: how often the set holds the label, and how many classes it holds.
-
-    Args: sets [N, C] bool, whether the class is in the row's set; labels [N] in 0..C-1.
-    Returns: for each class that has rows "coverage" = mean [label in set], "size" = mean |set|, "n".
-    Vovk 2012, https://proceedings.mlr.press/v25/vovk12.html; Angelopoulos 2021, arXiv:2107.07511.
-    """
-    members = _truths(np.asarray(sets))
-    if members.ndim != 2:
-        raise ValueError(f"Sets must be [N, C], not {list(members.shape)}.")
-    known = check_labels(labels, *members.shape)
-    own = {int(c): members[known == c] for c in np.unique(known)}
-    return {
-        c: {"coverage": float(m[:, c].mean()), "size": float(m.sum() / len(m)), "n": len(m)} for c, m in own.items()
-    }
-
-
 def dice(a: ArrayLike, b: ArrayLike) -> float:
     """2 |A and B| / (|A| + |B|), pooled: stack slices to score them as one body.
 
@@ -257,15 +240,6 @@ def dice(a: ArrayLike, b: ArrayLike) -> float:
     """
     both, size_a, size_b = _overlap(a, b)
     return _ratio(2 * both, size_a + size_b, "Dice", "both masks are empty")
-
-
-def iou(a: ArrayLike, b: ArrayLike) -> float:
-    """Intersection over union |A and B| / |A or B|, pooled.
-
-    Args: a and b, bool of the same shape, not both empty. Jaccard 1912, doi:10.1111/j.1469-8137.1912.tb05611.x.
-    """
-    both, size_a, size_b = _overlap(a, b)
-    return _ratio(both, size_a + size_b - both, "IoU", "both masks are empty")
 
 
 def mean_dice_over_thresholds(maps: Sequence[Array], masks: Sequence[Array]) -> float:

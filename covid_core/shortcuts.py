@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from covid_core import degrade, engine, preprocess, registry
+from covid_core.classify import Method
 from covid_core.diagnose import Evidence, classifier, look, see, segmenter
 from covid_core.images import DecodedImage
 
@@ -127,11 +128,11 @@ def in_box(unchanged: Chest, image: DecodedImage, kind: engine.Kind = "auto") ->
     return Evidence(model, modality, look(image, kind), features, "").light()
 
 
-def marker_map(unchanged: Chest, text: str, places: int = 5) -> NDArray[np.float32]:
+def marker_map(unchanged: Chest, text: str, method: Method, places: int = 5) -> NDArray[np.float32]:
     """COVID-19 probability [places, places] with the marker in the middle of each field of a grid, rows from above."""
     middles = [(place + 0.5) / places for place in range(places)]
     values = [
-        in_box(unchanged, with_marker(unchanged.image, text, across, down)).answer().probability
+        in_box(unchanged, with_marker(unchanged.image, text, across, down)).answer(method).probability
         for down in middles
         for across in middles
     ]

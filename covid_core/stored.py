@@ -66,7 +66,7 @@ class Answers:
 
 
 def read(file: Path) -> dict[str, Answers]:
-    """The answers by part, of those parts that have any with a probability.
+    """The answers by part, of those parts that have any.
 
     Args:
         file: as `train.evaluate` writes it.

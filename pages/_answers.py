@@ -1,12 +1,13 @@
 """What the networks make of the visitor's picture, computed once and shared by all pages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import streamlit as st
 from streamlit.elements.lib.mutable_status_container import StatusContainer
 
 from covid_core import degrade, images, shortcuts, trial
+from covid_core.classify import Method
 from covid_core.diagnose import Diagnosis, Evidence, Seen, conclude, see
 from pages._pictures import Upload
 from pages._ui import Settings
@@ -23,6 +24,12 @@ def answer(picture: Upload, settings: Settings, progress: Callable[[str], None] 
     return conclude(seen, settings.method, settings.level)
 
 
+def by_method(picture: Upload, settings: Settings, methods: Iterable[Method]) -> dict[Method, Diagnosis]:
+    """`answer` by each of these ways of sampling; what is large in them is shared."""
+    seen = _seen(picture.data, picture.sha256, picture.name, settings.modality, settings.model, lambda step: None)
+    return {method: conclude(seen, method, settings.level) for method in methods}
+
+
 def answer_with_status(status: StatusContainer, picture: Upload, settings: Settings) -> Diagnosis:
     """`answer`; its steps are shown in the status while it is computed."""
     with status:
@@ -31,9 +38,9 @@ def answer_with_status(status: StatusContainer, picture: Upload, settings: Setti
     return result
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
+@st.cache_data(max_entries=16, max_size="1GiB", show_spinner=False)
 def _seen(_data: bytes, sha: str, name: str, modality: str, model: str, _progress: Callable[[str], None]) -> Seen:
-    """Bounded, and keyed by content."""
+    """Bounded, and keyed by content. A pixel takes some ten bytes: the largest pictures fill the place of many."""
     return see(images.decode(_data, name), modality, model, progress=_progress)
 
 
@@ -82,9 +89,9 @@ def marked(
 
 
 @st.cache_data(max_entries=50, show_spinner=False)
-def marker_map(_chest: shortcuts.Chest, sha: str, modality: str, model: str, text: str) -> Any:
+def marker_map(_chest: shortcuts.Chest, sha: str, modality: str, model: str, text: str, method: Method) -> Any:
     """`shortcuts.marker_map`, [places, places]."""
-    return shortcuts.marker_map(_chest, text)
+    return shortcuts.marker_map(_chest, text, method)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

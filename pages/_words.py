@@ -67,6 +67,8 @@ MEASURES = {
     "balanced_accuracy_by_chance": "The same by guessing",
     "sensitivity": "Sensitivity: share of the COVID-19 images recognised",
     "specificity": "Specificity: share of the other images recognised",
+    "ppv_at_2%": "PPV: share of the COVID-19 answers that are right, where 2 % have COVID-19",
+    "npv_at_2%": "NPV: share of the negative answers that are right, where 2 % have COVID-19",
     "f1": "F1",
     "auprc": "Area under the precision-recall curve",
     "ece": "Calibration error (ECE, smaller is better)",

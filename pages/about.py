@@ -52,8 +52,9 @@ LIMITS = """
 - Its uncertainty is that of the last layer. What the backbone never looked at, no sample doubts.
 """
 PRIVACY = """
-What you upload stays in this server's memory while your visit lasts, and in no file. It is sent nowhere. Of a DICOM file only the
-picture is used: no name, date or number of it reaches an answer or a download. Samples marked as real cases are fetched from the
+What you upload stays in this server's memory, after your visit too until other pictures take its place, and in no file. It is sent
+nowhere. Of a DICOM file only the picture is used: no name, date or number in it reaches an answer or a download. The name of the
+file itself does; rename a file that is named after a patient. Samples marked as real cases are fetched from the
 web when you ask for them; the web site then sees this server's address. Do not upload pictures of patients to a server that is
 not yours.
 """
@@ -88,7 +89,7 @@ with left:
     st.header("From image to answer")
     st.graphviz_chart(FLOW, width="stretch")
     st.caption(
-        "Each network runs once. Samples, interval, prediction set and heat map are computed from the features it leaves, which "
+        "The networks run once. Samples, interval, prediction set and heat map are computed from the features it leaves, which "
         "costs next to nothing."
     )
 with right:

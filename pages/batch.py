@@ -25,7 +25,7 @@ def work(job: _job.Job, place: DeltaGenerator) -> None:
         done, total = len(job.rows), len(job.entries)
         bar.progress(done / total, f"{done} of {total} answered{job.remaining()}")
         if job.rows and time.monotonic() - drawn > REDRAWN:
-            place.dataframe(table(job, range(done)), column_config=COLUMNS, hide_index=True)
+            place.dataframe(table(job, range(done)), column_config=COLUMNS, hide_index=True, alt="Answers so far")
             drawn = time.monotonic()
         started = time.monotonic()
         answered = batch.answer(job.entries[done], model=job.model)
@@ -82,6 +82,7 @@ def results(job: _job.Job) -> None:
         table(job, shown),
         column_config=COLUMNS,
         hide_index=True,
+        alt="A row for each file, with its answer or the reason why there is none",
         on_select="rerun",
         selection_mode="single-row",
         key=f"table-{'-'.join(sorted(chosen))}",  # a mark is the place of a row, so it goes with the filter

@@ -9,7 +9,11 @@ from covid_core.diagnose import Diagnosis
 from covid_core.weights import WeightsError
 from pages import _answers, _ui
 
-SHORT = {"ensemble_mc_dropout": "heads and dropout", "ensemble": "five heads", "mc_dropout": "dropout"}
+SHORT: dict[classify.Method, str] = {
+    "ensemble_mc_dropout": "heads and dropout",
+    "ensemble": "five heads",
+    "mc_dropout": "dropout",
+}
 CAM = "Where it looked (Grad-CAM)"
 
 
@@ -43,14 +47,14 @@ def table(answers: dict[str, classify.Classification]) -> list[dict[str, object]
             "high": a.interval and a.interval[1],
             "aleatoric, bits": a.aleatoric,
             "epistemic, bits": a.epistemic,
-            "not ruled out": ", ".join(a.prediction_set),
+            "not ruled out": report.held(a.prediction_set),
             "samples": a.samples.size,
         }
         for label, a in answers.items()
     ]
 
 
-def show(results: dict[str, dict[str, Diagnosis]]) -> None:
+def show(results: dict[str, dict[classify.Method, Diagnosis]]) -> None:
     """All answers to one picture: by model title, then by method."""
     answers = {
         f"{title}, {SHORT[method]}": result.classification
@@ -84,7 +88,7 @@ def show(results: dict[str, dict[str, Diagnosis]]) -> None:
                 width="stretch",
             )
     with st.expander("All numbers", icon=":material/table:"):
-        st.dataframe(table(answers), width="stretch", hide_index=True)
+        st.dataframe(table(answers), width="stretch", hide_index=True, alt="All numbers of every answer")
 
 
 _ui.only_through_app()
@@ -102,10 +106,7 @@ with main:
         try:
             with st.spinner("Asking every model"):
                 results = {
-                    registry.MODELS[model].title: {
-                        method: _answers.answer(chosen, replace(settings, model=model, method=method))
-                        for method in SHORT
-                    }
+                    registry.MODELS[model].title: _answers.by_method(chosen, replace(settings, model=model), SHORT)
                     for model in _ui.classifiers()
                 }
         except (images.ImageError, WeightsError) as error:

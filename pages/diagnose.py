@@ -58,7 +58,10 @@ def expectation(metrics: dict[str, Any]) -> None:
         share = report.percent(part["decided"]["value"])
         shown[f"{_words.part_name(f'{modality} / {name}')}<br>answers {share}"] = part["accuracy_of_decided"]
     st.plotly_chart(
-        figures.forest(shown, "Share of its answers that are right"), key="trust", config={"displayModeBar": False}
+        figures.forest(shown, "Share of its answers that are right"),
+        key="trust",
+        config={"displayModeBar": False},
+        alt="Share of the default model's answers that are right, at home and in other hospitals",
     )
 
 
@@ -122,8 +125,11 @@ def uncertainty(result: Diagnosis) -> None:
     if answer.probability is None:
         return
     st.markdown("#### How sure is it?")
-    st.plotly_chart(figures.probability_bar(answer), key="probability", config={"displayModeBar": False})
-    st.plotly_chart(figures.uncertainty_bar(answer), key="uncertainty", config={"displayModeBar": False})
+    plain = {"displayModeBar": False}
+    words = f"Probability of COVID-19 {report.percent(answer.probability)}, with its interval and all samples"
+    st.plotly_chart(figures.probability_bar(answer), key="probability", config=plain, alt=words)
+    words = f"Uncertainty in bits: aleatoric {answer.aleatoric:.2f}, epistemic {answer.epistemic:.2f}"
+    st.plotly_chart(figures.uncertainty_bar(answer), key="uncertainty", config=plain, alt=words)
     with st.expander("What do these mean?", icon=":material/school:"):
         st.markdown(
             "- **Interval:** where the middle part of the samples lies. Each sample asks one of five heads with part of "
@@ -242,7 +248,7 @@ def downloads(result: Diagnosis, shown: list[str], opacity: float) -> None:
     if found is not None and found.plausible:
         right.download_button(
             "Mask as PNG",
-            report.mask_png(found),
+            lambda: report.mask_png(found),
             "mask.png",
             "image/png",
             on_click="ignore",

@@ -57,7 +57,8 @@ def overconfident(picture: _pictures.Upload, settings: _ui.Settings, result: Dia
     """A spoilt picture and how sure the model still is."""
     strength = st.slider("Blur", 0.0, 1.0, 0.6, 0.1, key="learn-blur", persist_state="session")
     image = _answers.small(picture.data, picture.sha256, picture.name)
-    answer = _answers.spoilt(image, picture.sha256, settings.modality, settings.model, "blur", strength).answer()
+    evidence = _answers.spoilt(image, picture.sha256, settings.modality, settings.model, "blur", strength)
+    answer = evidence.answer(settings.method, settings.level)
     left, right = st.columns(2)
     left.image(
         degrade.degrade(image, "blur", strength).pixels,
@@ -211,10 +212,11 @@ STEPS = (
     Step(
         "Calibration",
         "Of all answers given with 80 %, eight in ten should be right. Dividing the logits by one number, the temperature, brings "
-        "claims and truth together on images kept apart for it.",
+        "claims and truth as close together as one number can, on images kept apart for it.",
         calibrated,
         "Does calibration make a model better at telling the classes apart?",
-        "No. The order of the pictures stays as it is. Only the claim changes, and only for pictures like those it was fitted on.",
+        "No. The order of the pictures stays nearly as it is. Only the claim changes, and it fits only pictures like those "
+        "it was fitted on.",
     ),
     Step(
         "Prediction sets",
@@ -287,8 +289,14 @@ with main:
     st.header(f"{number + 1}. {step.title}")
     st.markdown(step.text)
     try:
-        step.live(picture, settings, _answers.answer(picture, settings))
-    except (images.ImageError, WeightsError) as error:
+        try:
+            result = _answers.answer(picture, settings)
+        except images.ImageError as error:  # most steps need no picture of the visitor's own
+            st.warning(f"{error} A phantom takes its place here.", icon=":material/block:")
+            picture = _pictures.sample("ct-lesions")
+            result = _answers.answer(picture, settings)
+        step.live(picture, settings, result)
+    except WeightsError as error:
         st.error(str(error), icon=":material/error:")
     with st.container(border=True):
         st.markdown(f":material/quiz: **{step.question}**")

@@ -60,6 +60,7 @@ def measured(spec: registry.ModelSpec, metrics: dict[str, Any]) -> None:
             figures.forest(shown, _words.measure_name(measure)),
             key=f"forest-{spec.name}",
             config={"displayModeBar": False},
+            alt=f"{spec.title}: {_words.measure_name(measure)} with intervals, a line for each set of images",
         )
     with right:
         binned = {name: part["reliability"] for name, part in parts.items() if "reliability" in part}
@@ -68,6 +69,7 @@ def measured(spec: registry.ModelSpec, metrics: dict[str, Any]) -> None:
             figures.reliability_diagram(binned[chosen]),
             key=f"diagram-{spec.name}",
             config={"displayModeBar": False},
+            alt=f"{spec.title}: share right over confidence, {chosen}",
         )
 
 
@@ -76,7 +78,10 @@ def segmented(spec: registry.ModelSpec, metrics: dict[str, Any]) -> None:
     shown = {f"{r['protocol']}: {r['measure']}": r for r in table(metrics)}
     renamed = {label: {**r, "low": r["95 % low"], "high": r["95 % high"]} for label, r in shown.items()}
     st.plotly_chart(
-        figures.forest(renamed, "Dice, or share"), key=f"forest-{spec.name}", config={"displayModeBar": False}
+        figures.forest(renamed, "Dice, or share"),
+        key=f"forest-{spec.name}",
+        config={"displayModeBar": False},
+        alt=f"{spec.title}: Dice of lungs and lesions with intervals",
     )
 
 
@@ -106,7 +111,7 @@ for tab, spec in zip(st.tabs([s.title for s in registry.MODELS.values()]), regis
             continue
         (measured if spec.task == "classify" else segmented)(spec, config["metrics"])
         with st.expander("All figures", icon=":material/table:"):
-            st.dataframe(table(config["metrics"]), width="stretch", hide_index=True)
+            st.dataframe(table(config["metrics"]), width="stretch", hide_index=True, alt=f"All figures of {spec.title}")
         with st.expander("Model card and training data", icon=":material/description:"):
             st.markdown(card.read_text(encoding="utf-8").split("---", 2)[-1])
         if not files:

@@ -39,7 +39,12 @@ def plot(rows: list[dict[str, Any]], measure: str, axis: str) -> None:
         if row["figures"].get(measure, {}).get("value") is not None
     }
     if shown:
-        st.plotly_chart(figures.forest(shown, axis), key="forest", config={"displayModeBar": False})
+        st.plotly_chart(
+            figures.forest(shown, axis),
+            key="forest",
+            config={"displayModeBar": False},
+            alt=f"{axis} of every row, with intervals",
+        )
 
 
 def table(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -85,7 +90,7 @@ st.caption(
     "stand only beside ours of the same protocol."
 )
 with st.expander("All figures", icon=":material/table:"):
-    st.dataframe(table(rows), width="stretch", hide_index=True)
+    st.dataframe(table(rows), width="stretch", hide_index=True, alt="All figures of these rows")
 with st.expander("Check it yourself", icon=":material/fact_check:"):
     st.markdown(
         "Every figure of ours was computed from one stored row per image, without the image: `train/results/*.csv`. "

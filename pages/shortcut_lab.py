@@ -101,7 +101,7 @@ def letters(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcuts.
         third.metric("Moved by", f"{moved:+d} points" if moved else "0 points", border=True)
         if st.button("Try 25 places", icon=":material/grid_on:", help="Takes some seconds."):
             with st.spinner("Asking 25 times"):
-                grid = _answers.marker_map(chest, *key, text)
+                grid = _answers.marker_map(chest, *key, text, settings.method)
             st.plotly_chart(
                 curves.marker_effect(grid, plain.probability),
                 key="map",

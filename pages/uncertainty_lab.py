@@ -120,8 +120,8 @@ def abstain(answers: dict[str, stored.Answers]) -> None:
 def temperature(answers: dict[str, stored.Answers]) -> None:
     """Reliability before and after the temperature."""
     st.markdown(
-        "Networks claim more than they keep. One number, fitted on images kept apart, divides the logits before they become "
-        "probabilities. It changes no decision at one half, only how sure the model claims to be."
+        "Networks claim more than they keep, or less. One number, fitted on images kept apart, divides the logits before they "
+        "become probabilities. It changes hardly any decision at one half, only how sure the model claims to be."
     )
     part = st.selectbox(
         "Images", list(answers), format_func=_words.part_name, key="calibration", persist_state="session"

@@ -30,12 +30,13 @@ class Fault:
 
     Attributes:
         kind: "close" ends and "reset" resets the connection once byte `at` of the file is reached, however often the
-            client resumes; "short" announces and sends `at` bytes only; "status" answers everything with `at`.
+            client resumes; "short" announces and sends `at` bytes only; "status" answers everything with `at`,
+            "upload" what large files are put to.
         at: byte or HTTP status.
         times: how many requests it hits before all is well again.
     """
 
-    kind: Literal["close", "reset", "short", "status"]
+    kind: Literal["close", "reset", "short", "status", "upload"]
     at: int
     times: float = math.inf
 
@@ -114,6 +115,9 @@ class _Handler(BaseHTTPRequestHandler):
         content = self._body()
         sha = hashlib.sha256(content).hexdigest()
         matches = self.path == f"/lfs/{sha}"
+        if fault := self.hub.take_fault("upload"):
+            self._send(fault.at)
+            return
         if matches:
             self.hub.uploaded[sha] = content
         self._send(200 if matches else 400)

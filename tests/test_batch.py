@@ -72,6 +72,8 @@ def test_too_much_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPat
     monkeypatch.undo()
     many = packed({f"{n}.png": b"" for n in range(archive.MAX_FILES + 1)}, zipfile.ZIP_STORED)
     assert "more than 1,500 files" in reasons([("many.zip", many)])["many.zip"]
+    with pytest.raises(ImageError, match="no file in this archive"):
+        batch.of_uploads([("empty.zip", packed({"folder/": b"", ".DS_Store": b"x"}))])
     with pytest.raises(ImageError, match="1,600 files"):
         batch.of_uploads([("a.png", b"x")] * 1600)
     monkeypatch.setattr(batch, "MAX_BYTES", 10)

@@ -39,9 +39,10 @@ def test_classify_answers_the_good_and_names_the_bad(good: Path, tmp_path: Path,
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)).save(photo)
     blank = tmp_path / "blank.png"
     Image.new("L", (200, 200), 90).save(blank)
-    assert main(["classify", *map(str, (empty, text, photo, blank, good, tmp_path / "missing.png")), "--json"]) == 1
-    first, second, third, fourth, fifth, sixth = lines(capsys)
-    for row in (first, second, sixth):
+    none = (tmp_path / "missing.png", tmp_path / ("long" * 99 + ".png"))
+    assert main(["classify", *map(str, (empty, text, photo, blank, *none, good)), "--json"]) == 1
+    first, second, third, fourth, missing, long, fifth = lines(capsys)
+    for row in (first, second, missing, long):
         assert set(row) == {"file", "error"} and row["error"].endswith(".")
     assert third["decision"] == "refused" and "colour" in third["gate"]["reason"]
     assert fourth["decision"] == "refused" and "blank" in fourth["gate"]["reason"]
@@ -82,3 +83,6 @@ def test_wrong_use(tmp_path: Path, capsys) -> None:
     assert stop.value.code == 2
     assert main(["score", str(tmp_path / "nowhere"), "--out", str(tmp_path / "x.csv")]) == 2
     assert "is not a folder" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert main(["segment", "x.png", "--out", str(tmp_path / "file")]) == 2
+    assert str(tmp_path / "file") in capsys.readouterr().err

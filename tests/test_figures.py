@@ -45,3 +45,10 @@ def test_the_bar_says_who_disagrees(result: Diagnosis, model: str, who: str) -> 
     drawn = {bar.name.split(":")[0]: bar for bar in figures.uncertainty_bar(answer).data}
     assert drawn["epistemic"].name == f"epistemic: {who} disagree"
     assert drawn["epistemic"].x == (answer.epistemic,) and drawn["aleatoric"].x == (answer.aleatoric,)
+
+
+def test_a_forest_has_room_for_values_above_one() -> None:
+    share = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 10}
+    loss = {"value": 1.2, "low": 1.0, "high": 1.7, "n": 10}
+    assert figures.forest({"a": share}, "AUC").layout.xaxis.range == (0, 1.05)
+    assert figures.forest({"a": share, "b": loss}, "Loss").layout.xaxis.range[1] > 1.7

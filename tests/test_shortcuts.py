@@ -1,9 +1,11 @@
 """Lungs blacked out, border alone, letters burned in: the picture changes as said, and the answers come from it."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
-from covid_core import images, preprocess, shortcuts, source
+from covid_core import classify, images, preprocess, shortcuts, source
 from covid_core.diagnose import see
 from tests import golden, pictures
 
@@ -50,9 +52,11 @@ def test_the_unchanged_picture_gets_the_apps_own_answer(chest: shortcuts.Chest) 
 
 
 def test_the_map_holds_the_answer_for_each_place(chest: shortcuts.Chest) -> None:
-    grid = shortcuts.marker_map(chest, "R", places=2)
-    there = shortcuts.in_box(chest, shortcuts.with_marker(chest.image, "R", 0.75, 0.25)).answer()
-    assert grid.shape == (2, 2) and grid[0, 1] == pytest.approx(there.probability, abs=1e-6)
+    there = shortcuts.in_box(chest, shortcuts.with_marker(chest.image, "R", 0.75, 0.25))
+    methods = get_args(classify.Method)
+    found = [float(shortcuts.marker_map(chest, "R", method, places=2)[0, 1]) for method in methods]
+    assert found == pytest.approx([there.answer(method).probability for method in methods], abs=1e-6)
+    assert len(set(found)) == len(methods)
 
 
 def test_the_features_name_a_source(chest: shortcuts.Chest) -> None:

@@ -73,7 +73,7 @@ def rows(
         chosen = uncertainty.prediction_set(summary.mean, scores, classify.LEVEL)
         style = classifier.gate.style_distance(arrays["style"][i], row.modality)
         distance = max(glance.distance[row.modality], style)
-        # An automatic answer uses the modality found, and with it that U-Net's limits.
+        # As with the kind of image given; an automatic answer to the few taken for the other kind asks the other U-Net.
         shape = segment.LungShape(row.area, row.certainty, row.middle)
         implausible = segment.implausible(shape, limits[row.modality])
         is_colour_or_blank = row.chroma > gate.MOST_COLOUR or row.contrast < gate.LEAST_CONTRAST

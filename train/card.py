@@ -19,7 +19,7 @@ HEADER = """---
 Input: one grey channel, {size}, -1..1. Weights: fp16 safetensors. Every figure below was written into
 `config.json` by `train/evaluate.py`; brackets hold the 95 % interval (1,000 bootstrap resamples of whole patients or
 groups). Weights, thresholds and calibration never saw a row below, but where it is said above how a row was made of images
-that they saw; each was looked at once with every finished model.
+that they saw; each was looked at once with every finished model. Whether an image is an X-ray or a CT slice was given.
 """
 TRANSPLANTED = (
     "The row `transplanted` is made of val images: a training patient's lesions are put into the healthy, healthy lungs into\n"
@@ -27,13 +27,17 @@ TRANSPLANTED = (
     "that the answers follow the source. It is no test on unseen images: the originals calibrated, the pictures that give\n"
     "trained, and U-Net and backbone learned from pictures made in the same way.\n\n"
 )
+MOBILENET_START = (
+    "The ImageNet start is Keras' MobileNetV2 1.0 (Apache-2.0), turned back into floats from the int8 model that Google Coral\n"
+    "published."
+)
 WHAT = {
     "mobilenetv2": (
         "A backbone ({architecture}, ImageNet start) for chest X-rays and one for CT slices, with five linear dropout heads\n"
         "each, a temperature, class-conditional prediction sets and an input gate. It sees the box around the lungs that the\n"
         "U-Nets draw, of an X-ray also mirrored, of a CT slice also upside down, and beside it how much opacity they mark. In\n"
         "the X-ray training data the source all but gives the label away; the rows of other hospitals say what is left of the\n"
-        "internal figure outside.\n"
+        "internal figure outside.\n" + MOBILENET_START + "\n"
         "The X-ray U-Net learned from images of the external row: their lung masks and, for exchanging styles, their grain and\n"
         "grey levels, but no diagnosis.\n\n"
         "So that what holds whatever a picture looks like counts, X-rays take on the grain and grey levels of X-rays with the\n"
@@ -62,11 +66,11 @@ WHAT = {
         "also mirrored, of a CT slice also upside down, and beside it how much opacity they mark. MobileNetV2 takes\n"
         "the first look at the whole picture that tells the modality and the distance from the training images.\n\n"
         "`train/runs/resnet50.sh` trains it: on crops at 160 px with their labels and with the features and answers of\n"
-        "MobileNetV2 for the same crops (`train/distill.py`), six epochs, which is little. Stage 4 started at random but for\n"
-        "its first convolution. Data, augmentation, the exchange of styles and of\n"
-        "lesions, and what is known of copies are those of MobileNetV2: see its card. So is what was known of the external and\n"
-        "pediatric rows when those choices were made. Nothing was chosen with the figures below.\n\n"
-        + TRANSPLANTED.removesuffix("\n\n")
+        "MobileNetV2 for the same crops (`train/distill.py`), six epochs, which is little. It started from GluonCV's ImageNet\n"
+        "weights (Apache-2.0, by way of the ONNX model zoo), stage 4 at random but for its first convolution. Data,\n"
+        "augmentation, the exchange of styles and of lesions, and what is known of copies are those of MobileNetV2: see its\n"
+        "card. So is what was known of the external and pediatric rows when those choices were made. Nothing was chosen with\n"
+        "the figures below.\n\n" + TRANSPLANTED.removesuffix("\n\n")
     ),
     "inception_resnet_v2": (
         "One backbone ({architecture}) for chest X-rays and CT slices, with five linear dropout heads for each, a temperature\n"
@@ -95,7 +99,7 @@ WHAT = {
         "earlier X-ray U-Net was seen to mark healthy lungs of hospitals that are reported on as external. Lesions and their\n"
         "marks were also moved between patients and the healthy, who come from other sources, so that a hospital's look marks\n"
         "nothing. That costs Dice where all marked lesions come from that hospital; the weights lie three quarters of the way\n"
-        "between those before and after it, chosen on val."
+        "between those before and after it, chosen on val.\n" + MOBILENET_START
     ),
     "unet_ct": (
         "A U-Net ({architecture} encoder, ImageNet start) that marks lungs and lesions. It learned from volumes with both\n"
@@ -105,7 +109,8 @@ WHAT = {
         "the rows below were known, hardly fitted even the slices they had learned. Both times the weights lie three quarters\n"
         "of the way between those before and after the round: of shares whose Dice on val is within a thousandth of the best the\n"
         "largest, for val holds no slice of Inf-Net's. The last round sees 320 px, as the app does; the weights before it, which\n"
-        "learned at 256, were no worse on val at 320. Their figures at 256 px were known when it was made."
+        "learned at 256, were no worse on val at 320. Their figures at 256 px were known when it was made.\n"
+        + MOBILENET_START
     ),
 }
 
@@ -137,8 +142,6 @@ def rows(metrics: dict[str, Any], path: tuple[str, ...] = ()) -> list[tuple[str,
     return found
 
 
-# timm's weights that the backbones were started from; of ResNet50 the stages 1 to 3. One that started at random has none.
-STARTS = {"mobilenetv2_100": "timm/mobilenetv2_100.ra_in1k", "resnetv2_50": "timm/resnetv2_50.a1h_in1k"}
 TASKS = {"classify": "image-classification", "segment": "image-segmentation"}
 
 
@@ -161,15 +164,16 @@ def results(spec: ModelSpec, metrics: dict[str, Any], path: tuple[str, ...] = ()
     return found
 
 
-def front(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any]) -> str:
-    """The card's front matter, YAML: licence, library, task, data, start, and the figures as a model-index."""
+def front(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any], repo: str) -> str:
+    """The card's front matter, YAML: licence, library, task, data, members, and the figures as a model-index."""
     data = ModelCardData(
         license="other",
         license_name="research-and-teaching",
         library_name="covid-core",
         pipeline_tag=TASKS[spec.task],
         tags=["covid-19", "chest-x-ray", "ct", "uncertainty"],
-        base_model=[STARTS[name] for name in spec.architecture.split(", ") if name in STARTS],
+        # The ImageNet starts of the others came from no repository of the Hub.
+        base_model=[f"{repo}-{name}" for name in spec.members] if repo and spec.members else None,
         datasets=list(used(spec, sources)),
         model_name=spec.title,
         eval_results=results(spec, config["metrics"]),
@@ -177,12 +181,12 @@ def front(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any]) -> s
     return data.to_yaml()
 
 
-def card(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any]) -> str:
-    """The README.md of a model."""
+def card(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any], repo: str = "") -> str:
+    """The README.md of a model; with a repository OWNER/NAME, where that of a model is OWNER/NAME-<model>, for the Hub."""
     what = WHAT[spec.name].format(architecture=spec.architecture)
     lines = [
         HEADER.format(
-            front=front(spec, config, sources),
+            front=front(spec, config, sources, repo),
             title=spec.title,
             what=what,
             size=" and ".join(f"{s} x {s} px ({m})" for m, s in spec.sizes.items()),

@@ -61,7 +61,9 @@ def initialise(network: Backbone | UNet, architecture: str, init: str) -> str:
     if len(found) < len(wanted) // 2:
         raise ValueError(f"{init} holds {len(found)} of the {len(wanted)} tensors of {architecture}: another network?")
     body.load_state_dict(found, strict=False)
-    return f"{len(found)} of {len(wanted)} tensors from {init}"
+    fresh = sorted({name.rsplit(".", 1)[0] for name in wanted.keys() - found.keys()})
+    said = f"; as they were: {', '.join(fresh)}" if fresh else ""
+    return f"{len(found)} of {len(wanted)} tensors from {init}{said}"
 
 
 def _is_like(network: nn.Module, file: Path) -> bool:

@@ -29,10 +29,10 @@ APP = (
 KEEP_LARGE = b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
 
 
-def model_files(spec: registry.ModelSpec) -> dict[str, bytes]:
-    """What goes into a model's repository, by name."""
+def model_files(spec: registry.ModelSpec, repo: str) -> dict[str, bytes]:
+    """What goes into a model's repository, by name; that of every model is `repo`-<model>."""
     files = {name: path.read_bytes() for name, path in weights.locate_all(spec).items()}
-    files["README.md"] = card.card(spec, weights.load_config(spec), datasets.sources()).encode()
+    files["README.md"] = card.card(spec, weights.load_config(spec), datasets.sources(), repo).encode()
     if not spec.members:
         files[golden.FILE] = save(golden.tensors(spec))
     return files
@@ -89,8 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error(f"'{repo}' is no repository. Give it as OWNER/NAME.")
     try:
         publish(options)
-    except (HfHubHTTPError, httpx2.HTTPError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (HfHubHTTPError, httpx2.HTTPError, OSError, RuntimeError) as error:  # the last where a file breaks off
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         print(f"error: {reason} Check the name, and log in with `hf auth login`; then run this again.", file=sys.stderr)
         return 1
     return 0
@@ -100,7 +100,7 @@ def publish(options: argparse.Namespace) -> None:
     """Show every file, upload them unless this is a dry run, and print the lines for the registry."""
     api, published = HfApi(), dict[str, tuple[str, str]]()
     for name in options.models:
-        repo, files = f"{options.repo}-{name}", model_files(registry.get(name))
+        repo, files = f"{options.repo}-{name}", model_files(registry.get(name), options.repo)
         show(repo, files)
         if not options.dry_run:
             published[name] = repo, upload(api, repo, files, "model")

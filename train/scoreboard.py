@@ -10,6 +10,7 @@ and a 95 % interval by bootstrap over groups; anyone can compute it again withou
 import argparse
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from train.protocols import PROTOCOLS
 
 BOARD = "scoreboard.json"
 PEERS = Path(__file__).parent / "peers.json"
+RARE = 0.02  # share of the people examined who have COVID-19, for PPV and NPV; the Uncertainty lab begins there
 DOUBT = 0.5  # bits of total entropy above which an answer counts as uncertain in USen, USpe, UPre and UAcc
 SHOWN = ("accuracy", "auc", "lesion_dice", "mean_dice_over_thresholds")  # on the command line
 LINEAR = "logistic regression"
@@ -42,6 +44,8 @@ def further(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: 
     measures: dict[str, tuple[Any, ...]] = {
         "sensitivity": (metrics.sensitivity, likelier, covid),
         "specificity": (metrics.specificity, likelier, covid),
+        f"ppv_at_{RARE:.0%}": (partial(metrics.ppv, prevalence=RARE), likelier, covid),
+        f"npv_at_{RARE:.0%}": (partial(metrics.npv, prevalence=RARE), likelier, covid),
         "auprc": (metrics.auprc, probability, covid),
         "risk_coverage_area": (metrics.aurc, confidence, right),
         "risk_at_80_percent": (metrics.risk_at_coverage, confidence, right),

@@ -74,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=registry.DEFAULT)
     trainer.add_step_arguments(parser, batch=64, rate=1e-3)
+    parser.set_defaults(devices=1)  # several would share the steps that are counted here
     options = parser.parse_args(arguments)
     spec = registry.get(options.model)
     generator = initial.seed_everything(options.seed)

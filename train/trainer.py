@@ -78,6 +78,10 @@ class MeanOfWeights(WeightAveraging):
         pl_module.to(trainer.strategy.root_device)
         super().setup(trainer, pl_module, stage)
 
+    def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        # A training that was at its end already, and is run again, has no end of its own.
+        self.on_train_end(trainer, pl_module)
+
 
 def fit(
     task: lightning.LightningModule,
@@ -85,7 +89,7 @@ def fit(
     val: DataLoader[Any] | Sequence[DataLoader[Any]],
     options: argparse.Namespace,
 ) -> None:
-    """Train, with a checkpoint after every epoch; goes on from the last one when the folder holds it.
+    """Train, with a checkpoint after every epoch; goes on from the last one when the folder holds it, with draws of its own.
 
     What is validated and kept is the mean of the weights along the training (`LATER_MORE`): it lies in a flatter place than
     where the training ends, which is said to hold better in data from elsewhere. (Cha 2021, "SWAD", arXiv 2102.08604; the weighting
@@ -94,6 +98,12 @@ def fit(
     folder = Path(options.out)
     task.to(memory_format=torch.channels_last)
     last = folder / "last.ckpt"
+    if last.exists():
+        # Else every start would draw the examples of the first epoch again.
+        done = int(torch.load(last, map_location="cpu", mmap=True, weights_only=True)["epoch"]) + 1
+        lightning.seed_everything(options.seed + done, verbose=False, workers=True)
+        if (generator := getattr(train.sampler, "generator", None)) is not None:
+            generator.manual_seed(options.seed + done)
     lightning.Trainer(
         max_epochs=options.epochs,
         accelerator="auto",

@@ -1,6 +1,5 @@
 """Readers of public folder layouts, on tiny copies of those layouts."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -38,18 +37,33 @@ def test_radiography_database(tmp_path: Path) -> None:
 
 
 def test_large_ct_groups_by_patient(tmp_path: Path) -> None:
-    for name in ("137covid_patient1_SR_3_IM00024", "137covid_patient1_SR_3_IM00025", "137covid_patient2_SR_3_IM00024"):
+    for name in (
+        "6_Rahimzadeh_137covid_patient1_SR_3_IM00024",
+        "6_Rahimzadeh_137covid_patient1_SR_4_IM00025",
+        "6_Rahimzadeh_137covid_patient2_SR_3_IM00024",
+        "17_Zhao_2020.02.17.20024018-p17-61%2",
+        "14_Jun_coronacases_case7_75",
+    ):
         picture(tmp_path / "2COVID" / f"{name}.png")
-    picture(tmp_path / "3CAP" / "cap001-0012.png")
+    picture(tmp_path / "3CAP" / "cap001_12.png")
+    for part in ("normal2", "normal5"):
+        picture(tmp_path / "1NonCOVID" / f"6_Rahimzadeh_{part}_patient205_SR_4_IM00012.png")
     records = public.large_ct(tmp_path)
-    assert len({r.group for r in records}) == 3
-    assert [r.finding for r in records] == ["covid"] * 3 + ["pneumonia"]
+    assert [r.group.removeprefix("large_ct/") for r in records] == [
+        *["1NonCOVID/patient205"] * 2,
+        *["2COVID/patient1"] * 2,
+        "2COVID/patient2",
+        "3CAP/cap001",
+    ]
+    assert [r.finding for r in records] == ["normal"] * 2 + ["covid"] * 3 + ["pneumonia"]
 
 
 def test_ct_lesion_frames_needs_both(tmp_path: Path) -> None:
     picture(tmp_path / "frames" / "a_1.png")
     picture(tmp_path / "frames" / "b_1.png")
     picture(tmp_path / "masks" / "a_1.png")
+    for folder in ("frames", "masks"):
+        picture(tmp_path / folder / "Jun_coronacases_case1_90.png")
     (record,) = public.ct_lesion_frames(tmp_path)
     assert record.lesions == tmp_path / "masks" / "a_1.png" and record.lesions_known
 
@@ -92,15 +106,16 @@ def test_volumes_to_slices(tmp_path: Path) -> None:
     volume = np.where(lungs > 0, -800, 40).astype(np.float32)
     for folder, values in (("COVID-19-CT-Seg_20cases", volume), ("Lung_Mask", lungs), ("Infection_Mask", lesion)):
         (tmp_path / folder).mkdir()
-        nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / folder / "case_1.nii.gz")
-    assert covid_19_ct_seg.convert(tmp_path, tmp_path / "out") == 3
+        for name in ("case_1", "case_2_10_1", "case_2_10_3", "case_3"):
+            nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / folder / f"{name}.nii.gz")
+    assert covid_19_ct_seg.convert(tmp_path, tmp_path / "out") == 12
     records = manifests.ct_lesions(tmp_path / "out")
-    assert [r.lesions is not None for r in records] == [False, True, False]
+    assert [r.lesions is not None for r in records] == [False, True, False] * 4
     shown = np.asarray(Image.open(records[1].image))
     assert shown.shape == (50, 40)
     assert shown[50 - 1 - 31, 40 - 1 - 7] < 128 < shown[0, 0]  # front on top, patient's right on the left
-    with (tmp_path / "out" / "ct_lesions" / "manifest.csv").open() as stream:
-        assert {row["split"] for row in csv.DictReader(stream)} == {manifests.hashed_split("case_1")}
+    assert {r.split for r in records} == {"train", "val", "test"} and groups_stay_whole(records)
+    assert len({r.group for r in records}) == 3
 
 
 def test_every_source_is_cited() -> None:

@@ -80,15 +80,16 @@ def test_what_goes_wrong_is_said() -> None:
         assert run(hub, "--repo", "nobody", "--dry-run").returncode == 2
         for wrong in (
             run(hub, "--repo", "me/x", "--models", "unet_ct", token="hf_other"),
-            refused(hub),
+            broken(hub, Fault("status", 403)),
+            broken(hub, Fault("upload", 400)),
         ):
             assert wrong.returncode == 1 and "Traceback" not in wrong.stderr
             assert wrong.stderr.startswith("error: ") and "hf auth login" in wrong.stderr
         assert not hub.repos
 
 
-def refused(hub: HubServer) -> subprocess.CompletedProcess[str]:
-    hub.fault = Fault("status", 403)
+def broken(hub: HubServer, fault: Fault) -> subprocess.CompletedProcess[str]:
+    hub.fault = fault
     return run(hub, "--repo", "me/x", "--models", "unet_ct")
 
 
@@ -98,8 +99,9 @@ def test_cards_carry_figures_that_machines_read(name: str) -> None:
     config = weights.load_config(spec)
     text = card.card(spec, config, datasets.sources())
     assert (weights.ASSETS / name / "README.md").read_text() == text
-    front = front_matter(text)
-    assert {"license", "library_name", "pipeline_tag", "base_model", "datasets", "model-index"} <= set(front)
+    front = front_matter(card.card(spec, config, datasets.sources(), "me/covid-core"))
+    assert {"license", "library_name", "pipeline_tag", "datasets", "model-index"} <= set(front)
+    assert front.get("base_model", []) == [f"me/covid-core-{member}" for member in spec.members]
     (index,) = front["model-index"]
     told = [
         (result["dataset"]["name"], metric["type"], metric["value"])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from train import trainer
 
@@ -18,10 +18,10 @@ class Climb(lightning.LightningModule):
     def __init__(self) -> None:
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(1))
-        self.steps = 0
+        self.drawn: list[int] = []
 
     def training_step(self, batch: list[torch.Tensor], _: int) -> torch.Tensor:
-        self.steps += 1
+        self.drawn.append(int(batch[0]))
         return -self.weight.sum()
 
     def validation_step(self, batch: list[torch.Tensor], _: int) -> None:
@@ -47,7 +47,8 @@ def climb(task: Climb, out: Path) -> float:
     parser = argparse.ArgumentParser()
     trainer.add_arguments(parser, epochs=2, batch=1, rate=1.0)
     options = parser.parse_args(["--data", "none", "--out", str(out), "--devices", "1"])
-    data = DataLoader(TensorDataset(torch.zeros(STEPS // 2, 1)))
+    numbers = TensorDataset(torch.arange(STEPS // 2))
+    data = DataLoader(numbers, sampler=RandomSampler(numbers, generator=torch.Generator().manual_seed(options.seed)))
     trainer.fit(task, data, data, options)
     return float(task.weight.detach().cpu())
 
@@ -58,12 +59,15 @@ def test_a_training_leaves_the_mean_of_the_weights_later_ones_counting_more(tmp_
 
 
 def test_a_stopped_training_goes_on_from_its_last_epoch(tmp_path: Path) -> None:
+    first, again = Interrupted(), Climb()
     with pytest.raises(RuntimeError, match="stopped"):
-        climb(Interrupted(), tmp_path)
-    again = Climb()
-    climb(again, tmp_path)
-    assert again.steps == STEPS // 2
-    assert float(again.weight.detach().cpu()) == pytest.approx(0.75 * STEPS, rel=0.05)
+        climb(first, tmp_path)
+    left = climb(again, tmp_path)
+    assert left == pytest.approx(0.75 * STEPS, rel=0.05)
+    assert sorted(first.drawn) == sorted(again.drawn) and first.drawn != again.drawn
+    # Run once more at its end, it trains no further and leaves the same.
+    once_more = Climb()
+    assert climb(once_more, tmp_path) == left and not once_more.drawn
     assert [file.name for file in tmp_path.glob("*.ckpt")] == ["last.ckpt"]
 
 

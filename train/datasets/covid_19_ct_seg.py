@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from train.datasets.manifests import hashed_split
+from train.datasets.manifests import shared_out
 
 # The lung window in which slices are stored. Volumes that are already 0..255 are kept as they are.
 LOW, HIGH = -1350.0, 150.0
@@ -35,6 +35,11 @@ def grey(volume: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.clip(np.round(volume), 0, 255).astype(np.uint8)
 
 
+def patient(volume: str) -> str:
+    """Whose volume it is: those of one Radiopaedia case, radiopaedia_10_85902_1 and radiopaedia_10_85902_3, are of one."""
+    return "_".join(volume.split("_")[:2])
+
+
 def convert(root: Path, out: Path) -> int:
     """Write all slices.
 
@@ -48,18 +53,20 @@ def convert(root: Path, out: Path) -> int:
     if not volumes:
         raise ValueError(f"No volume in {root / 'COVID-19-CT-Seg_20cases'}. Unpack the archives of the record there.")
     home = out / "ct_lesions"
+    names = [file.name.removesuffix(".nii.gz") for file in volumes]
+    parts = shared_out(map(patient, names))
     rows = []
-    for file in volumes:
+    for file, name in zip(volumes, names, strict=True):
         masks = {"lungs": root / "Lung_Mask" / file.name, "lesions": root / "Infection_Mask" / file.name}
         for mask in masks.values():
             if not mask.exists():
                 raise ValueError(f"{mask} is missing.")
-        name = file.name.removesuffix(".nii.gz")
+        group = patient(name)
         picture = grey(axial(file))
         marked = {kind: axial(mask) > 0 for kind, mask in masks.items()}
         for z in range(len(picture)):
-            row = {"image": f"images/{name}_z{z:03}.png", "volume": name, "group": name, "z": str(z), "clahe": "0"}
-            row["split"] = hashed_split(name)
+            row = {"image": f"images/{name}_z{z:03}.png", "volume": name, "group": group, "z": str(z), "clahe": "0"}
+            row["split"] = parts[group]
             _save(home / row["image"], picture[z])
             for kind, found in marked.items():
                 row[kind] = f"{kind}/{name}_z{z:03}.png" if kind == "lungs" or found[z].any() else ""

@@ -5,7 +5,7 @@ Each reader takes the collection's root and returns records; where the images co
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -26,6 +26,14 @@ def hashed_split(key: str, val: float = 0.1, test: float = 0.2) -> str:
     """Give "train", "val" or "test", decided by a hash of the key, so that it never depends on the order of files."""
     share = int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) / 2**32
     return "test" if share < test else "val" if share < test + val else "train"
+
+
+def shared_out(keys: Iterable[str], val: float = 0.15, test: float = 0.2) -> dict[str, str]:
+    """Give each of few keys "train", "val" or "test", in the order of their hashes, so that no part of three is empty."""
+    ordered = sorted(set(keys), key=lambda key: hashlib.sha256(key.encode()).hexdigest())
+    tested, watched = (max(round(share * len(ordered)), 1) for share in (test, val))
+    parts = ["test"] * tested + ["val"] * watched
+    return {key: parts[i] if i < len(parts) else "train" for i, key in enumerate(ordered)}
 
 
 def xray(root: Path) -> list[Record]:
@@ -66,7 +74,7 @@ def ct(root: Path) -> list[Record]:
 
 
 def ct_lesions(root: Path) -> list[Record]:
-    """Slices of 20 CT volumes with lesion masks, and lung masks where they are known."""
+    """Slices of CT volumes with lesion masks, and lung masks where they are known."""
     return [
         Record(
             image=Path(root) / "ct_lesions" / row["image"],

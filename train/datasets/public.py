@@ -10,6 +10,8 @@ from pathlib import Path
 from train.datasets.manifests import hashed_split
 from train.datasets.records import Record
 
+# How the Large COVID-19 CT set and the lesion frames name slices of COVID-CT (Zhao) and of COVID-19-CT-Seg (Jun).
+TAKEN = re.compile(r"(\d+_)?(Zhao|Jun)_")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 
 
@@ -53,24 +55,31 @@ def radiography_database(root: Path) -> list[Record]:
 
 
 def large_ct(root: Path) -> list[Record]:
-    """Large COVID-19 CT scan slice dataset: `1NonCOVID`, `2COVID`, `3CAP`; the patient is in the file name."""
+    """Large COVID-19 CT scan slice dataset: `1NonCOVID`, `2COVID`, `3CAP`; the patient is in the file name.
+
+    What it took from sets that have a reader of their own is left out, for it holds their test images too.
+    """
     findings = {"1NonCOVID": "normal", "2COVID": "covid", "3CAP": "pneumonia"}
     records = []
     for folder, finding in findings.items():
         for file in _images(root / folder):
-            # The slice number comes last; what is before it names the patient and the series.
-            patient = re.sub(r"[-_ ]*(IM|I|slice|image)?[-_ ]*\d+$", "", file.stem, flags=re.IGNORECASE) or file.stem
+            if TAKEN.match(file.stem):
+                continue
+            # 6_Rahimzadeh_normal2_patient205_SR_4_IM00012: folder, patient, series and slice of the set it was taken from.
+            numbered = re.sub(r"[-_ ]*(IM|I|slice|image)?[-_ ]*\d+$", "", file.stem, flags=re.IGNORECASE) or file.stem
+            named = re.search(r"patient\d+", numbered)
+            patient = named[0] if named else re.sub(r"_SR_\d+$", "", numbered)
             group = f"large_ct/{folder}/{patient}"
             records.append(Record(file, "ct", "large_ct", "large_ct", group, hashed_split(group), finding))
     return _required(records, root, "1NonCOVID/*.png, 2COVID/*.png, 3CAP/*.png")
 
 
 def ct_lesion_frames(root: Path) -> list[Record]:
-    """COVID-19 CT lesion segmentation dataset: `frames` and `masks` with the same names."""
+    """COVID-19 CT lesion segmentation dataset: `frames` and `masks` with the same names; `TAKEN` ones are left out."""
     records = []
     for file in _images(root / "frames"):
         mask = root / "masks" / file.name
-        if mask.exists():
+        if mask.exists() and not TAKEN.match(file.stem):
             group = f"ct_lesion_frames/{re.sub(r'[-_ ]*[0-9]+$', '', file.stem) or file.stem}"
             split = hashed_split(group)
             records.append(

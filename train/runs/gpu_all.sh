@@ -2,15 +2,17 @@
 # Makes every model and the scoreboard again on one GPU: bash train/runs/gpu_all.sh DATA MOBILENETV2 RESNET50
 #   DATA as in bundled.sh; the others ImageNet weights as safetensors, or "imagenet" to fetch timm's from the Hub
 # Meant for 25 minutes on an H100 with 16 cores; nobody has timed it yet. One round a network, from its start to its end, at the
-# size at which it is used. `DRY=1` goes through every step but the copying into the package with a handful of pictures, on a
-# CPU too, and changes nothing outside of its work folder.
+# size at which it is used. `DRY=1` goes through every step but the copying into the package, on a CPU too, and changes nothing
+# outside of its work folder, which it begins anew. Networks are trained on a handful of pictures, but those of a protocol on all
+# there are, and everything there is is looked at and measured: give it a DATA of few pictures.
 set -euo pipefail
 data="manifests=$1" mobilenet="$2" resnet="$3"
 work=work/gpu results=train/results
 quick=(--precision bf16-mixed --workers 7)
 short=()
 if [[ -n "${DRY:-}" ]]; then
-  work=work/dry results=$work/results
+  work=work/dry results=work/dry/results
+  rm -rf $work
   quick=(--workers 0) short=(--epochs 1 --batch 2 --examples 4)
 fi
 nets=$work/nets bundle=$work/bundle
