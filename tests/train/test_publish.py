@@ -84,7 +84,7 @@ def test_what_goes_wrong_is_said() -> None:
             broken(hub, Fault("upload", 400)),
         ):
             assert wrong.returncode == 1 and "Traceback" not in wrong.stderr
-            assert wrong.stderr.startswith("error: ") and "hf auth login" in wrong.stderr
+            assert wrong.stderr.splitlines()[-1].startswith("error: ") and "hf auth login" in wrong.stderr
         assert not hub.repos
 
 
