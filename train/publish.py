@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error(f"'{repo}' is no repository. Give it as OWNER/NAME.")
     try:
         publish(options)
-    except (HfHubHTTPError, httpx2.HTTPError, OSError, RuntimeError) as error:  # the last where a file breaks off
+    except (HfHubHTTPError, httpx2.HTTPError, RuntimeError) as error:  # the last where a file breaks off
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         print(f"error: {reason} Check the name, and log in with `hf auth login`; then run this again.", file=sys.stderr)
         return 1
