@@ -89,7 +89,7 @@ with left:
     st.header("From image to answer")
     st.graphviz_chart(FLOW, width="stretch")
     st.caption(
-        "The networks run once. Samples, interval, prediction set and heat map are computed from the features it leaves, which "
+        "The networks run once. Samples, interval, prediction set and heat map are computed from the features they leave, which "
         "costs next to nothing."
     )
 with right:
