@@ -54,14 +54,14 @@ def sources() -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def board_figures(protocol: str) -> dict[str, dict[str, Any]]:
-    """Our figures under a protocol of the scoreboard: the default model's, or those of the one model that was asked."""
+def board_figures(protocol: str, model: str) -> dict[str, dict[str, Any]]:
+    """Our figures under a protocol of the scoreboard: the model's, else the default one's, else of the one that was asked."""
     ours = {r["model"]: r["figures"] for r in scoreboard() if r["protocol"] == protocol and r["kind"] != "published"}
-    found: dict[str, dict[str, Any]] = ours.get(registry.DEFAULT) or next(iter(ours.values()))
+    found: dict[str, dict[str, Any]] = ours.get(model) or ours.get(registry.DEFAULT) or next(iter(ours.values()))
     return found
 
 
-def probe_figures(modality: str) -> dict[str, dict[str, Any]]:
-    """AUC of the default model with parts of the pictures taken away, and of thumbnails, for `figures.forest`."""
+def probe_figures(modality: str, model: str) -> dict[str, dict[str, Any]]:
+    """AUC of a model with parts of the pictures taken away, and of thumbnails, for `figures.forest`; see `board_figures`."""
     names = [f"{modality} / {probe}" for probe in ("as_it_is", "lungs_blacked_out", "only_border", "thumbnail")]
-    return {_words.part_name(name).partition(", ")[2]: board_figures(name)["auc"] for name in names}
+    return {_words.part_name(name).partition(", ")[2]: board_figures(name, model)["auc"] for name in names}

@@ -69,7 +69,7 @@ def looks_like(found: list[shortcuts.Probe]) -> None:
         config={"displayModeBar": False},
         alt="Probability of each source of the training images, for the picture as it is and with parts taken away",
     )
-    measured = _board.board_figures(f"{modality} / source_from_features")
+    measured = _board.board_figures(f"{modality} / source_from_features", found[0].alone.model)
     right, chance = measured["balanced_accuracy"], measured["balanced_accuracy_by_chance"]
     st.caption(
         f"Of {right['n']:,} test images the reader names {right['value']:.0%} of each source's rightly, on average; guessing would "
@@ -114,7 +114,7 @@ def letters(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcuts.
         st.caption("Drag the letters about.")
 
 
-def everywhere() -> None:
+def everywhere(model: str) -> None:
     """Figures of whole sets."""
     st.plotly_chart(
         figures.forest(_board.harder_questions("auc"), "AUC (0.5 = guessing)"),
@@ -133,7 +133,7 @@ def everywhere() -> None:
     left, right = st.columns(2)
     for column, modality, kind in ((left, "xray", "X-rays"), (right, "ct", "CT slices")):
         column.plotly_chart(
-            figures.forest(_board.probe_figures(modality), f"AUC, {kind} (0.5 = guessing)"),
+            figures.forest(_board.probe_figures(modality, model), f"AUC, {kind} (0.5 = guessing)"),
             key=f"probes-{modality}",
             config={"displayModeBar": False},
             alt=f"AUC on test {kind} as they are, without lungs, with the border alone, and of a linear model on thumbnails",
@@ -170,4 +170,4 @@ with main:
         except (images.ImageError, WeightsError) as error:
             st.error(str(error), icon=":material/error:")
     st.markdown("#### On whole sets of images")
-    everywhere()
+    everywhere(settings.model)

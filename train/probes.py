@@ -1,9 +1,10 @@
 """What else the answers could follow: `python -m train.probes --features FOLDER --data manifests=ROOT --out FOLDER`.
 
 Four questions to every test image. What does the classifier say when the lungs are blacked out, and when only the border of
-their box is left (`covid_core.shortcuts`)? What does a linear model say of a thumbnail of 16 x 16 pixels? And which source does
-a linear reader of the classifier's own features name (`covid_core.source`)? The two linear models are fitted on the training
-rows. Written are a row an image, `train/results/probes-MODEL.csv`, and the readers, into the model's folder.
+their box is left (`covid_core.shortcuts`)? Which source does a linear reader of the classifier's own features name
+(`covid_core.source`)? And, once, with the default model: what does a linear model say of a thumbnail of 16 x 16 pixels? The two
+linear models are fitted on the training rows. Written are a row an image, `train/results/probes-MODEL.csv`, and the readers,
+into the model's folder. An ensemble has no features of its own to read a source from.
 """
 
 import argparse
@@ -73,37 +74,45 @@ def without(record: Record, model: str) -> list[float | None]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=registry.DEFAULT, choices=[s.name for s in registry.MODELS.values()])
-    parser.add_argument("--features", type=Path, required=True, help="of the bundled model, by train.features")
+    parser.add_argument(
+        "--model", default=registry.DEFAULT, choices=[s.name for s in registry.MODELS.values() if s.task == "classify"]
+    )
+    parser.add_argument(
+        "--features", type=Path, required=True, help="of the model (of an ensemble: of a member), by train.features"
+    )
     parser.add_argument("--data", nargs="+", required=True, metavar="NAME=FOLDER")
     parser.add_argument("--out", type=Path, required=True, help="folder for the model's readers")
     parser.add_argument("--results", type=Path, default=answers.RESULTS, help="folder for the rows")
     options = parser.parse_args(arguments)
+    spec = registry.get(options.model)
     table, arrays = features.load(options.features)
     pooled = arrays["pooled"][:, :-1]  # the last is the U-Net's evidence
     records = {(r.dataset, r.image.name): r for r in without_returning(datasets.read(options.data))}
     tensors, names, parts = dict[str, NDArray[np.float32]](), dict[str, str](), []
-    for modality in registry.get(options.model).modalities:
+    for modality in spec.modalities:
         train, test = (((table.split == s) & (table.modality == modality)).to_numpy() for s in ("train", "test"))
-        reader = fit(pooled[train], table.source[train].to_numpy(str))
-        names[modality] = json.dumps(reader.names)
-        tensors |= {f"{modality}.weight": reader.weight, f"{modality}.bias": reader.bias}
         rows = table.loc[test, FACTS].reset_index(drop=True)
-        rows["source_guessed"] = np.array(reader.names)[reader.probabilities(pooled[test]).argmax(axis=-1)]
+        if not spec.members:
+            reader = fit(pooled[train], table.source[train].to_numpy(str))
+            names[modality] = json.dumps(reader.names)
+            tensors |= {f"{modality}.weight": reader.weight, f"{modality}.bias": reader.bias}
+            rows["source_guessed"] = np.array(reader.names)[reader.probabilities(pooled[test]).argmax(axis=-1)]
 
         def of(chosen: NDArray[np.bool_]) -> list[Record]:
             return [records[key] for key in zip(table.dataset[chosen], table.image[chosen], strict=True)]
 
-        small = np.stack(loading.in_parallel(thumbnail, of(train), "thumbnails"))
-        reader = fit(small, np.where(table.finding[train] == "covid", "covid", "other"), 1.0)
-        small = np.stack(loading.in_parallel(thumbnail, of(test), "thumbnails"))
-        rows["thumbnail"] = reader.probabilities(small)[:, reader.names.index("covid")]
+        if spec.name == registry.DEFAULT:
+            small = np.stack(loading.in_parallel(thumbnail, of(train), "thumbnails"))
+            reader = fit(small, np.where(table.finding[train] == "covid", "covid", "other"), 1.0)
+            small = np.stack(loading.in_parallel(thumbnail, of(test), "thumbnails"))
+            rows["thumbnail"] = reader.probabilities(small)[:, reader.names.index("covid")]
         changed = loading.in_parallel(lambda r: without(r, options.model), of(test), "probes")
         rows[["as_it_is", "lungs_blacked_out", "only_border"]] = np.array(changed, float)
         parts.append(rows)
     pd.concat(parts).round(5).to_csv(file(options.results, options.model), index=False)
-    options.out.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, options.out / source.FILE, metadata=names)
+    if tensors:
+        options.out.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, options.out / source.FILE, metadata=names)
 
 
 if __name__ == "__main__":

@@ -265,6 +265,13 @@ def test_probes_of_the_bundled_model(collection: Path, tmp_path: Path) -> None:
     with safe_open(tmp_path / "readers" / source.FILE, "numpy") as file:
         assert json.loads(file.metadata()["ct"]) == ["clinic", "web"]
         assert file.get_tensor("ct.weight").shape == (2, 1280)
+    # An ensemble has no features to read a source from, and the thumbnails are nobody's.
+    probes.main([*given, "--model", "ensemble", "--out", str(tmp_path / "none"), "--results", str(tmp_path)])
+    joined = probes.read(probes.file(tmp_path, "ensemble"))
+    assert not (tmp_path / "none").exists() and {"source_guessed", "thumbnail"}.isdisjoint(joined)
+    assert joined.as_it_is.notna().equals(rows.as_it_is.notna()) and not joined.as_it_is.equals(rows.as_it_is)
+    asked = {row["protocol"] for row in scoreboard.probed("ensemble", joined)}
+    assert asked == {f"{m} / {p}" for m in ("xray", "ct") for p in ("as_it_is", "lungs_blacked_out", "only_border")}
 
 
 def test_a_linear_reader_gives_what_the_library_gives() -> None:
