@@ -45,20 +45,20 @@ def _normed(stem: Any) -> nn.Module:
 
 
 class UNet(nn.Module):
-    """smp's U-Net: image [N, 1, S, S] -> logits [N, 2, S, S], channels lung and lesion. S divisible by 32."""
+    """smp's U-Net: image [N, 1, S, S] -> logits [N, channels, S, S], as `ModelSpec.channels` names them. S divisible by 32."""
 
     DECODER = (128, 64, 32, 16, 8)  # half of smp's default: twice as fast on a CPU
 
-    def __init__(self, architecture: str) -> None:
+    def __init__(self, architecture: str, channels: int) -> None:
         super().__init__()
         import segmentation_models_pytorch as smp
 
         self.body: Any = smp.Unet(
-            f"tu-{architecture}", encoder_weights=None, in_channels=1, classes=2, decoder_channels=self.DECODER
+            f"tu-{architecture}", encoder_weights=None, in_channels=1, classes=channels, decoder_channels=self.DECODER
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits; a sigmoid of each channel is its probability."""
+        """Logits; a sigmoid of each channel is its probability, that of consolidation one given a lesion."""
         logits: Tensor = self.body(image)
         return logits
 
@@ -105,8 +105,9 @@ class Doubling(nn.Module):
 
 def build(spec: "ModelSpec") -> Backbone | UNet:
     """The spec's network, of any of its modalities, in evaluation mode with random weights."""
-    network = Backbone(spec.architecture) if spec.task == "classify" else UNet(spec.architecture)
-    return network.eval()
+    if spec.task == "classify":
+        return Backbone(spec.architecture).eval()
+    return UNet(spec.architecture, len(spec.channels)).eval()
 
 
 def load(spec: "ModelSpec", files: Sequence[Path], modality: str) -> Backbone | UNet:

@@ -33,6 +33,7 @@ class ModelSpec:
         repo: repository on the Hugging Face Hub; "" where the model has not been published.
         revision: commit of that repository, never a branch.
         members: names of the classifiers whose samples it joins; such a model has no weights of its own.
+        channels: what a segmenter marks, in the order of its network's channels.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ModelSpec:
     repo: str = ""
     revision: str = ""
     members: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -66,10 +68,13 @@ def _spec(
     task: Literal["classify", "segment"],
     architecture: str = "mobilenetv2_100",
     members: tuple[str, ...] = (),
+    channels: tuple[str, ...] = (),
     **sizes: int,
 ) -> ModelSpec:
     place = PUBLISHED.get(name, ("", ""))
-    return ModelSpec(name, title, task, MappingProxyType(sizes), architecture, PINS.get(name, {}), *place, members)
+    return ModelSpec(
+        name, title, task, MappingProxyType(sizes), architecture, PINS.get(name, {}), *place, members, channels
+    )
 
 
 SPECS = (
@@ -86,8 +91,8 @@ SPECS = (
         xray=224,
         ct=256,
     ),
-    _spec("unet_xray", "U-Net for X-rays", "segment", xray=192),
-    _spec("unet_ct", "U-Net for CT", "segment", ct=320),
+    _spec("unet_xray", "U-Net for X-rays", "segment", channels=("lung", "lesion"), xray=192),
+    _spec("unet_ct", "U-Net for CT", "segment", channels=("lung", "lesion"), ct=320),
 )
 # Offered are those whose files are pinned; the others exist once somebody has trained and bundled them.
 MODELS: Mapping[str, ModelSpec] = MappingProxyType({spec.name: spec for spec in SPECS if spec.files})

@@ -140,7 +140,7 @@ class Segmenter:
         return preprocess.to_input(np.stack([square, np.flip(square, MIRROR[self.modality])])[:, None]), frame
 
     def probabilities(self, pixels: Array) -> tuple[Array, preprocess.Frame]:
-        """Mean probability of lung and lesion over the picture and its mirror image, [2, S, S], and the window."""
+        """Mean probability of each channel over the picture and its mirror image, [channels, S, S], and the window."""
         batch, frame = self.prepare(pixels)
         return self._seen(batch), frame
 

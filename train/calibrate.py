@@ -15,7 +15,8 @@ import numpy as np
 
 from covid_core import engine, registry, segment
 from train import datasets, features
-from train.masks import CONSOLIDATION, GROUND_GLASS, Outcome, outcomes, pooled_dice, sums
+from train.loading import CONSOLIDATION, GROUND_GLASS
+from train.masks import Outcome, outcomes, pooled_dice, sums
 
 THRESHOLDS = np.round(np.arange(0.2, 0.81, 0.05), 2)
 DENSITIES = np.round(np.arange(0.3, 0.96, 0.01), 2)
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = {
         "model": spec.name,
         "sizes": dict(spec.sizes),
-        "channels": ["lung", "lesion"],
+        "channels": list(spec.channels),
         "lesion_threshold": threshold,
         "lesion_interval": {"level": LEVEL, "spread": interval_spread(found, threshold)},
         "lung_limits": {

@@ -39,8 +39,8 @@ def initialise(network: Backbone | UNet, architecture: str, init: str) -> str:
         network: to be filled; its own first convolution takes one grey channel.
         architecture: timm's name.
         init: "imagenet" (needs a network), "random", or a safetensors file: ImageNet weights under timm's names, the
-            weights of a network like this one (all of it is loaded), or of another network of this project with the same
-            backbone (a U-Net's encoder starts a classifier).
+            weights of a network like this one (all of it is loaded; what a U-Net marks besides starts from zeros), or of
+            another network of this project with the same backbone (a U-Net's encoder starts a classifier).
 
     Returns:
         one line on what was loaded.
@@ -48,9 +48,9 @@ def initialise(network: Backbone | UNet, architecture: str, init: str) -> str:
     if init == "random":
         return "random weights"
     if init != "imagenet" and _is_like(network, Path(init)):
-        from safetensors.torch import load_model
+        from safetensors.torch import load_file
 
-        load_model(network, init)
+        network.load_state_dict(_widened(load_file(init), network.state_dict()))
         return f"all tensors from {init}"
     state, scale = _from_hub(architecture) if init == "imagenet" else (_from_file(Path(init)), SCALES.get(architecture))
     body = network.body.encoder.model if isinstance(network, UNet) else network.body
@@ -71,6 +71,16 @@ def _is_like(network: nn.Module, file: Path) -> bool:
 
     with safe_open(file, "pt") as tensors:
         return set(tensors.keys()) == set(network.state_dict())
+
+
+def _widened(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The state with zeros for the channels that its last layer does not have yet."""
+    return {
+        name: torch.cat([value, value.new_zeros(len(wanted[name]) - len(value), *value.shape[1:])])
+        if value.ndim and value.shape[1:] == wanted[name].shape[1:] and len(value) < len(wanted[name])
+        else value
+        for name, value in state.items()
+    }
 
 
 def _for_grey(

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     out, rows = Path(options.out), []
     for number, fold in enumerate(folds(records)):
         generator = initial.seed_everything(options.seed + number)
-        task = SegmenterTask(spec.architecture, options.rate)
+        task = SegmenterTask(spec.architecture, len(spec.channels), options.rate)
         print(initial.initialise(task.network, spec.architecture, options.init), flush=True)
         home = out / f"fold{number}"
         options.out = str(home)

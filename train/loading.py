@@ -19,6 +19,7 @@ from train.datasets.records import Record
 S = TypeVar("S")
 T = TypeVar("T")
 UNKNOWN = 255  # value of a mask pixel nobody marked
+GROUND_GLASS, CONSOLIDATION = 1, 2  # in a file of kinds
 UNSURE = 0.25  # a teacher's probability further than this from 0 and 1 marks nothing
 
 
@@ -52,28 +53,29 @@ def stored(record: Record, file: Path, shape: tuple[int, int]) -> NDArray[np.uin
 
 
 def segmentation_example(
-    record: Record, size: int, teacher: segment.Segmenter | None = None
+    record: Record, size: int, teacher: segment.Segmenter | None = None, channels: int = 2
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """One training example for the U-Net; without any mask, what the teacher is sure of.
 
     Returns:
-        image [size, size] uint8 and masks [2, size, size] uint8 (lung, lesion): 0, 1 or `UNKNOWN`.
+        image [size, size] uint8 and masks [channels, size, size] uint8 (lung, lesion and, if there are three, consolidation): 0, 1
+        or `UNKNOWN`. Consolidation is known of the lesions whose kind was marked; no teacher marks it.
     """
     picture = pixels(record)
     square, frame = preprocess.whole_square(picture, record.modality, size)
+    masks = np.full((channels, size, size), UNKNOWN, np.uint8)
     if teacher is not None and record.lungs is None and not record.lesions_known:
         probability, _ = teacher.probabilities(picture)
         sure = np.abs(probability - 0.5) > 0.5 - UNSURE
-        return np.round(square * 255).astype(np.uint8), np.where(sure, probability > 0.5, UNKNOWN).astype(np.uint8)
+        masks[:2] = np.where(sure, probability > 0.5, UNKNOWN)
     known = (record.lungs is not None, record.lesions_known or record.lesions is not None)
-    masks = np.stack(
-        [
-            (frame.extract(mask(record, file, picture.shape), size) > 0.5).astype(np.uint8)
-            if is_known
-            else np.full((size, size), UNKNOWN, np.uint8)
-            for file, is_known in zip((record.lungs, record.lesions), known, strict=True)
-        ]
-    )
+    for channel, (file, is_known) in enumerate(zip((record.lungs, record.lesions), known, strict=True)):
+        if is_known:
+            masks[channel] = frame.extract(mask(record, file, picture.shape), size) > 0.5
+    if channels > 2 and record.kinds is not None:
+        kinds = stored(record, record.kinds, picture.shape)
+        lesion, dense = (frame.extract(m.astype(np.float32), size) for m in (kinds > 0, kinds == CONSOLIDATION))
+        masks[2] = np.where(lesion > 0.5, dense > lesion / 2, UNKNOWN)
     return np.round(square * 255).astype(np.uint8), masks
 
 

@@ -12,7 +12,8 @@ import pandas as pd
 from covid_core import metrics, segment
 from train import calibrate
 from train.datasets.records import Record
-from train.masks import CONSOLIDATION, GROUND_GLASS, Outcome, outcomes, sums
+from train.loading import CONSOLIDATION, GROUND_GLASS
+from train.masks import Outcome, outcomes, sums
 
 LEAST_LUNG = 0.02  # share of the picture; below it a share of the lungs means nothing
 
@@ -66,7 +67,9 @@ def _row(found: Outcome, segmenter: segment.Segmenter) -> dict[str, object]:
     if found.lesion_truth is None:
         return row
     if found.kinds is not None:
-        lesion, dense = found.lesion > threshold, found.density > segmenter.config["densest_glass"]
+        lesion = found.lesion > threshold
+        told = found.consolidation
+        dense = told > 0.5 if told is not None else found.density > segmenter.config["densest_glass"]
         row["ground_glass_overlap"], row["ground_glass_total"] = sums(lesion & ~dense, found.kinds == GROUND_GLASS)
         row["consolidation_overlap"], row["consolidation_total"] = sums(lesion & dense, found.kinds == CONSOLIDATION)
     if record.dataset == "infnet":

@@ -10,8 +10,6 @@ from covid_core import preprocess, segment
 from train import loading
 from train.datasets.records import Record
 
-GROUND_GLASS, CONSOLIDATION = 1, 2  # in a file of kinds
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -24,6 +22,7 @@ class Outcome:
         lung_truth: [H, W] bool, or None where nobody marked it.
         lesion_truth: [H, W] bool, or None.
         density: [H, W] float16, `segment.density` of the picture as the network sees it.
+        consolidation: [H, W] float16, probability given a lesion, or None of a U-Net without that channel.
         kinds: [H, W] uint8, 1 ground glass, 2 consolidation, or None where nobody told them apart.
     """
 
@@ -33,6 +32,7 @@ class Outcome:
     lung_truth: NDArray[np.bool_] | None
     lesion_truth: NDArray[np.bool_] | None
     density: NDArray[np.float16]
+    consolidation: NDArray[np.float16] | None
     kinds: NDArray[np.uint8] | None
 
 
@@ -40,7 +40,7 @@ def outcome(record: Record, segmenter: segment.Segmenter) -> Outcome:
     """Run the app's own segmenter on one record."""
     picture = loading.pixels(record)
     probability, frame = segmenter.probabilities(picture)
-    lung, lesion = (frame.restore(p).astype(np.float16) for p in probability)
+    lung, lesion, *further = (frame.restore(p).astype(np.float16) for p in probability)
     square, _ = preprocess.whole_square(picture, record.modality, segmenter.spec.sizes[record.modality])
     lungs_known, lesions_known = record.lungs is not None, record.lesions is not None or record.lesions_known
     return Outcome(
@@ -50,6 +50,7 @@ def outcome(record: Record, segmenter: segment.Segmenter) -> Outcome:
         loading.mask(record, record.lungs, picture.shape) > 0.5 if lungs_known else None,
         loading.mask(record, record.lesions, picture.shape) > 0.5 if lesions_known else None,
         frame.restore(segment.density(square)).astype(np.float16),
+        further[0] if further else None,
         None if record.kinds is None else loading.stored(record, record.kinds, picture.shape),
     )
 

@@ -1,8 +1,8 @@
 """Every figure from stored rows: `python -m train.scoreboard`.
 
 Reads `train/results`: the app's answers of the bundled classifiers (`train.answers`), what else these could follow
-(`train.probes`), what the masks of the U-Nets amount to (`train.marks`), and the tables of networks that were trained for one
-protocol of the literature (`train.protocols`, `train.lesion_folds`) or from two starts (`train.starts`). Writes
+(`train.probes`), what the masks of the U-Nets amount to (`train.marks`, `train.kinds`), and the tables of networks that were
+trained for one protocol of the literature (`train.protocols`, `train.lesion_folds`) or from two starts (`train.starts`). Writes
 `scoreboard.json` beside them, with the figures that others published under the same protocols. Each figure of ours carries n
 and a 95 % interval by bootstrap over groups; anyone can compute it again without a GPU and without images.
 """
@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covid_core import classify, metrics, registry, uncertainty
-from train import answers, evaluate, lesion_folds, marks, probes, starts
+from train import answers, evaluate, kinds, lesion_folds, marks, probes, starts
 from train.evaluate import Figure, figure, of_probabilities
 from train.protocols import PROTOCOLS
 
@@ -29,6 +29,7 @@ RARE = 0.02  # share of the people examined who have COVID-19, for PPV and NPV; 
 DOUBT = 0.5  # bits of total entropy above which an answer counts as uncertain in USen, USpe, UPre and UAcc
 SHOWN = ("accuracy", "auc", "lesion_dice", "mean_dice_over_thresholds")  # on the command line
 LINEAR = "logistic regression"
+MULTI_CLASS = "U-Net with a channel for consolidation"
 PROBES = ("as_it_is", "lungs_blacked_out", "only_border", "thumbnail")
 METHODS = {
     "ensemble_mc_dropout": "probability",
@@ -101,10 +102,11 @@ def bundled(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def marked(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a bundled U-Net, from its rows by `train.marks`."""
+def marked(model: str, table: pd.DataFrame, variant: str = "") -> list[dict[str, Any]]:
+    """The rows of a bundled U-Net, or of a variant of it, from its rows by `train.marks`."""
+    asked = {"modality": "lesions", "model": variant or model, "kind": "trained for it" if variant else "bundled"}
     return [
-        {"protocol": f"{model} / {name}", "modality": "lesions", "model": model, "kind": "bundled", "figures": figures}
+        {"protocol": f"{model} / {name}", **asked, "figures": figures}
         for name, figures in evaluate.segmenter_metrics(table).items()
     ]
 
@@ -126,11 +128,11 @@ def probed(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
     """What the answers could follow besides the lungs, from the rows of `train.probes`."""
     found = []
     for modality, part in table.groupby("modality", sort=False):
-        for name in PROBES:
+        for name in (n for n in PROBES if n in part):
+            is_thumbnail = name == "thumbnail"
             rows = part[part[name].notna()]
             covid = (rows.finding == "covid").to_numpy().astype(int)
             figures = of_probabilities(rows[name].to_numpy(), covid, list(rows.group))
-            is_thumbnail = name == "thumbnail"
             asked = LINEAR if is_thumbnail else model
             kind = "trained for it" if is_thumbnail else "bundled"
             found.append(
@@ -138,6 +140,8 @@ def probed(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
                 | counts(rows)
                 | {"figures": figures}
             )
+        if "source_guessed" not in part:
+            continue
         named, own = part.source_guessed.to_numpy(str), part.source.to_numpy(str)
         figures = {
             "balanced_accuracy": figure(metrics.balanced_accuracy, named, own, groups=list(part.group)),
@@ -186,6 +190,8 @@ def board(folder: Path) -> list[dict[str, Any]]:
         protocol, _, model = file.stem.partition("-")
         if protocol in PROTOCOLS:
             rows.append(trained(protocol, model, answers.read(file)))
+    if kinds.file(folder).exists():
+        rows += marked(kinds.MODEL, marks.read(kinds.file(folder)), MULTI_CLASS)
     if lesion_folds.file(folder).exists():
         rows.append(folded(marks.read(lesion_folds.file(folder))))
     return rows + [{**peer, "kind": "published"} for peer in json.loads(PEERS.read_text(encoding="utf-8"))]

@@ -4,6 +4,9 @@ A mask nobody drew is ignored in the loss, so that sets with only lungs and sets
 With `--teacher` a finished U-Net also marks the training images that nobody marked, where it is sure, and the strongly
 augmented student learns from both (self-training, as Semi-Inf-Net and "noisy student" do).
 
+With `--kinds` it also learns, in a third channel, which lesions in CT are consolidation and which ground glass, where that was
+marked: the variant that `train.kinds` measures. The app's U-Net is one without, and tells the two apart by their density.
+
 Every X-ray with marked lesions comes from other hospitals than the healthy ones, so a network may mark "lesion" for the look
 of a hospital. With `--lungs` a finished U-Net finds the lungs and lesions change hands (`train.transplant`), with their marks.
 """
@@ -32,7 +35,8 @@ from train.datasets.records import Record
 from train.overlap import without_returning
 from train.transplant import Exchange
 
-CHANNELS = ("lung", "lesion")
+MEASURED = ("lung", "lesion")  # on val, where no kinds are marked
+KINDS = 0.3  # what telling the kinds of lesions counts beside finding them
 TRANSPLANTED = 0.5  # share of the draws of X-rays that give or take lesions
 HEALTHY = 1500  # X-rays without a lesion added to those with one: the network must also learn to mark nothing
 
@@ -68,6 +72,7 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
         records: the images.
         size: side in pixels.
         augment: whether for training.
+        channels: 2, or 3 with consolidation.
         teacher: marks the lungs and lesions that nobody did.
         finder: finds the lungs that lesions are moved between; without it none are.
     """
@@ -77,10 +82,13 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
         records: Sequence[Record],
         size: int,
         augment: bool,
+        channels: int = 2,
         teacher: segment.Segmenter | None = None,
         finder: segment.Segmenter | None = None,
     ) -> None:
-        pairs = loading.in_parallel(lambda r: loading.segmentation_example(r, size, teacher), records, "images")
+        pairs = loading.in_parallel(
+            lambda r: loading.segmentation_example(r, size, teacher, channels), records, "images"
+        )
         self.images = np.stack([image for image, _ in pairs])
         self.masks = np.stack([masks for _, masks in pairs])
         self.augmentation = segmentation_augmentation(records[0].modality, self.images) if augment else None
@@ -122,32 +130,41 @@ def sampling_weights(records: Sequence[Record]) -> list[float]:
 
 
 def masked_loss(logits: Tensor, masks: Tensor) -> Tensor:
-    """Binary cross-entropy plus soft Dice, each over the known pixels of each channel.
+    """Binary cross-entropy plus soft Dice of lung and lesion, and `KINDS` times the cross-entropy of consolidation, each over the
+    known pixels.
 
     Args:
-        logits: [N, 2, S, S].
-        masks: [N, 2, S, S] of 0, 1 or `UNKNOWN`.
+        logits: [N, channels, S, S].
+        masks: [N, channels, S, S] of 0, 1 or `UNKNOWN`.
     """
+    kinds = _entropy(logits[:, 2:], masks[:, 2:])
+    logits, masks = logits[:, :2], masks[:, :2]
     known = (masks != loading.UNKNOWN).float()
     truth = (masks == 1).float()
-    entropy = (F.binary_cross_entropy_with_logits(logits, truth, reduction="none") * known).sum() / known.sum().clamp(1)
     probability = torch.sigmoid(logits) * known
     overlap = (probability * truth).sum(dim=(0, 2, 3))
     total = probability.sum(dim=(0, 2, 3)) + truth.sum(dim=(0, 2, 3))
     dice = 1 - (2 * overlap + 1) / (total + 1)
-    return entropy + dice[known.sum(dim=(0, 2, 3)) > 0].mean()
+    return _entropy(logits, masks) + dice[known.sum(dim=(0, 2, 3)) > 0].mean() + KINDS * kinds
+
+
+def _entropy(logits: Tensor, masks: Tensor) -> Tensor:
+    """Mean binary cross-entropy over the known pixels; 0 without any."""
+    known = (masks != loading.UNKNOWN).float()
+    entropy = F.binary_cross_entropy_with_logits(logits, (masks == 1).float(), reduction="none")
+    return (entropy * known).sum() / known.sum().clamp(1)
 
 
 class SegmenterTask(lightning.LightningModule):
     """The U-Net with its loss, one-cycle schedule and pooled Dice on val."""
 
-    def __init__(self, architecture: str, rate: float) -> None:
+    def __init__(self, architecture: str, channels: int, rate: float) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.network = networks.UNet(architecture)
+        self.network = networks.UNet(architecture, channels)
         self.rate = rate
         # Pooled over all pixels the F1 score is the Dice coefficient.
-        self.dice: Any = torch.nn.ModuleList(BinaryF1Score(ignore_index=loading.UNKNOWN) for _ in CHANNELS)
+        self.dice: Any = torch.nn.ModuleList(BinaryF1Score(ignore_index=loading.UNKNOWN) for _ in MEASURED)
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         images, masks = batch
@@ -158,7 +175,7 @@ class SegmenterTask(lightning.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         images, masks = batch
         probability = torch.sigmoid(self.network(images))
-        for index, name in enumerate(CHANNELS):
+        for index, name in enumerate(MEASURED):
             self.dice[index].update(probability[:, index].flatten(), masks[:, index].flatten().long())
             self.log(f"val_{name}_dice", self.dice[index], prog_bar=True)
 
@@ -171,17 +188,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--modality", choices=["xray", "ct"], required=True)
     parser.add_argument("--examples", type=int, help="drawn per epoch; default: as many as there are")
+    parser.add_argument(
+        "--kinds", action="store_true", help="CT: tell consolidation from ground glass, in a third channel"
+    )
     parser.add_argument("--teacher", type=Path, help="weights of a finished U-Net that marks unmarked images")
     parser.add_argument("--lungs", type=Path, help="weights of one that finds the lungs that lesions are moved between")
     trainer.add_arguments(parser, epochs=10, batch=24, rate=1e-3)
     options = parser.parse_args(arguments)
+    if options.kinds and options.modality != "ct":
+        parser.error("--kinds is for CT: nobody marked them in X-rays.")
     generator = initial.seed_everything(options.seed)
 
     spec = registry.MODELS[f"unet_{options.modality}"]
     size = options.size or spec.sizes[options.modality]
     spec = replace(spec, sizes={options.modality: size})  # teacher and finder see what the network sees
     records = datasets.read(options.data)
-    task = SegmenterTask(spec.architecture, options.rate)
+    channels = len(spec.channels) + options.kinds
+    task = SegmenterTask(spec.architecture, channels, options.rate)
     print(initial.initialise(task.network, spec.architecture, options.init), flush=True)
     train_records = select(records, options.modality, "train")
     teacher, finder = (
@@ -190,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     if teacher:
         train_records += unmarked(records, options.modality)
-    examples = Examples(train_records, size, augment=True, teacher=teacher, finder=finder)
+    examples = Examples(train_records, size, augment=True, channels=channels, teacher=teacher, finder=finder)
     sampler = WeightedRandomSampler(
         sampling_weights(train_records), options.examples or len(examples), generator=generator
     )

@@ -36,6 +36,16 @@ def test_grey_gives_what_three_scaled_channels_give(architecture: str, tmp_path:
     torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
 
 
+def test_what_a_unet_marks_besides_starts_from_zeros(tmp_path: Path) -> None:
+    two, three = networks.UNet("mobilenetv2_100", 2), networks.UNet("mobilenetv2_100", 3)
+    file = tmp_path / "two.safetensors"
+    initial.save(two, file)
+    initial.initialise(three, "mobilenetv2_100", str(file))
+    before, after = two.half().float().state_dict(), three.state_dict()
+    assert all(after[name][: len(value)].equal(value) for name, value in before.items() if value.ndim)
+    assert not any(after[f"body.segmentation_head.0.{part}"][2:].any() for part in ("weight", "bias"))
+
+
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "other.safetensors"
     save_file({"something": torch.zeros(2)}, str(file))

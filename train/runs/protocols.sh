@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the tables in train/results and the figures of them again: bash train/runs/protocols.sh DATA INIT RESNET
-#   DATA and INIT as in bundled.sh, RESNET as INIT in resnet50.sh. About four hours on two CPU cores.
+#   DATA and INIT as in bundled.sh, RESNET as INIT in resnet50.sh. About four and a half hours on two CPU cores.
 set -euo pipefail
 data="manifests=$1" init="$2" resnet="$3" work=work
 export MALLOC_TOP_PAD_=268435456 MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592
@@ -16,6 +16,11 @@ python -m train.protocols --protocol sars_grouped --data "$data" --init "$init" 
 # From the U-Net for X-rays, which has seen no CT: five epochs are not many.
 python -m train.lesion_folds --data "$data" --init covid_core/assets/unet_xray/model.safetensors --epochs 5 \
   --size 256 --precision bf16-mixed --out $work/protocols/lesion_folds
+# The bundled U-Net goes on with a third channel, for consolidation.
+bundled=covid_core/assets/unet_ct/model.safetensors
+python -m train.segmenter --modality ct --kinds --data "$data" --init $bundled --teacher $bundled --epochs 12 --examples 1300 \
+  --batch 16 --rate 7e-4 --seed 61 --precision bf16-mixed --workers 2 --out $work/protocols/kinds
+python -m train.kinds --data "$data" --weights $work/protocols/kinds/model.safetensors
 for set in covid_ct_to_sars sars_to_covid_ct; do
   python -m train.protocols --protocol $set --data "$data" --init "$init" --out $work/protocols/$set \
     --epochs 8 --batch 16 --size 224
