@@ -9,6 +9,7 @@ PINS: dict[str, dict[str, str]] = {
     "resnet50": {
         "config.json": "6412ba6df49d6cc0ebb5fbdf8425c9fd25332ce5b3f1567abf56fa2ab2c88905",
         "model.safetensors": "f5786a677fba75fd5fc87f524e0b355ec79761c980eada1789b4e1d21b095539",
+        "sources.safetensors": "101243f99b723d1024009cf7dcc204d00f0b2519e2d9f6569d21b2199770cfd2",
     },
     "inception_resnet_v2": {
         "config.json": "ead27d9a78fe9c179bd92c820f8cd0f885cc9101c046081d54ebe632275a785c",
@@ -16,6 +17,7 @@ PINS: dict[str, dict[str, str]] = {
         "model-00002-of-00003.safetensors": "8f4d34361cb431e4466c854f51b8f23c0b3d2e17b3df22ddfd75411f00cdd9e3",
         "model-00003-of-00003.safetensors": "78be11e8eb4764202b99db5401c890be118dd65e7088423710d1a18468e51005",
         "model.safetensors.index.json": "bcf01370f89545afe75da82f0c1172390ca990194aa876f60fb892cea0b6313a",
+        "sources.safetensors": "a7ab46bd639cda00bc5995e350e5b5b8f7e57b3ad57661a256870bc506c42e68",
     },
     "ensemble": {
         "config.json": "7951540616845a14dc3860fa337f09e568a305e4d635e922e24ea86e0587d4bc",

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from covid_core import classify, curves, figures, images, report, shortcuts, source
+from covid_core import classify, curves, figures, images, registry, report, shortcuts, source
 from covid_core.weights import WeightsError
 from pages import _answers, _board, _letters, _pictures, _ui, _words
 
@@ -123,12 +123,13 @@ def everywhere(model: str) -> None:
         alt="AUC on a random split, on a clean split, in other hospitals and with lesions moved between sources",
     )
     st.caption(
-        "The same kind of network, asked an easier and then harder questions; the last asks for something else. *Lesions moved "
-        "between sources*: patients' lesions in healthy lungs from another hospital, and healthy lungs in place of patients' "
-        "lesions. Who knows the disease keeps the AUC there, who knows the hospital falls below one half."
+        "MobileNetV2, asked an easier and then harder questions; the last asks for something else. *Lesions moved between "
+        "sources*: patients' lesions in healthy lungs from another hospital, and healthy lungs in place of patients' lesions. Who "
+        "knows the disease keeps the AUC there, who knows the hospital falls below one half."
     )
     st.markdown(
-        "**All test images as they are, without lungs, and with the border alone; beside them a linear model on thumbnails**"
+        f"**{registry.get(model).title} on all test images as they are, without lungs, and with the border alone; beside it a "
+        "linear model on thumbnails**"
     )
     left, right = st.columns(2)
     for column, modality, kind in ((left, "xray", "X-rays"), (right, "ct", "CT slices")):

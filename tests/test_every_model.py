@@ -22,7 +22,7 @@ def names(spec: registry.ModelSpec) -> str:
 
 @pytest.mark.parametrize("spec", SPECS, ids=names)
 def test_files_are_bundled_and_pinned(spec: registry.ModelSpec) -> None:
-    extra = {source.FILE} if spec.name == registry.DEFAULT else set()
+    extra = {source.FILE} if spec.task == "classify" and not spec.members else set()
     is_sharded = len(spec.weights) > 1
     assert set(spec.files) == extra | {registry.CONFIG, *spec.weights, *({registry.INDEX} if is_sharded else ())}
     assert is_sharded or spec.weights == (() if spec.members else (registry.WEIGHTS,))

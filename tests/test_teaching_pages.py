@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from covid_core import degrade, images, phantom, shortcuts, source
-from pages import _words
+from covid_core import degrade, images, phantom, registry, shortcuts, source
+from pages import _board, _words
 from pages._pictures import PHANTOMS, Upload
 from tests import golden
 from tests.test_pages import ROOT, colour_picture, open_app
@@ -104,6 +104,20 @@ def test_the_shortcut_lab_takes_lungs_away_and_burns_letters_in() -> None:
     assert not app.exception
     heat = next(d[0] for d in charts(app).values() if d[0]["type"] == "heatmap")
     assert len(heat["text"]) == 5
+
+
+def test_the_shortcut_lab_shows_figures_of_the_chosen_network() -> None:
+    app = on_page("shortcut_lab.py")
+    spec = registry.get("resnet50")
+    app.selectbox(key="model").set_value(spec.name).run()
+    assert not app.exception and f"{spec.title} on all test images" in words(app)
+    rows = {(r["protocol"], r["model"]): r["figures"]["auc"] for r in _board.scoreboard() if "auc" in r["figures"]}
+    (drawn,) = (traces for key, traces in charts(app).items() if "probes-xray" in key)
+    shown = np.concatenate([np.asarray(trace["x"], float) for trace in drawn])
+    expected = [
+        rows[f"xray / {probe}", spec.name]["value"] for probe in ("as_it_is", "lungs_blacked_out", "only_border")
+    ]
+    assert set(expected) <= set(shown.round(4))
 
 
 def planes(count: int, size: int = 128) -> np.ndarray:

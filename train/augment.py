@@ -179,7 +179,7 @@ def degradations() -> v2.Transform:
 
 
 def segmentation_augmentation(modality: str, references: NDArray[np.uint8]) -> Callable[[Tensor, Tensor], Pair]:
-    """A function (image [1, S, S], masks [2, S, S]) -> the same, moved together; what moves in is unknown to the loss.
+    """A function (image [1, S, S], masks [channels, S, S]) -> the same, moved together; what moves in is unknown to the loss.
 
     CT slices are also turned upside down: some published volumes are stored so. X-rays exchange styles.
 

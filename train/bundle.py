@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name, home = spec.name, weights.ASSETS / spec.name
         if (options.folder / name / registry.CONFIG).exists():
             home.mkdir(parents=True, exist_ok=True)
-            for stale in [*weights.in_folder(home), *home.glob(registry.INDEX)]:
+            for stale in [*weights.in_folder(home), *home.glob(registry.INDEX), *home.glob(source.FILE)]:
                 stale.unlink()
             for file in _files(spec, options.folder / name):
                 shutil.copyfile(options.folder / name / file, home / file)

@@ -44,7 +44,7 @@ def read(path: Path) -> pd.DataFrame:
 def fit(given: NDArray[np.float32], target: NDArray[np.str_], inverse_penalty: float = CLOSE) -> source.Reader:
     """A linear reader of features [N, C] for a target [N], all its values weighing alike."""
     mean, spread = given.mean(axis=0), given.std(axis=0) + 1e-6
-    model = LogisticRegression(C=inverse_penalty, class_weight="balanced", max_iter=300)
+    model = LogisticRegression(C=inverse_penalty, class_weight="balanced", max_iter=3000)
     model.fit((given - mean) / spread, target)
     # Of two values the library keeps one line; softmax wants one each.
     weight = model.coef_ if len(model.classes_) > 2 else np.concatenate([-model.coef_, model.coef_]) / 2

@@ -195,8 +195,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--lungs", type=Path, help="weights of one that finds the lungs that lesions are moved between")
     trainer.add_arguments(parser, epochs=10, batch=24, rate=1e-3)
     options = parser.parse_args(arguments)
-    if options.kinds and options.modality != "ct":
-        parser.error("--kinds is for CT: nobody marked them in X-rays.")
+    if options.kinds and (options.modality != "ct" or options.lungs):
+        parser.error("--kinds is for CT, where nothing changes hands: nobody marked them in X-rays.")
     generator = initial.seed_everything(options.seed)
 
     spec = registry.MODELS[f"unet_{options.modality}"]

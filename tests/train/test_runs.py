@@ -1,4 +1,4 @@
-"""Every script of `train/runs` goes through: each step finds what it reads, and its module understands its arguments."""
+"""Every script of `train/runs` goes through: each step finds the files that earlier ones leave, and understands its arguments."""
 
 import argparse
 import importlib
@@ -20,14 +20,14 @@ given = sys.argv[1:]
 with open({log!r}, "a") as log:
     log.write(json.dumps(given) + "\\n")
 for before, value in zip(given, given[1:]):
-    if value.startswith("work/") and before not in ("--out", "--results") and not pathlib.Path(value).exists():
+    place = pathlib.Path({root!r} if value.startswith("covid_core/") else "") / value
+    if value.startswith(("work/", "covid_core/")) and before not in ("--out", "--results") and not place.exists():
         sys.exit(f"{{' '.join(given)}}: there is no {{value}} yet")
     if before == "--out":
-        out = pathlib.Path(value)
-        files = [out] if out.suffix else [out / "model.safetensors", out / "backbone.safetensors"]
-        for file in files:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.touch()
+        name = "backbone.safetensors" if given[1] in ("train.classifier", "train.distill") else "model.safetensors"
+        file = place if place.suffix else place / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
 """
 
 
@@ -40,7 +40,7 @@ class Understood(Exception):
 def test_every_step_is_understood(script: Path, dry: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log, stand_in = tmp_path / "log", tmp_path / "bin" / "python"
     stand_in.parent.mkdir()
-    stand_in.write_text(STAND_IN.format(python=sys.executable, log=str(log)))
+    stand_in.write_text(STAND_IN.format(python=sys.executable, log=str(log), root=str(ROOT)))
     stand_in.chmod(stand_in.stat().st_mode | stat.S_IXUSR)
     (tmp_path / "covid_core" / "assets" / "model").mkdir(parents=True)
     environment = {"PATH": f"{stand_in.parent}:{os.environ['PATH']}", **({"DRY": "1"} if dry else {})}

@@ -69,6 +69,8 @@ finish inception_resnet_v2 $work/inception_resnet_v2
 figures inception_resnet_v2 --features $work/features/inception_resnet_v2
 python ensemble --folder $bundle --features $work/features/{mobilenetv2,resnet50,inception_resnet_v2}
 figures ensemble --features $work/features/{mobilenetv2,resnet50,inception_resnet_v2}
+into_package
+# The probes ask the package.
 for name in mobilenetv2 resnet50 inception_resnet_v2; do
   python probes --model $name --features $work/features/$name --data "$data" --out $bundle/$name --results $results
 done
@@ -85,7 +87,7 @@ done
 protocol xray_random --model resnet50 --init "$resnet" --out $work/protocols/resnet50
 trains lesion_folds --init "$mobilenet" --out $work/protocols/lesion_folds --results $results --epochs 12 --batch 48
 trains segmenter --modality ct --kinds --init $nets/unet_ct/model.safetensors --teacher $nets/unet_ct/model.safetensors \
-  --out $work/protocols/kinds --epochs 12 --batch 48
+  --out $work/protocols/kinds --epochs 12 --examples 2600 --batch 48
 python kinds --data "$data" --weights $work/protocols/kinds/model.safetensors --results $results
 trains starts --model inception_resnet_v2 --modality both --segmenters $nets --out $work/starts --results $results --size 128 \
   --batch 64 --examples 20000

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the tables in train/results and the figures of them again: bash train/runs/protocols.sh DATA INIT RESNET
-#   DATA and INIT as in bundled.sh, RESNET as INIT in resnet50.sh. About four and a half hours on two CPU cores.
+#   DATA and INIT as in bundled.sh, RESNET as INIT in resnet50.sh. About five hours on two CPU cores.
 set -euo pipefail
 data="manifests=$1" init="$2" resnet="$3" work=work
 export MALLOC_TOP_PAD_=268435456 MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes ResNet50 and bundles it: bash train/runs/resnet50.sh DATA INIT
 #   DATA as in bundled.sh; INIT ImageNet weights of resnetv2_50 as safetensors, or "imagenet" to fetch timm's from the Hub
-# Its teacher is the bundled MobileNetV2, which also takes the first look. An hour and a half on two CPU cores that compute bf16;
+# Its teacher is the bundled MobileNetV2, which also takes the first look. Two hours on two CPU cores that compute bf16;
 # with a GPU give more epochs and the full 224 px. Then the ensemble is to be made again, see inception_resnet_v2.sh.
 set -euo pipefail
 data="manifests=$1" init="$2" work=work/resnet50
