@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Makes InceptionResNetV2, and the ensemble of all three networks, and bundles both: bash train/runs/inception_resnet_v2.sh DATA
 #   DATA as in bundled.sh. It starts at random, with the bundled MobileNetV2 as its teacher, first on small crops and then on
-# larger ones: two and a half hours on two CPU cores that compute bf16. Where there is a network, `--init imagenet` starts it with timm's
-# weights; where there is a GPU, more epochs and a larger size in covid_core/registry.py (ImageNet's is 299 px) pay.
+# larger ones: two and a half hours on two CPU cores that compute bf16. Where there is a network, `--init imagenet` starts it with
+# timm's weights; where there is a GPU, more epochs and a larger size in covid_core/registry.py (ImageNet's is 299 px) pay.
 # `train.starts` measures what the teacher is worth.
 set -euo pipefail
 data="manifests=$1" work=work/inception_resnet_v2 model=inception_resnet_v2
