@@ -91,8 +91,8 @@ st.caption(
 )
 if group == "lesions":
     st.caption(
-        "But for the *U-Net with a channel for consolidation*: that is the bundled one, trained on with a third channel for the "
-        "kinds of lesions. It found lesions less well on `val`, so the app keeps the other, which tells the kinds apart by density."
+        "The *U-Net with a channel for consolidation* is an exception: it is the bundled one, trained on with a third channel for "
+        "the kinds of lesions. It found lesions less well on `val`, so the app keeps the other, which tells the kinds by density."
     )
 with st.expander("All figures", icon=":material/table:"):
     st.dataframe(table(rows), width="stretch", hide_index=True, alt="All figures of these rows")
