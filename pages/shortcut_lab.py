@@ -123,9 +123,9 @@ def everywhere(model: str) -> None:
         alt="AUC on a random split, on a clean split, in other hospitals and with lesions moved between sources",
     )
     st.caption(
-        "MobileNetV2, asked an easier and then harder questions; the last asks for something else. *Lesions moved between "
-        "sources*: patients' lesions in healthy lungs from another hospital, and healthy lungs in place of patients' lesions. Who "
-        "knows the disease keeps the AUC there, who knows the hospital falls below one half."
+        f"{registry.get(registry.DEFAULT).title}, asked an easier and then harder questions; the last asks for something else. "
+        "*Lesions moved between sources*: patients' lesions in healthy lungs from another hospital, and healthy lungs in place of "
+        "patients' lesions. Who knows the disease keeps the AUC there, who knows the hospital falls below one half."
     )
     st.markdown(
         f"**{registry.get(model).title} on all test images as they are, without lungs, and with the border alone; beside it a "
