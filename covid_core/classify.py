@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from covid_core import engine, gate, preprocess, segment, uncertainty, weights
+from covid_core import engine, gate, preprocess, registry, segment, uncertainty, weights
 from covid_core.gate import Gate, GateDecision, Glance
 from covid_core.images import DecodedImage
 from covid_core.registry import ModelSpec, weights_sha256
@@ -32,16 +32,20 @@ LEVEL = 0.90
 TURNED = {"xray": -1, "ct": -2}
 # Why an answer is withheld.
 UNLIKE = "The picture is unlike the images this model was trained on, so its answer cannot be relied on."
+NO_LUNGS = (
+    "No two lungs were found as a chest CT slice shows them, so there is too little to judge by. Take a slice through the middle "
+    "of the lungs."
+)
 AMBIGUOUS = "Neither answer can be ruled out at this level."
 UNUSUAL = "The probability is unusual for either class: it lies where hardly any image of known answer lay."
 # Beside a probability far below one half, too, so it says what that means.
-ONLY = "Only COVID-19 is not ruled out: few calibration images without it came as high as {probability:.0f} %. "
+ONLY = "Only COVID-19 is not ruled out: few calibration images without it came as high as {probability} %. "
 UNPROVEN = ONLY + (
-    "But this answer needs {firm:.0f} %: pictures without COVID-19 come close to that when only their look is changed."
+    "But this answer needs {firm} %: pictures without COVID-19 come close to that when only their look is changed."
 )
 UNCLEAR = (
-    "Only 'not COVID-19' is not ruled out. But that answer needs {clear:.0f} % or less: some pictures of COVID-19 patients come "
-    "as low as the {probability:.0f} % here when only their look is changed."
+    "Only 'not COVID-19' is not ruled out. But that answer needs {clear} % or less: some pictures of COVID-19 patients come "
+    "as low as the {probability} % here when only their look is changed."
 )
 INVISIBLE = ONLY + (
     "But little or no opacity was marked in the lungs with certainty: the answer would rest on how the picture looks, not on "
@@ -62,6 +66,7 @@ class Features:
         frame: the window of the picture it was computed from.
         evidence: opacity to see in the lungs, by `segment.evidence`.
         lesser_side: opacity in the lung that has less of it, by `segment.lesser_side`.
+        plausible: whether the lung mask looks like that of a chest image.
         style: of the box, by `gate.style`.
     """
 
@@ -69,6 +74,7 @@ class Features:
     frame: preprocess.Frame
     evidence: float
     lesser_side: float
+    plausible: bool
     style: Array
 
     @cached_property
@@ -186,6 +192,7 @@ class Model(ABC):
             distance,
             features.evidence,
             features.lesser_side,
+            features.plausible,
             modality,
         )
         return Classification(
@@ -274,9 +281,9 @@ class Classifier(Model):
         crop, frame = preprocess.lung_crop(image.pixels, found.lungs, modality, self.spec.sizes[modality])
         cells = cells_of(self.runs[modality], crop, modality)
         lungs, lesion = found.lungs, found.lesion_probability
-        return Features(
-            (cells,), frame, segment.evidence(lungs, lesion), segment.lesser_side(lungs, lesion), style_of(crop)
-        )
+        evidence, lesser_side = segment.evidence(lungs, lesion), segment.lesser_side(lungs, lesion)
+        style = style_of(image.pixels, frame, modality, crop)
+        return Features((cells,), frame, evidence, lesser_side, found.plausible, style)
 
     def sample(self, pooled: Array, modality: str, method: Method = "ensemble_mc_dropout") -> Array:
         weight, bias = self.heads[modality]
@@ -297,9 +304,19 @@ class Classifier(Model):
         return [(weight.mean(axis=0) / temperature, float(bias.mean()) / temperature)]
 
 
-def style_of(crop: Array) -> Array:
-    """`gate.style` of a crop of any size."""
-    return gate.style(preprocess.whole((crop.shape[0], crop.shape[1])).extract(crop, gate.STYLE_SIDE))
+def style_of(pixels: Array, frame: preprocess.Frame, modality: str, crop: Array | None = None) -> Array:
+    """`gate.style` of the box around the lungs, whatever the size at which a model sees it.
+
+    Args:
+        pixels: [H, W] float in 0..1, the picture.
+        frame: the box.
+        modality: "xray" or "ct".
+        crop: [S, S] in 0..1, the box as a model sees it; saves the way where that is as the default model does.
+    """
+    size = registry.get(registry.DEFAULT).sizes[modality]  # the gate was fitted on crops of this size
+    if crop is None or len(crop) != size:
+        crop = preprocess.stretch(frame.extract(pixels, size), modality)
+    return gate.style(preprocess.whole((size, size)).extract(crop, gate.STYLE_SIDE))
 
 
 def verdict(
@@ -309,6 +326,7 @@ def verdict(
     distance: float,
     evidence: float,
     lesser_side: float,
+    plausible: bool,
     modality: str,
 ) -> tuple[str, str]:
     """The decision on an accepted picture, and why it is "uncertain" if it is.
@@ -321,10 +339,13 @@ def verdict(
         distance: from the training images, in units of the threshold.
         evidence: `segment.evidence`.
         lesser_side: `segment.lesser_side`.
+        plausible: whether the lung mask looks like that of a chest image; of X-rays only those get here.
         modality: "xray" or "ct".
     """
     if distance > 1:
         return "uncertain", UNLIKE
+    if not plausible:
+        return "uncertain", NO_LUNGS
     decision = uncertainty.decide(chosen, True)
     if decision == "uncertain":
         return decision, AMBIGUOUS if chosen else UNUSUAL
@@ -340,7 +361,18 @@ def verdict(
         withheld = UNPROVEN
     if not withheld:
         return decision, ""
-    return "uncertain", withheld.format(probability=min(99, 100 * probability), clear=100 * clear, firm=100 * firm)
+    bound = clear if decision == "non_covid" else firm
+    told, needed = told_apart(min(0.99, probability), bound)
+    return "uncertain", withheld.format(probability=told, clear=needed, firm=needed)
+
+
+def told_apart(probability: float, bound: float) -> tuple[str, str]:
+    """Both in per cent, with as many decimals as it takes to see that they differ, up to three."""
+    for digits in range(3):
+        shown = f"{100 * probability:.{digits}f}", f"{100 * bound:.{digits}f}"
+        if shown[0] != shown[1]:
+            return shown
+    return f"{100 * probability:.3f}", f"{100 * bound:.3f}"
 
 
 def glance_features(run: engine.Run, pixels: Array, size: int) -> Array:

@@ -1,6 +1,7 @@
 """Several classifiers as one: their samples are put together, so that what the networks disagree about is epistemic too."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,7 @@ class Ensemble(Model):
     def features(self, image: DecodedImage, modality: str, found: segment.Segmentation) -> Features:
         parts = [member.features(image, modality, found) for member in self.members]
         first = parts[0]
-        return Features(
-            tuple(c for part in parts for c in part.cells), first.frame, first.evidence, first.lesser_side, first.style
-        )
+        return replace(first, cells=tuple(c for part in parts for c in part.cells))
 
     def sample(self, pooled: Array, modality: str, method: Method = "ensemble_mc_dropout") -> Array:
         widths = [member.heads[modality][0].shape[1] for member in self.members]

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 RESOLVE = re.compile(r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)")
 MODEL = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)(/revision/(?P<revision>[^/]+))?")
+TREE = re.compile(r"/api/(model|space)s/(?P<repo>[^/]+/[^/]+)/tree/main")
 LFS = re.compile(r"/lfs/(?P<sha>[0-9a-f]{64})")
 PREUPLOAD = re.compile(r"/api/(model|space)s/(?P<repo>[^/]+/[^/]+)/preupload/main")
 COMMIT = re.compile(r"/api/(?P<kind>model|space)s/(?P<repo>[^/]+/[^/]+)/commit/main")
@@ -171,6 +172,8 @@ class _Handler(BaseHTTPRequestHandler):
                 files[value["path"]] = base64.b64decode(value["content"])
             elif line["key"] == "lfsFile":
                 files[value["path"]] = self.hub.uploaded[value["oid"]]
+            elif line["key"] == "deletedFile":
+                del files[value["path"]]
         oid = hashlib.sha1(json.dumps(lines).encode()).hexdigest()
         commits[oid] = files
         place = repo if kind == "model" else f"spaces/{repo}"
@@ -194,6 +197,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._resolve(found["repo"], found["revision"], found["file"])
         elif found := MODEL.fullmatch(path):
             self._model(found["repo"], found["revision"] or "main")
+        elif found := TREE.fullmatch(path):
+            self._tree(found["repo"])
         elif found := LFS.fullmatch(path):
             self._lfs(found["sha"])
         else:
@@ -242,6 +247,12 @@ class _Handler(BaseHTTPRequestHandler):
             siblings = [{"rfilename": file} for file in self.hub.repos[repo][commit]]
             body = json.dumps({"id": repo, "modelId": repo, "sha": commit, "private": False, "siblings": siblings})
             self._content(body.encode(), {"Content-Type": "application/json"})
+
+    def _tree(self, repo: str) -> None:
+        """The files of the last commit; none in a repository that is new."""
+        commits = list(self.hub.repos.get(repo, {"": {}}).values())
+        files = [{"type": "file", "path": path, "oid": "", "size": len(c)} for path, c in commits[-1].items()]
+        self._content(json.dumps(files).encode(), {"Content-Type": "application/json"})
 
     def _content(self, content: bytes, headers: dict[str, str]) -> None:
         if self.command == "HEAD":

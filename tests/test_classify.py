@@ -26,26 +26,46 @@ SEEN, UNSEEN = float(np.log(0.21)), float(np.log(0.011))
 )
 def test_verdict(chosen, probability, distance, evidence, lesser_side, decision, reason) -> None:
     for modality in ("xray", "ct"):
-        found = classify.verdict(chosen, probability, (0.3, 0.8), distance, evidence, lesser_side, modality)
+        found = classify.verdict(chosen, probability, (0.3, 0.8), distance, evidence, lesser_side, True, modality)
         assert found == (decision, reason)
 
 
 def test_opacity_in_one_lung_alone_is_no_covid_on_an_xray() -> None:
     for chosen, modality, decision in (((1,), "xray", "uncertain"), ((0,), "xray", "non_covid"), ((1,), "ct", "covid")):
-        found = classify.verdict(chosen, 0.9, (0.95, 0.8), 0.9, SEEN, 0.05, modality)
+        found = classify.verdict(chosen, 0.9, (0.95, 0.8), 0.9, SEEN, 0.05, True, modality)
         assert found == (decision, classify.ONE_SIDED.format(probability=90) if decision == "uncertain" else "")
 
 
 def test_the_reason_names_the_probability_that_is_asked_for() -> None:
-    reason = classify.verdict((1,), 0.29, (0.1, 0.8), 0.9, SEEN, 0.2, "xray")[1]
+    reason = classify.verdict((1,), 0.29, (0.1, 0.8), 0.9, SEEN, 0.2, True, "xray")[1]
     assert "as high as 29 %" in reason and "needs 80 %" in reason
+
+
+def test_a_slice_without_two_lungs_is_not_judged() -> None:
+    for chosen, probability in (((1,), 0.9), ((0,), 0.01)):
+        found = classify.verdict(chosen, probability, (0.5, 0.5), 0.9, SEEN, 0.2, False, "ct")
+        assert found == ("uncertain", classify.NO_LUNGS)
+
+
+@pytest.mark.parametrize(
+    ("probability", "bound", "shown"),
+    [(0.29, 0.8, ("29", "80")), (0.0312, 0.0284, ("3.1", "2.8")), (0.03004, 0.03, ("3.004", "3.000"))],
+)
+def test_a_probability_and_its_bound_never_look_the_same(
+    probability: float, bound: float, shown: tuple[str, str]
+) -> None:
+    assert classify.told_apart(probability, bound) == shown
+    reason = classify.verdict(
+        (0,), max(probability, bound), (min(probability, bound), 0.9), 0.5, SEEN, 0.2, True, "ct"
+    )[1]
+    assert all(f"{percent} %" in reason for percent in shown)
 
 
 def test_a_slice_needs_less_opacity_than_an_xray() -> None:
     between = float(np.log(0.05 + 0.01))
     assert segment.mean_probability(UNSEEN) < segment.VISIBLE["ct"] < segment.VISIBLE["xray"] < 0.2
-    assert classify.verdict((1,), 0.9, (0.5, 0.5), 0.9, between, 0.2, "ct")[0] == "covid"
-    assert classify.verdict((1,), 0.9, (0.5, 0.5), 0.9, between, 0.2, "xray")[0] == "uncertain"
+    assert classify.verdict((1,), 0.9, (0.5, 0.5), 0.9, between, 0.2, True, "ct")[0] == "covid"
+    assert classify.verdict((1,), 0.9, (0.5, 0.5), 0.9, between, 0.2, True, "xray")[0] == "uncertain"
 
 
 def test_no_percentage_claims_certainty() -> None:

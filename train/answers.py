@@ -84,6 +84,7 @@ def rows(
             distance,
             row.evidence,
             row.lesser_side,
+            not implausible,
             row.modality,
         )
         if is_colour_or_blank or diagnose.refusal(glance, implausible, row.modality):

@@ -138,7 +138,7 @@ class Compression(torch.nn.Module):
 
 
 class Marker(torch.nn.Module):
-    """A bright or dark patch near a border, where hospitals burn in letters; and black or white borders."""
+    """A bright or dark patch near a border, where hospitals burn in letters."""
 
     def forward(self, image: Tensor) -> Tensor:
         """[1, S, S] in 0..1 to the same."""

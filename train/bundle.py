@@ -7,6 +7,7 @@ import argparse
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from covid_core import registry, source, weights
@@ -50,9 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 shutil.copyfile(options.folder / name / file, home / file)
         if not home.exists():
             continue  # nobody has trained it yet
-        config = json.loads((home / registry.CONFIG).read_text())
-        (home / "README.md").write_text(card.card(spec, config, datasets.sources()))
         pins[name] = {file: weights.sha256(home / file) for file in _files(spec, home)}
+        config = json.loads((home / registry.CONFIG).read_text())
+        (home / "README.md").write_text(card.card(replace(spec, files=pins[name]), config, datasets.sources()))
     head = '"""sha256 of every model\'s files; written by train/bundle.py."""'
     PINS.write_text("\n".join([head, "", *pin_lines(pins), ""]))
 

@@ -17,6 +17,7 @@ from covid_core import engine, registry, segment
 from train import datasets, features
 from train.loading import CONSOLIDATION, GROUND_GLASS
 from train.masks import Outcome, outcomes, pooled_dice, sums
+from train.overlap import untrained
 
 THRESHOLDS = np.round(np.arange(0.2, 0.81, 0.05), 2)
 DENSITIES = np.round(np.arange(0.3, 0.96, 0.01), 2)
@@ -75,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     spec = registry.get(options.model)
     modality = spec.modalities[0]
     segmenter = segment.Segmenter(spec, engine.of_files(spec, modality, [options.weights]), {})
-    records = [r for r in datasets.read(options.data) if r.modality == modality]
+    records = [r for r in untrained(datasets.read(options.data)) if r.modality == modality]
     found = outcomes([r for r in records if r.split == "val" and (r.lesions_known or r.lungs)], segmenter)
     told = [r for r in records if r.split == "train" and r.kinds]
     threshold = lesion_threshold(found)

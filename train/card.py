@@ -1,10 +1,11 @@
 """A model card from the model's config.json: every figure in it was written by train.evaluate."""
 
+from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from covid_core.registry import ModelSpec
+from covid_core.registry import ModelSpec, weights_sha256
 
 HEADER = """---
 {front}
@@ -21,15 +22,14 @@ Input: one grey channel, {size}, -1..1. Weights: fp16 safetensors. Every figure 
 groups). Weights, thresholds and calibration never saw a row below, but where it is said above how a row was made of images
 that they saw; each was looked at once with every finished model. Whether an image is an X-ray or a CT slice was given.
 """
+# How weights were made, by name and the first twelve digits of their sha256: another training needs another text.
+HISTORIES = Path(__file__).parent / "histories"
+UNTOLD = "How these weights were made is not written down yet: a file of `train/histories` is to say it."
 TRANSPLANTED = (
     "The row `transplanted` is made of val images: a training patient's lesions are put into the healthy, healthy lungs into\n"
     "the place of a patient's lesions, so that the source says the opposite of the label. An AUC below one half there means\n"
     "that the answers follow the source. It is no test on unseen images: the originals calibrated, the pictures that give\n"
-    "trained, and U-Net and backbone learned from pictures made in the same way.\n\n"
-)
-MOBILENET_START = (
-    "The ImageNet start is Keras' MobileNetV2 1.0 (Apache-2.0), turned back into floats from the int8 model that Google Coral\n"
-    "published."
+    "trained, and U-Net and backbone learned from pictures made in the same way."
 )
 WHAT = {
     "mobilenetv2": (
@@ -37,82 +37,35 @@ WHAT = {
         "each, a temperature, class-conditional prediction sets and an input gate. It sees the box around the lungs that the\n"
         "U-Nets draw, of an X-ray also mirrored, of a CT slice also upside down, and beside it how much opacity they mark. In\n"
         "the X-ray training data the source all but gives the label away; the rows of other hospitals say what is left of the\n"
-        "internal figure outside.\n" + MOBILENET_START + "\n"
-        "The X-ray U-Net learned from images of the external row: their lung masks and, for exchanging styles, their grain and\n"
-        "grey levels, but no diagnosis.\n\n"
-        "So that what holds whatever a picture looks like counts, X-rays take on the grain and grey levels of X-rays with the\n"
-        "other label in training; a patient's lesions are put into healthy lungs of another source, healthy lungs into the\n"
-        "place of a patient's lesions, and the label goes with them. The heads learn on restyled pictures too. X-rays of\n"
-        "COVID-19 from web sites (COVID-CXNet) train as well; the external set was gathered from the same sites, so that, copies\n"
-        "apart, some of its patients may be among them. One of its images is a copy of a training X-ray of the Radiography\n"
-        "Database, and one of a val image; `train.audit` found them after the training. COVID-19 is answered on an X-ray only\n"
-        "from a probability on that hardly any restyled val picture without it reaches, and only where opacity was marked\n"
-        "plainly in both lungs; not COVID-19 only up to a probability that hardly any restyled val picture of a patient falls\n"
-        "to.\n\n"
-        + TRANSPLANTED
-        + "The external and pediatric rows are no longer untouched. That earlier models failed on them, and that one's U-Net\n"
-        "marked healthy lungs there, was known when these choices were made: the style exchange, the restyled pictures for the\n"
-        "heads, the opacity (in both lungs) and the probability that a COVID-19 answer on an X-ray needs, and the probability\n"
-        "that a not-COVID-19 answer needs; so were the rows of the models bundled before this one (for the last choice, of this\n"
-        "very model) and of three that were not, all trained on web images too. How much of each was\n"
-        "chosen on val, and which X-ray backbone to take, by the mean AUC of four val rows: as they are, restyled, restyled\n"
-        "against pneumonia, transplanted. One trained after this had a higher mean and was not taken: outside it answered\n"
-        "COVID-19 on more of the children and of the X-rays of Shenzhen. The second look at an X-ray was chosen by the same mean,\n"
-        "when it was known how these weights do outside with one look."
+        "internal figure outside."
     ),
     "resnet50": (
         "One backbone ({architecture}, ResNet-50 v2) for chest X-rays and CT slices, with five linear dropout heads for each, a\n"
         "temperature and class-conditional prediction sets. It sees the box around the lungs that the U-Nets draw, of an X-ray\n"
         "also mirrored, of a CT slice also upside down, and beside it how much opacity they mark. MobileNetV2 takes\n"
-        "the first look at the whole picture that tells the modality and the distance from the training images.\n\n"
-        "`train/runs/resnet50.sh` trains it: on crops at 160 px with their labels and with the features and answers of\n"
-        "MobileNetV2 for the same crops (`train/distill.py`), six epochs, which is little. It started from GluonCV's ImageNet\n"
-        "weights (Apache-2.0, by way of the ONNX model zoo), stage 4 at random but for its first convolution. Data,\n"
-        "augmentation, the exchange of styles and of lesions, and what is known of copies are those of MobileNetV2: see its\n"
-        "card. So is what was known of the external and pediatric rows when those choices were made. Nothing was chosen with\n"
-        "the figures below.\n\n" + TRANSPLANTED.removesuffix("\n\n")
+        "the first look at the whole picture that tells the modality and the distance from the training images."
     ),
     "inception_resnet_v2": (
         "One backbone ({architecture}) for chest X-rays and CT slices, with five linear dropout heads for each, a temperature\n"
         "and class-conditional prediction sets. It sees the box around the lungs that the U-Nets draw, of an X-ray also\n"
         "mirrored, of a CT slice also upside down, and beside it how much opacity they mark. MobileNetV2 takes the\n"
-        "first look at the whole picture.\n\n"
-        "`train/runs/inception_resnet_v2.sh` trains it from random weights, with labels and with the features and answers of\n"
-        "MobileNetV2 for the same crops (`train/distill.py`): four epochs of 20,000 crops at 96 px and one of 14,000 at 128 px,\n"
-        "which is very little for a network of its size; it is used at 128 px, which was no worse on val than 160. Its map of\n"
-        "where it looked has 2 x 2 cells.\n\n"
-        "Data, augmentation, the exchange of styles and of lesions, and what is known of copies are those of MobileNetV2: see\n"
-        "its card. So is what was known of the external and pediatric rows when those choices were made. Nothing was chosen\n"
-        "with the figures below.\n\n" + TRANSPLANTED.removesuffix("\n\n")
+        "first look at the whole picture."
     ),
     "ensemble": (
         "MobileNetV2, ResNet50 and InceptionResNetV2 ({architecture}) as one: their samples are put together, so that what the\n"
         "networks disagree about is part of the epistemic uncertainty. It has no weights of its own, only a temperature,\n"
         "prediction sets and the probability from which COVID-19 is answered, fitted on the same val images as theirs. Their\n"
-        "cards say what they learned from. MobileNetV2 was the teacher of the other two, so that the three agree more than\n"
-        "strangers would.\n\n" + TRANSPLANTED.removesuffix("\n\n")
+        "cards say what they learned from. They learned from one another, so that they agree more than strangers would."
     ),
     "unet_xray": (
-        "A U-Net ({architecture} encoder, ImageNet start) that marks lungs and lesions. Lung masks follow two\n"
-        "conventions (Shenzhen without the heart's shadow, V7 with it); lesion masks are coarse. In training, X-rays\n"
-        "exchanged grain and grey levels with each other, those with lung masks included; this was introduced after an\n"
-        "earlier X-ray U-Net was seen to mark healthy lungs of hospitals that are reported on as external. Lesions and their\n"
-        "marks were also moved between patients and the healthy, who come from other sources, so that a hospital's look marks\n"
-        "nothing. That costs Dice where all marked lesions come from that hospital; the weights lie three quarters of the way\n"
-        "between those before and after it, chosen on val.\n" + MOBILENET_START
+        "A U-Net ({architecture} encoder, ImageNet start) that marks lungs and lesions. Lung masks follow two conventions\n"
+        "(Shenzhen without the heart's shadow, V7 with it); lesion masks are coarse."
     ),
     "unet_ct": (
         "A U-Net ({architecture} encoder, ImageNet start) that marks lungs and lesions. It learned from volumes with both\n"
         "marked, from Inf-Net's train slices, where lesions are, and from COVID-CT and SARS-CoV-2 slices that an earlier round\n"
-        "of it had marked, where that was sure. In its last three rounds a slice that is its patient's only one counts like a\n"
-        "volume of one slice, and Inf-Net's are drawn five times as often as before: the weights before them, whose figures on\n"
-        "the rows below were known, hardly fitted even the slices they had learned. The weights lie between those before and\n"
-        "after a round, three quarters of the way twice and then at its end: of shares whose Dice on val is within a thousandth\n"
-        "of the best the largest, for val holds no slice of Inf-Net's. The last two rounds see 320 px, as the app does; the\n"
-        "weights before them, which learned at 256, were no worse on val at 320. The figures of the weights before each of these\n"
-        "rounds were known when it was made; the last was made because they were just short of what was wanted. Another round was\n"
-        "worse on val. Ground glass and consolidation are told apart by density: a U-Net that learned them in a third channel\n"
-        "told them no better, and found lesions less well.\n" + MOBILENET_START
+        "of it had marked, where that was sure. Inf-Net's slices are counted as of one patient each, but where two were\n"
+        "recognised as of one."
     ),
 }
 
@@ -183,9 +136,20 @@ def front(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any], repo
     return data.to_yaml()
 
 
+def history(spec: ModelSpec) -> str:
+    """How a model's weights were made; "" of one that has none of its own."""
+    if spec.members:
+        return ""
+    file = HISTORIES / f"{spec.name}-{weights_sha256(spec)[:12]}.md"
+    return file.read_text(encoding="utf-8") if file.exists() else UNTOLD
+
+
 def card(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any], repo: str = "") -> str:
     """The README.md of a model; with a repository OWNER/NAME, where that of a model is OWNER/NAME-<model>, for the Hub."""
-    what = WHAT[spec.name].format(architecture=spec.architecture)
+    row = TRANSPLANTED if spec.task == "classify" else ""
+    what = "\n\n".join(
+        filter(None, (WHAT[spec.name].format(architecture=spec.architecture), row, history(spec).rstrip()))
+    )
     lines = [
         HEADER.format(
             front=front(spec, config, sources, repo),

@@ -137,7 +137,8 @@ def balance(records: Sequence[Record]) -> list[float]:
     """Sampling weights: data sets that have both classes alike, in them both classes alike.
 
     In a class the sources count by the square root of their number: full equality would repeat the small ones until they
-    are known by heart. A data set with one class (or none: it teaches only where opacities are) joins by that root too.
+    are known by heart. A data set with one class (or none: it teaches only where opacities are) joins by that root too
+    where one set has both; where several have, it counts like that class of one of them.
     """
     classes: dict[str, set[int | None]] = {}
     for r in records:
@@ -316,6 +317,7 @@ def data(options: argparse.Namespace, size: int) -> tuple[Views, list[float], li
     records = datasets.read(options.data)
     segmenters = loading.segmenters(options.segmenters, modalities(options))
     unseen = {tuple(pair.split(":")) for pair in options.unseen}
+    told = " or ".join(options.unseen) or "the split val"
     train: list[Record] = []
     crops: list[View] = []
     weight: list[float] = []
@@ -333,6 +335,8 @@ def data(options: argparse.Namespace, size: int) -> tuple[Views, list[float], li
             for r in records
             if r.finding and r.modality == modality and ((r.source, r.split) in unseen if unseen else r.split == "val")
         ]
+        if not val:
+            raise SystemExit(f"error: no {modality} image to validate on: --data holds none of {told}.")
         watched.append(DataLoader(Views(val, views(val, segmenter, size), size, augment=False), 32))
     return Views(train, crops, size, augment=True), weight, watched
 

@@ -19,6 +19,7 @@ from covid_core import classify, engine, metrics, registry, segment, weights
 from covid_core.ensemble import Ensemble
 from train import answers, datasets, features, looks, marks
 from train.masks import pooled_dice
+from train.overlap import untrained
 
 Figure = dict[str, Any]
 
@@ -173,6 +174,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=answers.RESULTS, help="folder for the rows")
     options = parser.parse_args(arguments)
     spec = registry.get(options.model)
+    needed = "features" if spec.task == "classify" else "data"
+    if not getattr(options, needed):
+        parser.error(f"{spec.title} is measured on --{needed}.")
     home = options.folder / spec.name
     config = json.loads((home / registry.CONFIG).read_text())
     options.results.mkdir(parents=True, exist_ok=True)
@@ -192,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     else:
         segmenter = segment.Segmenter(spec, engine.of_files(spec, spec.modalities[0], weights.in_folder(home)), config)
         file = marks.file(options.results, spec.name)
-        marks.rows(segmenter, datasets.read(options.data)).to_csv(file, index=False)
+        marks.rows(segmenter, untrained(datasets.read(options.data))).to_csv(file, index=False)
         config["metrics"] = segmenter_metrics(marks.read(file))
     (home / registry.CONFIG).write_text(json.dumps(config, indent=1) + "\n")
     print(json.dumps(config["metrics"], indent=1))

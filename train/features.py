@@ -124,22 +124,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     spec, modality = registry.get(options.model), options.modality
     size = spec.sizes[modality]
     run = looks.network(spec, modality, options.backbones)
-    table, whole = looks.load(options.looks, modality)
+    table, seen_by_gate = looks.load(options.looks, modality)
     rows = table.to_dict("records")
     again = (table.split.isin(RESTYLED) & (modality == "xray")).to_numpy()
-    kept, crop, style = [], [], []
+    kept, crop = [], []
     for start in range(0, len(rows), CHUNK):
         part = slice(start, start + CHUNK)
         seen = np.stack(loading.in_parallel(lambda row: crop_of(row, modality, size), rows[part], "crops"))
         crop.append(pooled(seen, run, modality))
-        style += [classify.style_of(c) for c in seen]
         kept.append(seen[again[part]])
     if again.any():
         seen = restyled(table[again], np.concatenate(kept))
         crop.append(pooled(seen, run, modality))
-        style += [classify.style_of(c) for c in seen]
         other = table[again].assign(split=table.split[again].map(RESTYLED))
-        table, whole = pd.concat([table, other]), np.concatenate([whole, whole[again]])
+        table = pd.concat([table, other])
+        # The gate goes by no restyled row; there it has what it saw of the picture as it is.
+        seen_by_gate = {name: np.concatenate([values, values[again]]) for name, values in seen_by_gate.items()}
     options.out.mkdir(parents=True, exist_ok=True)
     table.drop(columns=["file", "transposed", "top", "left", "side"]).to_csv(
         options.out / f"{modality}.csv", index=False
@@ -147,8 +147,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     np.savez(
         options.out / f"{modality}.npz",
         crop=np.concatenate(crop).astype(np.float16),
-        style=np.stack(style).astype(np.float16),
-        whole=whole.astype(np.float16),
+        whole=seen_by_gate["whole"].astype(np.float16),
+        style=seen_by_gate["style"].astype(np.float16),
     )
 
 

@@ -1,5 +1,6 @@
 """Starting weights for a backbone or a U-Net's encoder: ImageNet from the Hub, a file, or random."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -134,8 +135,14 @@ def save(network: nn.Module, file: Path) -> None:
 
 
 def seed_everything(seed: int) -> torch.Generator:
-    """Seed torch, numpy and Python through Lightning; returns a generator for the samplers."""
+    """Seed torch, numpy and Python through Lightning; returns a generator for the samplers.
+
+    Of several GPUs the one that Lightning will give this process becomes its own now: networks that help in the training
+    (teachers, U-Nets) are loaded before Lightning begins, and would all lie on the first.
+    """
     import lightning
 
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     lightning.seed_everything(seed, verbose=False, workers=True)
     return torch.Generator().manual_seed(seed)

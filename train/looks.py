@@ -33,6 +33,7 @@ REPORTED = ("test", "external", "pediatric", "lateral", "photograph")
 CHOSEN_ON = ("val", "extra_val", "extra_test")
 # Val rows with lesions, or healthy lungs, that were not theirs; see `train.transplant`.
 TRANSPLANTED = "transplanted_val"
+SEEN = ("whole", "style")  # by the gate
 MOST_TRAINING = 1500  # of one source and finding; heads on 1280 features need no more
 
 
@@ -72,7 +73,8 @@ def describe(
     glance: Callable[[NDArray[np.float32]], NDArray[np.float32]],
     segmenter: segment.Segmenter,
 ) -> Row:
-    """One row of the table, with the box around the lungs, and "whole", the gate's features of the whole picture.
+    """One row of the table, with the box around the lungs, and what the gate goes by: "whole", features of the whole picture, and
+    "style" of the box.
 
     X-rays that can give or take lesions have the box along as "pixels", [size, size] in 0..1, and as "lesion" the
     probability of each of them.
@@ -105,7 +107,7 @@ def describe(
         "left": box.left,
         "side": box.side,
     }
-    arrays = {"whole": glance(pixels)}
+    arrays = {"whole": glance(pixels), "style": classify.style_of(pixels, box, record.modality)}
     if record.modality == "xray" and record.split in ("train", "val"):
         crop = preprocess.stretch(box.extract(pixels, size), record.modality)
         arrays |= {"pixels": crop, "lesion": box.extract(lesion, size)}
@@ -165,10 +167,11 @@ def is_plain(row: dict[str, object]) -> bool:
     return row["finding"] == "covid" and soft_target(1, float(str(row["evidence"]))) == 1
 
 
-def load(folder: Path, modality: str) -> tuple[pd.DataFrame, NDArray[np.float32]]:
-    """The table of a modality, and "whole" of its rows."""
+def load(folder: Path, modality: str) -> tuple[pd.DataFrame, Arrays]:
+    """The table of a modality, and `SEEN` of its rows."""
     with np.load(folder / f"{modality}.npz") as stored:
-        return pd.read_csv(folder / f"{modality}.csv", keep_default_na=False), stored["whole"].astype(np.float32)
+        arrays = {name: stored[name].astype(np.float32) for name in SEEN}
+    return pd.read_csv(folder / f"{modality}.csv", keep_default_na=False), arrays
 
 
 def backbone_file(folder: Path, modality: str) -> Path:
@@ -213,8 +216,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows += transplanted(records, rows, look, options.out / "transplanted")
     options.out.mkdir(parents=True, exist_ok=True)
     pd.DataFrame([row for row, _ in rows]).to_csv(options.out / f"{options.modality}.csv", index=False)
-    whole = np.stack([arrays["whole"] for _, arrays in rows])
-    np.savez(options.out / f"{options.modality}.npz", whole=whole.astype(np.float16))
+    seen = {name: np.stack([arrays[name] for _, arrays in rows]).astype(np.float16) for name in SEEN}
+    np.savez(options.out / f"{options.modality}.npz", whole=seen["whole"], style=seen["style"])
 
 
 if __name__ == "__main__":

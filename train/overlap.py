@@ -21,6 +21,8 @@ COPIED: dict[str, tuple[str, ...]] = {
     "cxnet_web": ("excluded",),
     "unknown_bimcv_or_web": ("excluded",),
 }
+# Of masks on X-rays that one set gathered from the other's archive.
+MASKED = frozenset({"qata_cov19", "ieee8023_v7"})
 SIDE = 32
 SAME = 0.95  # correlation; true copies lie above .98, strangers below .9, hardly any pair between
 
@@ -56,3 +58,18 @@ def without_returning(records: Sequence[Record]) -> list[Record]:
         ]
         returning |= {r.image for r in suspects} - {r.image for r in without_copies(suspects, kept_back)}
     return [r for r in records if r.image not in returning]
+
+
+def untrained(records: Sequence[Record]) -> list[Record]:
+    """The records without val and test images of `MASKED` sources whose patient, or a copy of which, is in another part of another
+    of these sources: what a U-Net learned lesions from must not tell how well it finds lungs, or the other way round.
+    """
+    dropped: set[Path] = set()
+    for source in MASKED:
+        for part, elsewhere in (("val", ("train", "test")), ("test", ("train",))):
+            mine = [r for r in records if r.source == source and r.split == part]
+            others = [r for r in records if r.source in MASKED - {source} and r.split in elsewhere]
+            groups = {r.group for r in others}
+            kept = [r for r in without_copies(mine, others) if r.group not in groups]
+            dropped |= {r.image for r in mine} - {r.image for r in kept}
+    return [r for r in records if r.image not in dropped]

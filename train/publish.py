@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 import httpx2  # huggingface_hub's HTTP client
-from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import HfHubHTTPError
 from safetensors.numpy import save
 
@@ -62,7 +62,12 @@ def upload(api: HfApi, repo: str, files: Mapping[str, bytes], kind: Literal["mod
         the commit, 40 hex digits.
     """
     api.create_repo(repo, repo_type=kind, space_sdk="docker" if kind == "space" else None, exist_ok=True)
-    operations = [CommitOperationAdd(name, content) for name, content in files.items()]
+    # What an earlier publication left and this one does not replace, such as the shards of other weights.
+    stale = set(api.list_repo_files(repo, repo_type=kind)) - set(files) - {".gitattributes"}
+    operations: list[CommitOperationAdd | CommitOperationDelete] = [
+        CommitOperationDelete(name) for name in sorted(stale)
+    ]
+    operations += [CommitOperationAdd(name, content) for name, content in files.items()]
     done = api.create_commit(repo, operations, commit_message="Covid Core", repo_type=kind)
     print(f"{repo}: {done.commit_url}")
     return done.oid
@@ -89,6 +94,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error(f"'{repo}' is no repository. Give it as OWNER/NAME.")
     try:
         publish(options)
+    except weights.WeightsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     except (HfHubHTTPError, httpx2.HTTPError, RuntimeError) as error:  # the last where a file breaks off
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         print(f"error: {reason} Check the name, and log in with `hf auth login`; then run this again.", file=sys.stderr)

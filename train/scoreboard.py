@@ -9,7 +9,7 @@ and a 95 % interval by bootstrap over groups; anyone can compute it again withou
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,7 @@ def bundled(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
                 if (covid == c).any():
                     mine = np.asarray(groups)[covid == c]
                     figures[f"set_size_{label}"] = figure(lambda d: float(np.mean(d)), sizes[covid == c], groups=mine)
-            if name != "test":
+            if not (part.split == "test").any():  # its own images are not to be told from themselves
                 figures["ood_auroc"] = {
                     "value": round(metrics.ood_auroc(inside[modality], part.distance), 4),
                     "n": len(part),
@@ -174,6 +174,22 @@ def trained(protocol: str, model: str, table: pd.DataFrame) -> dict[str, Any]:
     return {**row, **counts(table), "figures": figures}
 
 
+def together(tables: Mapping[str, pd.DataFrame]) -> tuple[str, pd.DataFrame]:
+    """What to call networks that were trained for one protocol when asked as one, and their mean answer to each image.
+
+    Args:
+        tables: model -> its table by `train.protocols`, of the same images in the same order.
+
+    Raises:
+        ValueError: they are not.
+    """
+    first = next(iter(tables.values()))
+    if any(list(table.image) != list(first.image) for table in tables.values()):
+        raise ValueError(f"The tables of {', '.join(tables)} hold different images. Train them with one --seed.")
+    name = " and ".join(registry.get(model).title for model in tables) + " together"
+    return name, first.assign(covid_probability=np.mean([t.covid_probability for t in tables.values()], axis=0))
+
+
 def board(folder: Path) -> list[dict[str, Any]]:
     """All rows: of ours what the folder's tables hold, and what others published."""
     rows = []
@@ -186,10 +202,13 @@ def board(folder: Path) -> list[dict[str, Any]]:
             rows += marked(model, marks.read(marks.file(folder, model)))
         if starts.file(folder, model).exists():
             rows += started(model, answers.read(starts.file(folder, model)))
-    for file in sorted(folder.glob("*-*.csv")):
-        protocol, _, model = file.stem.partition("-")
-        if protocol in PROTOCOLS:
-            rows.append(trained(protocol, model, answers.read(file)))
+    for protocol in PROTOCOLS:
+        files = {model: folder / f"{protocol}-{model}.csv" for model in registry.MODELS}
+        tables = {model: answers.read(file) for model, file in files.items() if file.exists()}
+        if len(tables) > 1:
+            name, joined = together(tables)
+            tables[name] = joined
+        rows += [trained(protocol, model, table) for model, table in tables.items()]
     if kinds.file(folder).exists():
         rows += marked(kinds.MODEL, marks.read(kinds.file(folder)), MULTI_CLASS)
     if lesion_folds.file(folder).exists():

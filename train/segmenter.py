@@ -32,7 +32,7 @@ from covid_core import engine, networks, registry, segment
 from train import datasets, initial, loading, trainer
 from train.augment import segmentation_augmentation
 from train.datasets.records import Record
-from train.overlap import without_returning
+from train.overlap import untrained, without_returning
 from train.transplant import Exchange
 
 MEASURED = ("lung", "lesion")  # on val, where no kinds are marked
@@ -43,7 +43,11 @@ HEALTHY = 1500  # X-rays without a lesion added to those with one: the network m
 
 def unmarked(records: Sequence[Record], modality: str) -> list[Record]:
     """Training images without any mask, for a teacher to mark."""
-    return [r for r in records if r.modality == modality and r.split == "train" and r.finding and not r.lesions_known]
+    return [
+        r
+        for r in without_returning([r for r in records if r.modality == modality])
+        if r.split == "train" and r.finding and not r.lesions_known
+    ]
 
 
 def select(records: Sequence[Record], modality: str, split: str, seed: int = 0) -> list[Record]:
@@ -66,14 +70,14 @@ def select(records: Sequence[Record], modality: str, split: str, seed: int = 0) 
 
 
 class Examples(Dataset[tuple[Tensor, Tensor]]):
-    """Images and masks in memory, augmented on the way out when training; a teacher marks what nobody did.
+    """Images and masks in memory, augmented on the way out when training; a teacher marks those that nobody did.
 
     Args:
         records: the images.
         size: side in pixels.
         augment: whether for training.
         channels: 2, or 3 with consolidation.
-        teacher: marks the lungs and lesions that nobody did.
+        teacher: marks the pictures on which nobody marked anything.
         finder: finds the lungs that lesions are moved between; without it none are.
     """
 
@@ -195,14 +199,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--lungs", type=Path, help="weights of one that finds the lungs that lesions are moved between")
     trainer.add_arguments(parser, epochs=10, batch=24, rate=1e-3)
     options = parser.parse_args(arguments)
-    if options.kinds and (options.modality != "ct" or options.lungs):
-        parser.error("--kinds is for CT, where nothing changes hands: nobody marked them in X-rays.")
+    if options.kinds and options.modality != "ct":
+        parser.error("--kinds is for CT: nobody marked them in X-rays.")
+    if options.lungs and options.modality != "xray":
+        parser.error("--lungs is for X-rays: in CT nothing changes hands.")
     generator = initial.seed_everything(options.seed)
 
     spec = registry.MODELS[f"unet_{options.modality}"]
     size = options.size or spec.sizes[options.modality]
     spec = replace(spec, sizes={options.modality: size})  # teacher and finder see what the network sees
-    records = datasets.read(options.data)
+    records = untrained(datasets.read(options.data))
     channels = len(spec.channels) + options.kinds
     task = SegmenterTask(spec.architecture, channels, options.rate)
     print(initial.initialise(task.network, spec.architecture, options.init), flush=True)

@@ -75,7 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         shown = Taught(train, order) if is_taught else train
         batches = DataLoader(shown, options.batch, sampler=sampler, drop_last=True, **trainer.workers(options))
         trainer.fit(task, batches, watched, options)
-        rows[start] = np.concatenate([probabilities(task, images) for images in watched]).round(5)
+        if task.trainer.is_global_zero:
+            rows[start] = np.concatenate([probabilities(task, images) for images in watched]).round(5)
     if task.trainer.is_global_zero:
         options.results.mkdir(parents=True, exist_ok=True)
         rows.to_csv(file(options.results, spec.name), index=False)

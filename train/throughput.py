@@ -76,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     trainer.add_step_arguments(parser, batch=64, rate=1e-3)
     parser.set_defaults(devices=1)  # several would share the steps that are counted here
     options = parser.parse_args(arguments)
+    if str(options.devices) != "1" or options.nodes != 1:
+        parser.error("Several processes would share the steps that are counted: this measures --devices 1.")
     spec = registry.get(options.model)
     generator = initial.seed_everything(options.seed)
     views = phantoms(options.size or spec.sizes["xray"])

@@ -1,6 +1,7 @@
 """What every training script shares: arguments, the Lightning trainer, the learning-rate schedule."""
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torch.utils.data import DataLoader
 
 # The weights of step t count in the mean by t to this power: mostly the last half of a training.
 LATER_MORE = 2.0
+SCHEDULE = "schedule.json"  # beside a checkpoint: what its learning rates follow from
 
 
 def add_arguments(parser: argparse.ArgumentParser, epochs: int, batch: int, rate: float) -> None:
@@ -28,12 +30,16 @@ def add_arguments(parser: argparse.ArgumentParser, epochs: int, batch: int, rate
 
 def add_step_arguments(parser: argparse.ArgumentParser, batch: int, rate: float) -> None:
     """Those of `add_arguments` that say what a step is and what computes it."""
-    parser.add_argument("--batch", type=int, default=batch)
+    parser.add_argument("--batch", type=int, default=batch, help="images a step, of each process")
     parser.add_argument("--rate", type=float, default=rate, help="highest learning rate of the one-cycle schedule")
     parser.add_argument("--size", type=int, help="input side in pixels; default: the model's own")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1, help="processes that load and augment")
-    parser.add_argument("--devices", default="auto", help="GPUs per node")
+    parser.add_argument(
+        "--devices",
+        default="auto",
+        help="GPUs per node, or processes on a CPU; several make fewer, larger steps of an epoch",
+    )
     parser.add_argument("--nodes", type=int, default=1)
     parser.add_argument("--precision", default="32-true", help="bf16-mixed on a GPU")
 
@@ -83,6 +89,25 @@ class MeanOfWeights(WeightAveraging):
         self.on_train_end(trainer, pl_module)
 
 
+def same_run(asked: dict[str, float], folder: Path) -> None:
+    """Check that a training that goes on is the one that was begun, for its schedule was laid out for that.
+
+    Args:
+        asked: what the schedule follows from; kept in the folder when a training begins.
+        folder: where the training keeps its checkpoint.
+
+    Raises:
+        SystemExit: another one was begun there.
+    """
+    kept = folder / SCHEDULE
+    begun = json.loads(kept.read_text()) if kept.exists() else asked
+    changed = [f"{name} {begun[name]:g} and not {value:g}" for name, value in asked.items() if begun[name] != value]
+    if changed:
+        raise SystemExit(
+            f"error: {folder} holds a training that was begun with {', '.join(changed)}. Go on with that, or choose another --out."
+        )
+
+
 def fit(
     task: lightning.LightningModule,
     train: DataLoader[Any],
@@ -97,14 +122,14 @@ def fit(
     """
     folder = Path(options.out)
     task.to(memory_format=torch.channels_last)
-    last = folder / "last.ckpt"
+    last, done = folder / "last.ckpt", 0
     if last.exists():
         # Else every start would draw the examples of the first epoch again.
         done = int(torch.load(last, map_location="cpu", mmap=True, weights_only=True)["epoch"]) + 1
         lightning.seed_everything(options.seed + done, verbose=False, workers=True)
         if (generator := getattr(train.sampler, "generator", None)) is not None:
             generator.manual_seed(options.seed + done)
-    lightning.Trainer(
+    training = lightning.Trainer(
         max_epochs=options.epochs,
         accelerator="auto",
         devices=options.devices,
@@ -112,7 +137,8 @@ def fit(
         precision=options.precision,
         benchmark=True,
         default_root_dir=folder,
-        logger=CSVLogger(str(folder), name="log", version=""),
+        # A log of its own for every start, by the epoch it began with: a logger deletes what its folder holds.
+        logger=CSVLogger(str(folder), name="log", version=done),
         callbacks=[
             # `save_last` alone would write nothing before the end.
             ModelCheckpoint(folder, last.stem, save_top_k=1, enable_version_counter=False),
@@ -121,4 +147,13 @@ def fit(
         ],
         enable_model_summary=False,
         num_sanity_val_steps=0,
-    ).fit(task, train, val, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+    )
+    asked = {"epochs": options.epochs, "rate": options.rate, "batch": options.batch, "processes": training.world_size}
+    asked["images an epoch"] = len(train.sampler)  # type: ignore[arg-type]
+    if last.exists():
+        same_run(asked, folder)
+    elif training.is_global_zero:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / SCHEDULE).write_text(json.dumps(asked) + "\n")
+    training.fit(task, train, val, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+    task.to(training.strategy.root_device)  # Lightning leaves it on the CPU, where measuring it would take long

@@ -145,3 +145,58 @@ def test_a_picture_gathered_twice_trains_in_no_part_that_is_measured(tmp_path: P
     ]
     returning = [record("again", "cxnet_web", "train", external), record("third", "qata_cov19", "train", excluded)]
     assert overlap.without_returning([*kept, *returning]) == kept
+
+
+def test_a_patient_with_lungs_and_lesions_marked_is_measured_only_where_nothing_of_them_trained(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+
+    def record(name: str, source: str, split: str, patient: str, copy: Record | None = None) -> Record:
+        file = tmp_path / f"{name}.png"
+        grey = np.asarray(Image.open(copy.image)) if copy else rng.integers(0, 256, (64, 64), np.uint8)
+        Image.fromarray(grey).save(file)
+        return Record(file, "xray", "masks", source, patient, split)
+
+    lesions, lungs = "qata_cov19", "ieee8023_v7"
+    kept = [
+        record("a", lesions, "train", "1"),
+        record("b", lungs, "train", "1"),
+        record("c", lungs, "test", "2"),
+        record("d", lesions, "test", "2"),
+        record("e", "nlm_shenzhen", "test", "1"),  # of another archive: its numbers are not theirs
+    ]
+    trained_with_lesions = record("f", lungs, "test", "1")
+    trained_with_lungs = record("g", lesions, "val", "1")
+    copied = record("h", lungs, "test", "unknown", copy=kept[0])
+    chosen_on_a_test_patient = record("i", lungs, "val", "2")
+    dropped = [trained_with_lesions, trained_with_lungs, copied, chosen_on_a_test_patient]
+    assert overlap.untrained([*kept, *dropped]) == kept
+
+
+def test_slices_of_inf_net_of_one_patient_are_one_group(tmp_path: Path) -> None:
+    folder = tmp_path / "ct_lesions_infnet"
+    folder.mkdir()
+    test = [f"test/images/{n}.webp,l,c,test," for n in (6, 91, 93, 95)]
+    train = [
+        "train/images/6.webp,l,c,train,",
+        "train/images/5.webp,l,c,train,93 (same patient (neighbouring slice))",
+        "train/images/4.webp,l,c,train,91/93 cluster (same cluster as 5/17/46 (same patient))",
+        "train/images/26.webp,l,c,train,6 (probably same patient)",
+    ]
+    (folder / "manifest.csv").write_text("\n".join(["image,lesions,classes,split,same_patient_as_test", *test, *train]))
+    found = {(r.split, r.image.stem): r.group for r in manifests.infnet(tmp_path)}
+    cluster = {found["test", "91"], found["test", "93"], found["train_overlap", "4"], found["train_overlap", "5"]}
+    assert len(cluster) == 1 and found["train_overlap", "26"] == found["test", "6"]
+    assert len(set(found.values())) == 4 and found["train", "6"] != found["test", "6"]
+
+
+def test_masks_of_one_patient_in_two_sets_are_one_group(tmp_path: Path) -> None:
+    tables = {
+        "xray_lesions": "image,lesions,group,patient,split\na.png,a.png,g1,ieee8023:68,test\nb.png,b.png,g2,,train",
+        "xray_lungs": "image,lungs,ignore,patient,source\nv.png,v.png,,ieee8023:68,ieee8023_v7",
+    }
+    for name, text in tables.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.csv").write_text(text)
+    one, other = manifests.xray_lesions(tmp_path)
+    (lungs,) = manifests.xray_lungs(tmp_path)
+    assert one.group == lungs.group != other.group

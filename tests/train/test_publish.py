@@ -60,8 +60,14 @@ def test_what_is_published_is_found_again_in_an_empty_cache(monkeypatch: pytest.
             space
         )
         assert front_matter(space["README.md"].decode())["sdk"] == "docker"
-        again = run(hub, "--repo", "me/covid-core", "--models", "unet_ct")  # the repository is there by now
+        # The repository is there by now, and holds what later weights do not have.
+        files = hub.repos["me/covid-core-unet_ct"][commit]
+        hub.add("me/covid-core-unet_ct", commit, "model-00001-of-00002.safetensors", b"stale")
+        hub.add("me/covid-core-unet_ct", commit, ".gitattributes", b"the Hub's own")
+        again = run(hub, "--repo", "me/covid-core", "--models", "unet_ct")
         assert again.returncode == 0, again.stderr
+        *_, last = hub.repos["me/covid-core-unet_ct"].values()
+        assert set(last) == set(files) - {"model-00001-of-00002.safetensors"} and ".gitattributes" in last
 
 
 def test_a_dry_run_shows_every_file_and_asks_nobody() -> None:
@@ -111,6 +117,18 @@ def test_cards_carry_figures_that_machines_read(name: str) -> None:
     measured = [(part, measure, value) for part, measure, value in _figures(config["metrics"])]
     assert sorted(told) == sorted(measured) and told
     assert front["datasets"] == list(card.used(spec, datasets.sources()))
+
+
+def test_how_weights_were_made_is_told_of_no_others() -> None:
+    own = {name: spec for name, spec in registry.MODELS.items() if not spec.members}
+    told = {f"{name}-{registry.weights_sha256(spec)[:12]}.md" for name, spec in own.items()}
+    assert told == {file.name for file in card.HISTORIES.iterdir()}
+    for name, spec in own.items():
+        config, sources = weights.load_config(spec), datasets.sources()
+        made = next(card.HISTORIES.glob(f"{name}-*")).read_text().strip()
+        assert made in card.card(spec, config, sources)
+        other = replace(spec, files={file: "0" * 64 for file in spec.files})
+        assert made not in card.card(other, config, sources) and card.UNTOLD in card.card(other, config, sources)
 
 
 def _figures(metrics: dict[str, object], path: tuple[str, ...] = ()) -> list[tuple[str, str, float]]:

@@ -50,6 +50,23 @@ def test_figures_by_hand(tmp_path: Path) -> None:
     assert figures["accuracy"]["low"] <= 0.6 <= figures["accuracy"]["high"]
 
 
+def test_networks_trained_for_one_protocol_are_also_asked_together(tmp_path: Path) -> None:
+    for name, probability in (("mobilenetv2", [0.9, 0.4, 0.2]), ("resnet50", [0.7, 0.8, 0.6])):
+        rows = {"image": ["a", "b", "c"], "group": ["a", "b", "c"], "finding": ["covid", "covid", "normal"]}
+        pd.DataFrame({**rows, "covid_probability": probability}).to_csv(
+            tmp_path / f"sars_random-{name}.csv", index=False
+        )
+    scoreboard.main(["--results", str(tmp_path)])
+    found = {r["model"]: r for r in json.loads((tmp_path / scoreboard.BOARD).read_text()) if r["kind"] != "published"}
+    assert list(found) == ["mobilenetv2", "resnet50", "MobileNetV2 and ResNet50 together"]
+    # Alone each is wrong once; their means are .8, .6 and .4.
+    assert [row["figures"]["accuracy"]["value"] for row in found.values()] == [0.6667, 0.6667, 1.0]
+    other = pd.read_csv(tmp_path / "sars_random-resnet50.csv").iloc[::-1]
+    other.to_csv(tmp_path / "sars_random-resnet50.csv", index=False)
+    with pytest.raises(ValueError, match="different images"):
+        scoreboard.main(["--results", str(tmp_path)])
+
+
 def test_a_bundled_model_by_hand() -> None:
     rows = pd.DataFrame(
         [
@@ -59,9 +76,12 @@ def test_a_bundled_model_by_hand() -> None:
             answer("d", "test", "normal", 0.03, set="non_covid+covid"),
             answer("e", "pediatric", "normal", 0.9, distance=2.0),
             answer("f", "pediatric", "normal", 0.1, distance=0.4),
+            # A part of the test images has nothing to be told from.
+            answer("g", "test", "covid", 0.9, modality="ct", official_split="test", dataset="covid_ct"),
         ]
     )
-    test, children = scoreboard.bundled("mobilenetv2", rows)
+    test, children, *slices = scoreboard.bundled("mobilenetv2", rows)
+    assert len(slices) == 2 and not any("ood_auroc" in row["figures"] for row in slices)
     assert (test["protocol"], children["protocol"]) == ("xray / test", "xray / pediatric")
     value = {name: figure["value"] for name, figure in test["figures"].items()}
     assert (value["accuracy"], value["decided"], value["called_covid"]) == (0.75, 0.75, 0.25)
@@ -69,7 +89,7 @@ def test_a_bundled_model_by_hand() -> None:
     # .3 and .2 are doubtful at half a bit, .97 and .03 are not: one of the doubtful is wrong.
     assert (value["USen (ensemble)"], value["USpe (ensemble)"]) == (1.0, pytest.approx(2 / 3, abs=1e-4))
     assert (value["UPre (mc_dropout)"], value["UAcc (mc_dropout)"]) == (0.5, 0.75)
-    assert children["figures"]["ood_auroc"]["value"] == 0.5
+    assert children["figures"]["ood_auroc"]["value"] == 0.5 and "ood_auroc" not in test["figures"]
     assert children["figures"]["sensitivity"]["value"] is None
 
 
@@ -91,6 +111,22 @@ def test_what_is_published_is_what_the_rows_say(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(metrics, "bootstrap", lambda *_, **__: (0.0, 0.0))
     published = json.loads((answers.RESULTS / scoreboard.BOARD).read_text())
     assert values(published) == values(scoreboard.board(answers.RESULTS))
+
+
+def test_intervals_are_what_the_rows_say() -> None:
+    published = json.loads((answers.RESULTS / scoreboard.BOARD).read_text())
+    rows = {(r["protocol"], r["model"]): r["figures"] for r in published if r["kind"] != "published"}
+    table = answers.read(answers.RESULTS / "sars_random-mobilenetv2.csv")
+    assert rows["sars_random", "mobilenetv2"] == scoreboard.trained("sars_random", "mobilenetv2", table)["figures"]
+    for spec in (s for s in registry.MODELS.values() if s.task == "classify"):
+        answered = answers.read(answers.file(answers.RESULTS, spec.name))
+        name = "covid_ct_official_test"
+        own = evaluate.part(answered[evaluate.protocols(answered)["ct"][name]])
+        assert weights.load_config(spec)["metrics"]["ct"][name] == own
+        board = rows[f"ct / {name}", spec.name]
+        assert {measure: board[measure] for measure in own if measure in board} == {
+            measure: value for measure, value in own.items() if measure in board
+        }
 
 
 @pytest.mark.parametrize("spec", registry.MODELS.values(), ids=lambda s: s.name)

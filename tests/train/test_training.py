@@ -287,6 +287,22 @@ def test_a_linear_reader_gives_what_the_library_gives() -> None:
         np.testing.assert_allclose(reader.probabilities(given), expected, atol=1e-4)
 
 
+def test_nothing_to_validate_on_is_said_before_training(collection: Path, tmp_path: Path) -> None:
+    given = [
+        "--modality",
+        "both",
+        "--data",
+        f"manifests={collection}",
+        "--init",
+        "random",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    with pytest.raises(SystemExit, match="no ct image to validate on: --data holds none of covid:val"):
+        classifier.main([*given, "--unseen", "covid:val"])
+    assert not (tmp_path / "out").exists()
+
+
 def test_copies_are_found(collection: Path) -> None:
     records = [r for r in datasets.read([f"manifests={collection}"]) if r.dataset == "xray"]
     assert without_copies(records[:3], records) == []

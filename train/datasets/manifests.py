@@ -5,7 +5,8 @@ Each reader takes the collection's root and returns records; where the images co
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -94,33 +95,44 @@ def ct_lesions(root: Path) -> list[Record]:
 def infnet(root: Path) -> list[Record]:
     """The 98 slices of Inf-Net with their published split; train slices that share a patient with a test slice are
     given the split "train_overlap", so that the published split's leak is a choice, not an accident.
+
+    Patients are known only where somebody recognised them; every other slice is a group of its own.
     """
+    rows = list(_rows(root, "ct_lesions_infnet"))
+    # "91/93 cluster (...)": the test slices of one patient, by their numbers.
+    named = [re.findall(r"\d+", row["same_patient_as_test"].partition("(")[0]) for row in rows]
+    patient = {number: numbers[0] for numbers in sorted(named, key=len) for number in numbers}
+
+    def group(row: dict[str, str], numbers: Sequence[str]) -> str:
+        number = numbers[0] if numbers else Path(row["image"]).stem if row["split"] == "test" else ""
+        return f"infnet/test patient {patient[number]}" if number in patient else f"infnet/{row['image']}"
+
     return [
         Record(
             image=Path(root) / "ct_lesions_infnet" / row["image"],
             modality="ct",
             dataset="infnet",
             source="medicalsegmentation",
-            group=f"infnet/{row['image']}",
+            group=group(row, numbers),
             split="train_overlap" if row["split"] == "train" and row["same_patient_as_test"] else row["split"],
             lesions=_file(root, "ct_lesions_infnet", row["lesions"]),
             kinds=_file(root, "ct_lesions_infnet", row["classes"]),
             lesions_known=True,
             transposed=True,
         )
-        for row in _rows(root, "ct_lesions_infnet")
+        for row, numbers in zip(rows, named, strict=True)
     ]
 
 
 def xray_lesions(root: Path) -> list[Record]:
-    """X-rays of COVID-19 patients with opacity masks."""
+    """X-rays of COVID-19 patients with opacity masks; of some the patient in the archive that `xray_lungs` draws on is known."""
     return [
         Record(
             image=Path(root) / "xray_lesions" / row["image"],
             modality="xray",
             dataset="xray_lesions",
             source="qata_cov19",
-            group=f"xray_lesions/{row['group']}",
+            group=f"xray_lungs/{row['patient']}" if row.get("patient") else f"xray_lesions/{row['group']}",
             split=row["split"],
             lesions=_file(root, "xray_lesions", row["lesions"]),
             lesions_known=True,

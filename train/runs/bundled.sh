@@ -20,6 +20,7 @@
 # were those of ResNet50 and InceptionResNetV2.
 set -euo pipefail
 data="manifests=$1" init="$2" work=work
+processes="${PROCESSES:-2}"  # of the last X-ray round, each with batches of 16: two CPU cores, or as many GPUs
 # glibc returns big buffers to the system after every step; keeping them makes CPU training half as fast again.
 export MALLOC_TOP_PAD_=268435456 MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592
 
@@ -69,7 +70,7 @@ backbone xray $work/xray2/backbone.safetensors xray3 --epochs 5 --rate 5e-4 --se
 backbone xray $work/xray3/backbone.safetensors xray4 --epochs 5 --rate 5e-4 --seed 5 --size 160
 backbone xray $work/xray4/backbone.safetensors xray5 --epochs 11 --rate 5e-4 --seed 9
 backbone xray $work/xray5/backbone.safetensors xray6 --epochs 9 --rate 7e-4 --seed 10
-backbone xray $work/xray6/backbone.safetensors backbones/xray --epochs 8 --rate 7e-4 --seed 12 --batch 16 --devices 2
+backbone xray $work/xray6/backbone.safetensors backbones/xray --epochs 8 --rate 7e-4 --seed 12 --batch 16 --devices "$processes"
 backbone ct "$init" ct1 --epochs 10 --examples 2400 --size 224
 backbone ct $work/ct1/backbone.safetensors backbones/ct --epochs 8 --examples 2400 --rate 5e-4 --seed 9
 

@@ -8,12 +8,14 @@
 set -euo pipefail
 data="manifests=$1" mobilenet="$2" resnet="$3"
 work=work/gpu results=train/results
-quick=(--precision bf16-mixed --workers 7)
+trap 'kill $(jobs -p) 2> /dev/null || true' EXIT  # where one half of `both` fails, the other is not left behind
+# One GPU, also where there are more: the steps of an epoch were counted for that.
+quick=(--precision bf16-mixed --workers 7 --devices 1)
 short=()
 if [[ -n "${DRY:-}" ]]; then
   work=work/dry results=work/dry/results
   rm -rf $work
-  quick=(--workers 0) short=(--epochs 1 --batch 2 --examples 4)
+  quick=(--workers 0 --devices 1) short=(--epochs 1 --batch 2 --examples 4)
 fi
 nets=$work/nets bundle=$work/bundle
 python() { command python -m "train.$1" "${@:2}"; }
