@@ -2,7 +2,7 @@
 
 import base64
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,22 +11,36 @@ from numpy.typing import NDArray
 from covid_core import registry, report
 from covid_core.classify import Classification
 from covid_core.diagnose import Diagnosis
-from covid_core.explain import FULL_SCALE
+from covid_core.explain import FULL_SCALE, Explanation
+from covid_core.preprocess import Frame
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 Pixels = NDArray[np.uint8]
+Places = NDArray[np.float32]
 # Okabe and Ito's palette, told apart with every kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE, VERMILION = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00"
 GREY = "#767676"
+SAMPLES = "#2B8CCB"  # lighter than BLUE, of which a dark page leaves little where it is painted thinly
+CAM = "Where it looked (Grad-CAM)"
 LAYERS = {
     "Lungs": BLUE,
     "Lesions": ORANGE,
     "Consolidation": VERMILION,
     "Lesion uncertainty": PURPLE,
-    "Where it looked (Grad-CAM)": GREEN,
+    CAM: GREEN,
 }
+# How layers are hatched where colours may be lost, as on a grey printer: whether a place, counted in stripes down and across,
+# is painted fully. The lungs, below all others, are plain.
+HATCHES: dict[str, Callable[[Places, Places], NDArray[np.bool_]]] = {
+    "Lesions": lambda down, across: (down + across) % 1 < 0.5,
+    "Consolidation": lambda down, across: ((down + across) % 1 < 0.5) | ((down - across) % 1 < 0.5),
+    "Lesion uncertainty": lambda down, across: (down % 1 - 0.5) ** 2 + (across % 1 - 0.5) ** 2 < 0.1,
+    CAM: lambda down, across: (down + 0 * across) % 1 < 0.5,
+}
+STRIPES = 40  # in the longer side of a picture
+BETWEEN = 0.35  # of a layer's strength, between its stripes
 
 
 def probability_bar(answer: Classification) -> "Figure":
@@ -42,7 +56,7 @@ def probability_bar(answer: Classification) -> "Figure":
         x=answer.samples,
         y=spread,
         mode="markers",
-        marker={"size": 5, "color": BLUE, "opacity": 0.25},
+        marker={"size": 5, "color": SAMPLES, "opacity": 0.6},
         name=f"{answer.samples.size} samples",
         hovertemplate="sample %{x:.3f}<extra></extra>",
     )
@@ -80,7 +94,7 @@ def uncertainty_bar(answer: Classification) -> "Figure":
     disagree = "networks and heads" if registry.get(answer.model).members else "heads"
     figure = go.Figure()
     for name, value, colour in (
-        ("aleatoric: the image is ambiguous", answer.aleatoric, ORANGE),
+        ("aleatoric: doubt all samples share", answer.aleatoric, ORANGE),
         (f"epistemic: the {disagree} disagree", answer.epistemic, PURPLE),
     ):
         figure.add_bar(
@@ -105,11 +119,56 @@ def available(diagnosis: Diagnosis) -> list[str]:
         return ["Lungs"]
     without = {"Consolidation"} if found.consolidation_percent_of_lesions is None else set()
     if diagnosis.explanation is None:
-        without.add("Where it looked (Grad-CAM)")
+        without.add(CAM)
     return [name for name in LAYERS if name not in without]
 
 
-def layers(diagnosis: Diagnosis, shown: list[str], opacity: float, below: NDArray[np.float32] | None = None) -> Pixels:
+def grid(explanation: Explanation) -> str:
+    """How coarse a Grad-CAM is, in words: what its cells say is of all that lies in them."""
+    side = len(explanation.cells)
+    return f"{side} x {side} cells"
+
+
+def described(diagnosis: Diagnosis, name: str) -> str:
+    """A layer's name as in a legend, that of Grad-CAM with its grid."""
+    explanation = diagnosis.explanation
+    return name if name != CAM or explanation is None else f"{name}, {grid(explanation)}"
+
+
+def _hatch(name: str, shape: tuple[int, ...], stripe: float) -> Places:
+    """How strongly a hatched layer is painted at each pixel, [H, W] in 0..1.
+
+    Args:
+        name: of `LAYERS`.
+        shape: H and W.
+        stripe: from one stripe to the next, px.
+    """
+    down, across = (np.arange(side, dtype=np.float32) / np.float32(stripe) for side in shape)
+    full = HATCHES[name](down[:, None], across[None]) if name in HATCHES else np.ones(shape, bool)
+    return np.where(full, 1, BETWEEN).astype(np.float32)
+
+
+def _mixed(picture: NDArray[Any], name: str, amount: NDArray[Any]) -> NDArray[Any]:
+    """The picture [H, W, 3] with so much [H, W] of a layer's colour."""
+    rgb = np.array([int(LAYERS[name][i : i + 2], 16) for i in (1, 3, 5)], np.float32)
+    mixed: NDArray[Any] = picture * (1 - amount[:, :, None]) + rgb * amount[:, :, None]
+    return mixed
+
+
+def swatch(name: str) -> Pixels:
+    """A small patch of a hatched layer for the key beside a picture, [24, 36, 3]."""
+    paper = np.full((24, 36, 3), 255, np.float32)
+    painted: Pixels = np.round(_mixed(paper, name, _hatch(name, paper.shape[:2], 12))).astype(np.uint8)
+    return painted
+
+
+def layers(
+    diagnosis: Diagnosis,
+    shown: list[str],
+    opacity: float,
+    below: NDArray[np.float32] | None = None,
+    hatched: bool = False,
+) -> Pixels:
     """The picture with layers painted over it.
 
     Args:
@@ -117,6 +176,7 @@ def layers(diagnosis: Diagnosis, shown: list[str], opacity: float, below: NDArra
         shown: names of `LAYERS`.
         opacity: 0..1.
         below: [H, W] float32, 0..1, the same picture in other grey levels; None for those that were answered.
+        hatched: each layer in a pattern of its own, so that they are told apart without colours.
 
     Returns:
         [H, W, 3] uint8.
@@ -134,12 +194,13 @@ def layers(diagnosis: Diagnosis, shown: list[str], opacity: float, below: NDArra
         if (dense := found.consolidation) is not None:
             strength["Consolidation"] = lambda: dense * 1.0
     if explanation is not None:
-        strength["Where it looked (Grad-CAM)"] = lambda: np.clip(explanation.heatmap / FULL_SCALE, 0, 1)
-    for name, colour in LAYERS.items():
+        strength[CAM] = lambda: np.clip(explanation.heatmap / FULL_SCALE, 0, 1)
+    for name in LAYERS:
         if name in shown and name in strength:
-            rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.float32)
-            amount = (strength[name]() * opacity)[:, :, None]
-            picture = picture * (1 - amount) + rgb * amount
+            amount = strength[name]() * opacity
+            if hatched:
+                amount = amount * _hatch(name, amount.shape, max(amount.shape) / STRIPES)
+            picture = _mixed(picture, name, amount)
     painted: Pixels = np.round(np.clip(picture, 0, 255)).astype(np.uint8)
     return painted
 
@@ -176,7 +237,7 @@ def reliability_diagram(bins: list[dict[str, float]]) -> "Figure":
         x=[b["confidence"] for b in bins],
         y=[b["accuracy"] for b in bins],
         mode="markers+lines",
-        marker={"size": [6 + 4 * np.log10(max(b["n"], 1)) for b in bins], "color": BLUE},
+        marker={"size": _sizes([b["n"] for b in bins]), "color": BLUE},
         customdata=[b["n"] for b in bins],
         hovertemplate="confidence %{x:.2f}, right %{y:.2f}, %{customdata} images<extra></extra>",
         name="measured",
@@ -184,6 +245,47 @@ def reliability_diagram(bins: list[dict[str, float]]) -> "Figure":
     figure.update_xaxes(title="Confidence", range=[0.45, 1.02])
     figure.update_yaxes(title="Share right", range=[0, 1.05])
     return compact(figure, 340)
+
+
+def by_count(figure: "Figure") -> "Figure":
+    """The figure with each mark as large as the number of images behind it, its custom data, asks for."""
+    for trace in figure.data:
+        if trace.customdata is not None:
+            trace.marker.size = _sizes(trace.customdata)
+    return figure
+
+
+def _sizes(counts: Iterable[float]) -> list[float]:
+    """Of marks that stand for so many images, px."""
+    return [6 + 4 * float(np.log10(max(n, 1))) for n in counts]
+
+
+def on_picture(figure: "Figure", pixels: NDArray[np.float32], box: Frame) -> "Figure":
+    """A heat map over a picture's fields, seen through, with the picture beneath and a dashed box.
+
+    Args:
+        figure: of values [n, n], which divide the picture evenly, the first row above.
+        pixels: [H, W] float32, 0..1.
+        box: of the picture; what of it lies beyond its edges is left out.
+    """
+    height, width = pixels.shape
+    places = len(figure.data[0].z)
+    pale = np.round(255 * (0.5 + pixels / 2)).astype(np.uint8)  # figures stand on it
+    data = "data:image/png;base64," + base64.b64encode(report.png(pale)).decode()
+    place = {"xref": "x", "yref": "y", "x": -0.5, "y": -0.5, "sizex": places, "sizey": places}
+    figure.add_layout_image(source=data, layer="below", sizing="stretch", **place)
+
+    def edges(first: int, side: int) -> list[float]:
+        return [places * min(max(at, 0), side) / side - 0.5 for at in (first, first + box.side)]
+
+    (left, right), (top, bottom) = edges(box.left, width), edges(box.top, height)
+    figure.add_shape(
+        type="rect", x0=left, x1=right, y0=top, y1=bottom, line={"dash": "dash", "width": 2, "color": BLUE}
+    )
+    figure.update_traces(opacity=0.5)
+    figure.update_xaxes(range=[-0.5, places - 0.5], constrain="domain")
+    figure.update_yaxes(range=[places - 0.5, -0.5], autorange=False, scaleratio=height / width, constrain="domain")
+    return figure
 
 
 # By the kind of a figure in a forest plot; only one is drawn where none is given.
@@ -253,7 +355,8 @@ def _broken(label: str) -> str:
 
 
 def compact(figure: "Figure", height: int) -> "Figure":
-    """The figure with narrow margins and its legend above, this many pixels high."""
+    """The figure with narrow margins and its legend above, this many pixels high, and no line that only a light page shows."""
+    figure.for_each_shape(lambda shape: shape.update(line_color=shape.line.color or GREY))  # else it were black
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 36, "b": 8},

@@ -1,4 +1,7 @@
-"""The answer to one picture as one HTML file that prints on a page: no script, nothing fetched, picture and bars inside."""
+"""The answer to one picture as one HTML file that prints on a page: no script, nothing fetched, picture and bars inside.
+
+What page and print say in the same words is here, too.
+"""
 
 import base64
 import html
@@ -9,14 +12,19 @@ from datetime import date
 import covid_core
 from covid_core import figures, report
 from covid_core.diagnose import Diagnosis
+from covid_core.explain import Explanation
+from covid_core.segment import Segmentation
 
 DISCLAIMER = "Not a medical device. For teaching and research only: never decide about a patient with it."
+# An interval wider than half of the scale, in percentage points, says little.
+WIDE, HARDLY = 50.0, "hardly measurable"
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #0f172a; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin: 0 0 .2rem; } h2 { font-size: 1.1rem; margin: 1.2rem 0 .4rem; }
 .warning { background: #7c2d12; color: #fff; padding: .5rem .8rem; border-radius: .3rem; font-weight: 600; }
 .pictures { display: flex; gap: 1rem; flex-wrap: wrap; } figure { margin: 0; flex: 1 1 16rem; } img { width: 100%; }
-figcaption, .small { color: #475569; font-size: .85rem; }
+figcaption, .small { color: #475569; font-size: .85rem; } .key { white-space: nowrap; margin-right: .8rem; }
+.key img { width: 1.6rem; height: 1rem; vertical-align: middle; border: 1px solid #475569; }
 table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .25rem .6rem .25rem 0; vertical-align: top; }
 tr { border-bottom: 1px solid #e2e8f0; } code { font-size: .8rem; overflow-wrap: anywhere; }
 @media print { .warning { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
@@ -36,9 +44,10 @@ def page(result: Diagnosis, shown: Sequence[str], opacity: float) -> str:
     """
     answer = result.classification
     name = html.escape(result.image.name)
-    pictures = _picture(figures.layers(result, [], 0), "The picture")
+    pictures = _picture(figures.layers(result, [], 0), "The picture", "The picture")
     if result.segmentation is not None and shown:
-        pictures += _picture(figures.layers(result, list(shown), opacity), ", ".join(shown))
+        painted = figures.layers(result, list(shown), opacity, hatched=True)
+        pictures += _picture(painted, f"The picture with layers: {', '.join(shown)}", _key(result, shown))
     rows = "".join(f"<tr><th>{label}</th><td>{value}</td></tr>" for label, value in _facts(result))
     stored = html.escape(json.dumps(report.classification_row(result.image.name, result), indent=1))
     return f"""<!doctype html>
@@ -69,22 +78,45 @@ def _facts(result: Diagnosis) -> list[tuple[str, str]]:
             ("Aleatoric and epistemic doubt", f"{answer.aleatoric:.3f} and {answer.epistemic:.3f} bit"),
             ("Distance from the training images", f"{answer.gate.ood_score:.2f} (above 1: unlike them)"),
         ]
-    if found is not None and found.lesion_percent_of_lung is not None and found.lesion_interval is not None:
-        low, high = (f"{v:.1f}" for v in found.lesion_interval)
-        facts.append(
-            ("Marked as lesion", f"{found.lesion_percent_of_lung:.1f} % of the lungs, interval {low} to {high} %")
-        )
-        dense = found.consolidation_percent_of_lesions
-        if dense is not None:
+    if found is not None:
+        facts.append(("Marked as lesion", html.escape(marked(found))))
+        if (dense := found.consolidation_percent_of_lesions) is not None:
             facts.append(("Of it consolidation", f"{dense:.0f} %, the rest ground glass"))
-    elif found is not None:
-        facts.append(("Marked as lesion", f"cannot say. {html.escape(found.reason)}"))
+    if result.explanation is not None and (said := inside(result.explanation)):
+        facts.append(("Inside the lungs (Grad-CAM)", html.escape(said)))
     facts.append(("Model", f"{answer.model}, weights <code>{answer.weights_sha256}</code>"))
     if found is not None:
         facts.append(("U-Net", f"{found.model}, weights <code>{found.weights_sha256}</code>"))
     facts += [("Picture", f"<code>{result.image.sha256}</code>"), ("Version", covid_core.__version__)]
     facts.append(("Printed", date.today().isoformat()))
     return facts
+
+
+def says_little(interval: tuple[float, float]) -> bool:
+    """Whether a share of the lungs, with this interval in per cent, is hardly measurable."""
+    return interval[1] - interval[0] > WIDE
+
+
+def marked(found: Segmentation) -> str:
+    """The share of the lungs that is marked, with its interval, or why there is none."""
+    if found.lesion_percent_of_lung is None or found.lesion_interval is None:
+        return f"cannot say. {found.reason}"
+    low, high = found.lesion_interval
+    said = f"{found.lesion_percent_of_lung:.1f} % of the lungs, 90 % interval {low:.1f} to {high:.1f} %"
+    return f"{said}: {HARDLY}" if says_little(found.lesion_interval) else said
+
+
+def inside(explanation: Explanation) -> str:
+    """How much of the map's evidence lies in the lungs, and what it means if it is little; "" where there is none."""
+    share = explanation.share_in_lungs
+    if share is None:
+        return ""
+    said = f"{report.percent(share)} of all that speaks for COVID-19 on the map of {figures.grid(explanation)}"
+    if share < 0.5:
+        said += (
+            ". Most of it lies outside the lungs, where the disease does not show, or in cells that reach beyond them."
+        )
+    return said
 
 
 def _bar(result: Diagnosis) -> str:
@@ -107,13 +139,28 @@ def _bar(result: Diagnosis) -> str:
         for t in range(5)
     )
     said = f"Probability of COVID-19 {report.percent(answer.probability)}"
-    return f"""<svg viewBox="0 0 600 84" role="img" aria-label="{said}" font-size="12" fill="#475569">
+    key = f"Dots: {answer.samples.size} samples. Large dot and line: their mean and the {report.percent(answer.level)} interval."
+    return f"""<svg viewBox="0 0 600 100" role="img" aria-label="{said}" font-size="12" fill="#475569">
 {samples}<line x1="30" x2="570" y1="56" y2="56" stroke="{figures.GREY}"/>{ticks}
+<text x="300" y="96" text-anchor="middle">Probability of COVID-19</text>
 <line x1="{x(low):.1f}" x2="{x(high):.1f}" y1="32" y2="32" stroke="{figures.VERMILION}" stroke-width="4"/>
-<circle cx="{x(answer.probability):.1f}" cy="32" r="7" fill="{figures.VERMILION}" stroke="#fff"/></svg>"""
+<circle cx="{x(answer.probability):.1f}" cy="32" r="7" fill="{figures.VERMILION}" stroke="#fff"/></svg>
+<p class="small">{key}</p>"""
 
 
-def _picture(pixels: figures.Pixels, caption: str) -> str:
+def _key(result: Diagnosis, shown: Sequence[str]) -> str:
+    """What the colours and patterns of the layers stand for."""
+    return " ".join(
+        f'<span class="key">{_image(figures.swatch(name), "")} {figures.described(result, name)}</span>'
+        for name in figures.LAYERS
+        if name in shown
+    )
+
+
+def _picture(pixels: figures.Pixels, words: str, caption: str) -> str:
+    return f"<figure>{_image(pixels, words)}<figcaption>{caption}</figcaption></figure>"
+
+
+def _image(pixels: figures.Pixels, words: str) -> str:
     data = base64.b64encode(report.png(pixels)).decode()
-    words = html.escape(caption)
-    return f'<figure><img src="data:image/png;base64,{data}" alt="{words}"><figcaption>{words}</figcaption></figure>'
+    return f'<img src="data:image/png;base64,{data}" alt="{html.escape(words)}">'

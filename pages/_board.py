@@ -1,16 +1,20 @@
 """The stored results, as pages show them."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from covid_core import registry, stored, weights
+from covid_core import curves, figures, registry, report, stored, weights
+from covid_core.classify import LEVEL
 from pages import _words
 
 TRAIN = Path(__file__).parents[1] / "train"  # its results only: no page imports it
 SCOREBOARD, SOURCES = TRAIN / "results" / "scoreboard.json", TRAIN / "datasets" / "sources.json"
+# The protocol that says most of what a model is worth to a stranger, by modality.
+ELSEWHERE = {"xray": "xray / external", "ct": "ct / covid_ct_official_test"}
 
 
 @st.cache_data(max_entries=4)
@@ -59,6 +63,57 @@ def board_figures(protocol: str, model: str) -> dict[str, dict[str, Any]]:
     ours = {r["model"]: r["figures"] for r in scoreboard() if r["protocol"] == protocol and r["kind"] != "published"}
     found: dict[str, dict[str, Any]] = ours.get(model) or ours.get(registry.DEFAULT) or next(iter(ours.values()))
     return found
+
+
+def promise(modality: str, model: str) -> str:
+    """What the prediction sets' promise rests on, and how far it was kept elsewhere."""
+    measured = board_figures(ELSEWHERE[modality], model)
+    covid, other = (report.percent(measured[f"coverage_{name}"]["value"]) for name in ("covid", "non_covid"))
+    where = {
+        "xray": "On X-rays from other hospitals",
+        "ct": "Even on other patients' slices from one of these sources (COVID-CT, official test)",
+    }
+    return (
+        "The promise holds for pictures from the same sources as the calibration images. For others it does not. "
+        f"{where[modality]} sets of {report.percent(LEVEL)} held the truth for {covid} of the images with COVID-19 and for "
+        f"{other} of those without."
+    )
+
+
+def confounded() -> str:
+    """Why the X-rays from other hospitals are not the last word either, with figures of the default model."""
+    rows = {r["protocol"]: r for r in scoreboard() if r["model"] == registry.DEFAULT}
+    outside, archive, clinic = (rows[f"xray / external{part}"] for part in ("", "_ieee8023", "_shenzhen"))
+    whole, within = (row["figures"]["auc"]["value"] for row in (outside, archive))
+    return (
+        "The X-rays from other hospitals are confounded, too: all "
+        f"{outside['n_covid']:,} with COVID-19 come from one archive (ieee8023), {clinic['n']:,} of the "
+        f"{outside['n'] - outside['n_covid']:,} without it from another (Shenzhen). Inside ieee8023 alone the AUC of "
+        f"{registry.get(registry.DEFAULT).title} is {within:.3f} instead of {whole:.3f}."
+    )
+
+
+def known_aucs(models: Mapping[str, str]) -> str:
+    """What is known of each of these models, name -> title, a line each in Markdown."""
+    lines = []
+    for name, title in models.items():
+        xray, ct = (board_figures(protocol, name)["auc"]["value"] for protocol in ELSEWHERE.values())
+        lines.append(f"- {title}: {xray:.3f} and {ct:.3f}")
+    xray, ct = (_words.part_name(protocol) for protocol in ELSEWHERE.values())
+    return f"AUC (0.5 = guessing) on *{xray}* and on *{ct}*:\n\n" + "\n".join(lines)
+
+
+def show_reliability(part: str, answers: stored.Answers, key: str) -> None:
+    """How right the answers to a part are over how sure, before and after the temperature."""
+    st.plotly_chart(
+        figures.by_count(curves.reliability_pair(answers.reliability())),
+        key=key,
+        config={"displayModeBar": False},
+        alt="Share right over confidence, before and after the temperature",
+    )
+    st.caption(
+        f"{_words.part_name(part)}: {len(answers.covid):,} images. The larger a mark, the more of them it stands for."
+    )
 
 
 def probe_figures(modality: str, model: str) -> dict[str, dict[str, Any]]:

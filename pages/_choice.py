@@ -29,8 +29,11 @@ def choose_picture() -> Upload | None:
         type=[*TYPES, *VOLUMES],
         accept_multiple_files=True,
         max_upload_size=scan.MAX_BYTES // 2**20,
-        help="PNG, JPEG, WebP, TIFF, BMP or DICOM up to 64 MB, or a whole CT: NIfTI, all DICOM files of one series, DICOM of "
-        "several frames, or a zip of these. Nothing is stored.",
+        help=f"A picture of up to {images.MAX_BYTES // 2**20} MB ({images.ACCEPTED}), or a whole CT of up to "
+        f"{scan.MAX_BYTES // 2**20} MB: NIfTI, all DICOM files of one series, DICOM of several frames, or a zip of these. "
+        "Nothing is stored.",
+        key="files",
+        on_change=_go_back,
     )
     known = st.session_state.get("uploaded", ())
     new = [(file.name, file.getvalue()) for file in files if file.file_id not in known]
@@ -54,12 +57,23 @@ def choose_picture() -> Upload | None:
     return picture
 
 
+def _go_back() -> None:
+    """With no file left, show again what was there before the first one, unless a sample was chosen meanwhile."""
+    state = st.session_state
+    picture: Upload | None = state.get("picture")
+    if not state["files"] and (picture is None or not picture.sample):
+        state["picture"], state["volume"] = state.get("before"), None
+
+
 def _take(files: list[tuple[str, bytes]]) -> str:
     """Make the last of these files the picture, or the middle slice of the CT that they are.
 
     Returns:
         A sentence where the CT cannot be read, or where there are pictures that are not shown.
     """
+    shown: Upload | None = st.session_state.get("picture")
+    if shown is None or shown.sample:
+        st.session_state["before"] = shown
     st.session_state["picture"] = st.session_state["volume"] = None
     if not scan.is_volume(files):
         st.session_state["picture"] = Upload(*files[-1])
@@ -95,10 +109,11 @@ def _choose_sample() -> None:
     if st.button("Make your own phantom", width="stretch", icon=":material/tune:"):
         _make_phantom()
     st.caption("These cases are of real patients, openly licensed, fetched from the web on a click.")
+    titles = _case_titles()
     case = st.selectbox(
         "Real case from the web",
         gallery.cases(),
-        format_func=lambda c: f"{c.finding} ({c.view}, {c.licence})",
+        format_func=lambda c: titles[c.file],
         index=None,
         placeholder="Choose a case",
     )
@@ -107,6 +122,17 @@ def _choose_sample() -> None:
             st.session_state["picture"] = sample(case.file)
         except images.ImageError as error:
             st.error(str(error))
+
+
+def _case_titles() -> dict[str, str]:
+    """File -> what a list calls the case; those of one finding are numbered."""
+    titles: dict[str, str] = {}
+    for finding in dict.fromkeys(case.finding for case in gallery.cases()):
+        alike = [case for case in gallery.cases() if case.finding == finding]
+        for number, case in enumerate(alike, 1):
+            name = f"{finding}, case {number} of {len(alike)}" if len(alike) > 1 else finding
+            titles[case.file] = f"{name} ({case.view}, {case.licence})"
+    return titles
 
 
 @st.dialog("Make your own phantom")

@@ -59,7 +59,7 @@ def begin() -> None:
         "Pictures, or a zip archive of them",
         type=[*_choice.TYPES, "zip"],
         accept_multiple_files=True,
-        help="Up to 64 MB a file and 256 MB in all. Nothing is stored.",
+        help=f"Up to {images.MAX_BYTES // 2**20} MB a file and {batch.MAX_BYTES // 2**20} MB in all. Nothing is stored.",
     )
     model = _ui.choose_model()
     if st.button("Classify", icon=":material/play_arrow:", type="primary", width="stretch", disabled=not files):

@@ -11,6 +11,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from covid_core import images, registry
 from covid_core.classify import LEVEL, Method
+from pages import _board
 from pages._choice import choose_picture
 from pages._pictures import Upload, sample
 
@@ -182,7 +183,9 @@ def choose_model() -> str:
     """Selectbox of the classifiers; one choice for all pages."""
     titles, settings = classifiers(), st.session_state["settings"]
     index = list(titles).index(settings.model)
-    chosen: str = st.selectbox("Model", list(titles), index, format_func=titles.get, key="model")
+    chosen: str = st.selectbox(
+        "Model", list(titles), index, format_func=titles.get, key="model", help=_board.known_aucs(titles)
+    )
     st.session_state["settings"] = replace(settings, model=chosen)
     return chosen
 

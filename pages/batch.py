@@ -40,14 +40,18 @@ COLUMNS = {
     "picture": st.column_config.ImageColumn(" ", width=70),
     "file": st.column_config.TextColumn("File", width=170),
     "answer": st.column_config.TextColumn("Answer", width=130),
-    "probability": st.column_config.ProgressColumn(
-        "COVID-19", width=120, help="Probability", min_value=0, max_value=1, format="%.2f"
-    ),
-    "interval": st.column_config.TextColumn("90 % interval"),
+    # A bar to look at and to sort by; the number stands beside it, in the words of the other pages.
+    "probability": st.column_config.ProgressColumn("COVID-19", width=90, min_value=0, max_value=1, format=" "),
+    "interval": st.column_config.TextColumn("Probability, 90 % interval", width=170),
     "remark": st.column_config.TextColumn("Remark", width=360),
     "doubt": st.column_config.NumberColumn("Doubt in bits", format="%.2f", help="Aleatoric and epistemic together"),
     "kind": st.column_config.TextColumn("Kind"),
 }
+
+
+def in_words(probability: float, interval: list[float]) -> str:
+    """As Diagnose says it, which never claims certainty."""
+    return f"{report.percent(probability)}, {' to '.join(map(report.percent, interval))}"
 
 
 def table(job: _job.Job, shown: range | list[int]) -> pandas.DataFrame:
@@ -56,15 +60,15 @@ def table(job: _job.Job, shown: range | list[int]) -> pandas.DataFrame:
     lines = []
     for index in shown:
         row = job.rows[index]
-        interval, gate = row.get("covid_interval"), row.get("gate")
+        probability, interval, gate = row.get("covid_probability"), row.get("covid_interval"), row.get("gate")
         doubts = [row.get("aleatoric"), row.get("epistemic")]
         lines.append(
             {
                 "picture": job.thumbnails[index] or "",
                 "file": row["file"],
                 "answer": overview.OUTCOMES[overview.outcome(row)],
-                "probability": row.get("covid_probability"),
-                "interval": " to ".join(map(report.percent, interval)) if isinstance(interval, list) else "",
+                "probability": probability,
+                "interval": in_words(probability, interval) if isinstance(interval, list) else "",
                 "doubt": sum(d for d in doubts if isinstance(d, float)) if isinstance(interval, list) else None,
                 "kind": kinds.get(str(row.get("modality"))),
                 "remark": row.get("error") or (gate["reason"] if isinstance(gate, dict) else ""),

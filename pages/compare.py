@@ -14,7 +14,6 @@ SHORT: dict[classify.Method, str] = {
     "ensemble": "five heads",
     "mc_dropout": "dropout",
 }
-CAM = "Where it looked (Grad-CAM)"
 
 
 def agreement(answers: dict[str, classify.Classification]) -> None:
@@ -73,8 +72,10 @@ def show(results: dict[str, dict[classify.Method, Diagnosis]]) -> None:
         alt="Probability of COVID-19 with its interval, a line for each model and way of sampling",
     )
     st.caption(
-        "Ways of sampling ask the same features: where they differ, the last layer is unsure. Models look on their own: where "
-        "*they* differ, what a network learned depends on how it was made, which no single one of them can tell."
+        "Ways of sampling ask the same features: where they differ, the last layer is unsure. Models have backbones of their own: "
+        "where *they* differ, what a network learned depends on how it was made, which no single one of them can tell. That they "
+        "agree proves less than it seems: ResNet50 and InceptionResNetV2 learned from MobileNetV2's answers, and share its gate "
+        "and the U-Nets."
     )
     for column, (title, methods) in zip(st.columns(max(len(results), 2)), results.items(), strict=False):
         first = next(iter(methods.values()))
@@ -82,8 +83,8 @@ def show(results: dict[str, dict[classify.Method, Diagnosis]]) -> None:
             continue
         with column:
             st.image(
-                figures.layers(first, [CAM], 0.7),
-                caption=f"{title}: where it looked",
+                figures.layers(first, [figures.CAM], 0.7),
+                caption=f"{title}: where it looked, {figures.grid(first.explanation)}",
                 alt=f"The picture with Grad-CAM of {title}",
                 width="stretch",
             )

@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from covid_core import figures, images, printed, registry, report, trial, volume, weights
 from covid_core.diagnose import Diagnosis
 from covid_core.weights import WeightsError
-from pages import _answers, _pictures, _scans, _ui, _words
+from pages import _answers, _board, _pictures, _scans, _ui, _words
 
 # Colour of the box and its icon, by decision.
 BOXES = {
@@ -50,19 +50,21 @@ def expectation(metrics: dict[str, Any]) -> None:
     st.markdown(
         "How often it is right when it gives an answer, with 95 % intervals. On X-rays from the hospitals it learned from it "
         "looks excellent; on those of other hospitals the same model errs far more often. The CT slices are of other patients "
-        "but from the two collections it learned from. The **Models** page has every figure."
+        "but from the two collections it learned from. Each figure rests only on the answers it gave, n of them. The **Models** "
+        "page has every figure."
     )
     shown = {}
     for modality, name in TRUST:
         part = metrics[modality][name]
-        share = report.percent(part["decided"]["value"])
-        shown[f"{_words.part_name(f'{modality} / {name}')}<br>answers {share}"] = part["accuracy_of_decided"]
+        answered = f"answers {report.percent(part['decided']['value'])} of {part['n']:,}"
+        shown[f"{_words.part_name(f'{modality} / {name}')}<br>{answered}"] = part["accuracy_of_decided"]
     st.plotly_chart(
         figures.forest(shown, "Share of its answers that are right"),
         key="trust",
         config={"displayModeBar": False},
         alt="Share of the default model's answers that are right, at home and in other hospitals",
     )
+    st.caption(_board.confounded())
 
 
 def verdict(result: Diagnosis) -> None:
@@ -94,20 +96,23 @@ def summary(result: Diagnosis) -> None:
         border=True,
         height="stretch",
         help="The prediction set: classes that the calibration cannot rule out at this level. Each has a threshold of its "
-        "own, so COVID-19 can stand alone below 50 %. Both, or neither, means cannot say.",
+        "own, so COVID-19 can stand alone below 50 %. Both, or neither, means cannot say. "
+        f"{_board.promise(answer.modality, answer.model)}",
     )
     if found is None or found.lesion_percent_of_lung is None or found.lesion_interval is None:
         third.metric(
             "Lesions in the lungs", "cannot say", border=True, height="stretch", help=found.reason if found else None
         )
     else:
-        low, high = found.lesion_interval
         third.metric(
             "Lesions in the lungs",
             f"{found.lesion_percent_of_lung:.0f} %",
+            printed.HARDLY if printed.says_little(found.lesion_interval) else None,
+            delta_color="off",
+            delta_arrow="off",
             border=True,
             height="stretch",
-            help=f"Share of the lungs marked as lesion; 90 % interval {low:.1f} to {high:.1f} %.",
+            help=f"Marked as lesion: {printed.marked(found)}.",
         )
     score = answer.gate.ood_score
     fourth.metric(
@@ -146,20 +151,11 @@ def lesions(result: Diagnosis) -> None:
     found = result.segmentation
     if found is None:
         return
-    if found.lesion_percent_of_lung is None or found.lesion_interval is None:
-        st.markdown(f"**Lesions:** cannot say. {found.reason}")
-    else:
-        low, high = found.lesion_interval
-        st.markdown(
-            f"**Marked as lesion:** {found.lesion_percent_of_lung:.1f} % of the lungs "
-            f"(90 % interval {low:.1f} to {high:.1f} %)"
-        )
-        dense = found.consolidation_percent_of_lesions
-        if dense is not None:
-            st.markdown(f"**Of it consolidation:** {dense:.0f} %, the rest ground glass")
-    share = result.explanation.share_in_lungs if result.explanation else None
-    if share is not None:
-        st.markdown(f"**Evidence for COVID-19 inside the lungs (Grad-CAM):** {report.percent(share)}")
+    st.markdown(f"**Marked as lesion:** {printed.marked(found)}")
+    if (dense := found.consolidation_percent_of_lesions) is not None:
+        st.markdown(f"**Of it consolidation:** {dense:.0f} %, the rest ground glass")
+    if result.explanation is not None and (said := printed.inside(result.explanation)):
+        st.markdown(f"**Inside the lungs (Grad-CAM):** {said}")
 
 
 def truth(result: Diagnosis, picked: _pictures.Upload) -> None:
@@ -175,6 +171,16 @@ def truth(result: Diagnosis, picked: _pictures.Upload) -> None:
         st.caption("Outside the interval: that was calibrated on pictures of patients, and a phantom is none.")
 
 
+def choose_layers(available: list[str]) -> list[str]:
+    """Pills of the layers there are; what was chosen before stays chosen while a picture has no such layer."""
+    wanted: list[str] = st.session_state.get("layers", list(figures.LAYERS)[:2])
+    held = [name for name in available if name in wanted]
+    # Other layers are another widget, which starts with what is wanted.
+    shown = st.pills("Layers", available, selection_mode="multi", default=held, key=f"layers {available}")
+    st.session_state["layers"] = [*shown, *(name for name in wanted if name not in available)]
+    return list(shown)
+
+
 def picture(
     result: Diagnosis, picked: _pictures.Upload, of: volume.Volume | None, wide: DeltaGenerator
 ) -> tuple[list[str], float]:
@@ -183,9 +189,7 @@ def picture(
     Side by side it goes to the place that is as wide as the page.
     """
     available = figures.available(result)
-    shown = (
-        st.pills("Layers", available, selection_mode="multi", default=available[:2], key="layers") if available else []
-    )
+    shown = choose_layers(available) if available else []
     opacity = st.slider("Opacity of the layers", 0.0, 1.0, 0.5, 0.05, key="opacity") if available else 0.0
     words, grey = result.image.name, None
     hounsfield = result.image.hounsfield if of is None else of.hounsfield[picked.index]
@@ -195,7 +199,7 @@ def picture(
         level, width = volume.WINDOWS[window]
         words += f", {window} window ({level:.0f}/{width:.0f} HU),"
     words += f" with layers: {', '.join(shown) or 'none'}"
-    painted = figures.layers(result, list(shown), opacity, grey)
+    painted = figures.layers(result, shown, opacity, grey)
     is_wide = st.toggle(
         "Side by side, to zoom", key="zoom", help="Drag to move, scroll to enlarge; both pictures follow."
     )
@@ -211,11 +215,13 @@ def picture(
         st.image(painted, caption=words, alt=words, width="stretch")
     st.markdown(
         " ".join(
-            f"<span style='color:{figures.LAYERS[n]}'>&#9632;</span> {n}&nbsp;&nbsp;" for n in available if n in shown
+            f"<span style='color:{figures.LAYERS[n]}'>&#9632;</span> {figures.described(result, n)}&nbsp;&nbsp;"
+            for n in available
+            if n in shown
         ),
         unsafe_allow_html=True,
     )
-    return list(shown), opacity
+    return shown, opacity
 
 
 def downloads(result: Diagnosis, shown: list[str], opacity: float) -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from covid_core import curves, degrade, figures, images, report
+from covid_core import curves, degrade, figures, images, registry, report
 from covid_core.diagnose import Diagnosis
 from covid_core.weights import WeightsError
 from pages import _answers, _board, _pictures, _ui, _words
@@ -31,11 +31,10 @@ def cam_only(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosi
     if result.explanation is None:
         right.info(result.classification.reason)
         return
-    side = len(result.explanation.cells)
     right.image(
-        figures.layers(result, ["Where it looked (Grad-CAM)"], 0.8),
+        figures.layers(result, [figures.CAM], 0.8),
         width="stretch",
-        caption=f"What each of {side} x {side} cells said for COVID-19",
+        caption=f"What each of {figures.grid(result.explanation)} said for COVID-19",
         alt="The picture with Grad-CAM",
     )
 
@@ -89,17 +88,13 @@ def two_kinds(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnos
 
 def calibrated(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """Reliability on the sources of training."""
-    answers = _board.stored_answers(settings.model)["xray / test"]
-    st.plotly_chart(
-        curves.reliability_pair(answers.reliability()),
-        key="learn-pair",
-        config=QUIET,
-        alt="Share right over confidence",
-    )
+    part = "xray / test"
+    _board.show_reliability(part, _board.stored_answers(settings.model)[part], key="learn-pair")
 
 
 def sets(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
-    """The prediction set at a level one moves."""
+    """The prediction set at a level one moves, and what the promise is worth."""
+    st.caption(_board.promise(result.classification.modality, settings.model))
     level = st.slider("Confidence level", *_ui.LEVELS, 0.9, 0.01, key="learn-level", persist_state="session")
     answer = _answers.answer(picture, replace(settings, level=level)).classification
     if answer.probability is None:
@@ -164,11 +159,17 @@ def truth(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) 
 
 def paper(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """The same disease, asked harder and harder."""
+    accuracy = _board.board_figures("xray_random", registry.DEFAULT)["accuracy"]["value"]
     st.plotly_chart(
-        figures.forest(_board.harder_questions("accuracy"), "Accuracy"),
+        figures.forest(_board.harder_questions("auc"), "AUC (0.5 = guessing)"),
         key="learn-paper",
         config=QUIET,
-        alt="Accuracy on a random split, with patients kept apart, and in other hospitals",
+        alt="AUC on a random split, with patients kept apart, in other hospitals and with lesions moved between sources",
+    )
+    st.caption(
+        "The first row asks the report's question of a plain network, which is right about "
+        f"{accuracy:.1%} of the images. The others are of {registry.get(registry.DEFAULT).title}. They show the AUC, because an "
+        f"accuracy also depends on how many images of a set show COVID-19. {_words.MOVED}"
     )
 
 
@@ -203,8 +204,9 @@ STEPS = (
     ),
     Step(
         "Two kinds of doubt",
-        "Every sample is the answer of one head with a part of its inputs left out. What all of them find ambiguous is "
-        "*aleatoric*: more training would not help. Where they disagree, doubt is *epistemic*: more images like this one would.",
+        "Every sample is the answer of one head with a part of its inputs left out. Doubt that all of them share is "
+        "called *aleatoric*. Only the last layer is sampled, so such doubt does not prove that no network could do better. Where "
+        "they disagree, doubt is *epistemic*: more images like this one would help.",
         two_kinds,
         "The samples lie close together. Is the answer right?",
         "Not necessarily. The samples share one backbone. What it never looked at, none of them can doubt.",
@@ -221,7 +223,7 @@ STEPS = (
     Step(
         "Prediction sets",
         "Instead of one answer: all answers that cannot be ruled out. On images of known answer one counts how badly the truth may "
-        "fit. At a level of 90 % the set should hold the truth for nine in ten images of each class; **Models** says how nearly.",
+        "fit. At a level of 90 % the set should hold the truth for nine in ten images of each class.",
         sets,
         "Move the level up. Why does the set grow?",
         "To be right more often, less may be ruled out. With both classes in the set the honest answer is *cannot say*.",

@@ -91,10 +91,9 @@ st.markdown(
     "Every figure was computed by `train/evaluate.py`, once with every finished model, on images kept out of its training "
     "(the cards name the exceptions), with a 95 % bootstrap interval over patients. Compare *sources of training* (patients "
     "kept apart) with *other hospitals*: most of the gap is what the network learned about the sources instead of "
-    "the disease. In *lesions moved between sources* pictures from the patients' hospitals show healthy lungs, and pictures "
-    "from the others a patient's lesions: who knows the disease keeps the AUC there, who knows the hospital falls below one "
-    "half."
+    "the disease."
 )
+st.markdown(_words.MOVED)
 for tab, spec in zip(st.tabs([s.title for s in registry.MODELS.values()]), registry.MODELS.values(), strict=True):
     with tab:
         st.header(spec.title)

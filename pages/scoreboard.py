@@ -13,7 +13,9 @@ ORDER = ("xray_random", "sars_random", "sars_grouped", *_words.PARTS)
 INTRODUCTION = """
 A report says **99.7 %**. Of what? Its images were split at random: copies of an image, and images of the same patient, lie on
 both sides, and nearly every COVID-19 image comes from other hospitals than the healthy ones. Read the rows from top to bottom:
-first the question that report asked, then the same disease with patients kept apart, then hospitals the model never saw.
+first the question that report asked, then the same disease with patients kept apart, then hospitals from whose diagnoses the
+model never learned. (The X-ray U-Net did learn lungs from their pictures, and exchanged grain and grey levels with them; the
+model cards say so.)
 """
 
 
@@ -78,6 +80,8 @@ known = _words.measures(row["figures"] for row in rows)
 # Most val X-rays are of one class: there a network that calls all of them that has a fair accuracy.
 first = known.index("auc") if group == "starts" else 0
 measure = st.selectbox("Measure", known, first, format_func=_words.MEASURES.get, key=f"measure-{group}")
+if group == "xray":
+    st.caption(_board.confounded())
 plot(rows, measure, _words.measure_name(measure))
 if group == "starts":
     st.caption(

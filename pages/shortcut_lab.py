@@ -1,6 +1,8 @@
 """Shortcut lab: take away what should matter, change what should not, and ask again."""
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from covid_core import classify, curves, figures, images, registry, report, shortcuts, source
 from covid_core.weights import WeightsError
@@ -72,9 +74,10 @@ def looks_like(found: list[shortcuts.Probe]) -> None:
     measured = _board.board_figures(f"{modality} / source_from_features", found[0].alone.model)
     right, chance = measured["balanced_accuracy"], measured["balanced_accuracy_by_chance"]
     st.caption(
-        f"Of {right['n']:,} test images the reader names {right['value']:.0%} of each source's rightly, on average; guessing would "
-        f"get {chance['value']:.0%}. What it can read, a classifier can lean on where the source gives the label away. A picture "
-        "from elsewhere gets the name of whichever source it resembles."
+        f"Of {right['n']:,} test images the reader names {right['value']:.0%} of each source's rightly, on average. They come from "
+        f"{round(1 / chance['value'])} sources, so always naming the same one would get {chance['value']:.0%}. What it can read, a "
+        "classifier can lean on where the source gives the label away. A picture from elsewhere gets the name of whichever source "
+        "it resembles."
     )
 
 
@@ -102,16 +105,33 @@ def letters(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcuts.
         if st.button("Try 25 places", icon=":material/grid_on:", help="Takes some seconds."):
             with st.spinner("Asking 25 times"):
                 grid = _answers.marker_map(chest, *key, text, settings.method)
-            st.plotly_chart(
-                curves.marker_effect(grid, plain.probability),
-                key="map",
-                config={"displayModeBar": False},
-                alt="Change of the probability in points, for 25 places of the letters",
-            )
+            places(grid, plain.probability, chest)
     with left:
         words = f"{picture.name} with the letters {text}"
         _letters.draggable(chest.image, text, (across, down), words)
         st.caption("Drag the letters about.")
+
+
+def places(grid: NDArray[np.float32], plain: float, chest: shortcuts.Chest) -> None:
+    """What the letters do at each place of the picture, and where the classifier looks."""
+    features = chest.evidence.features
+    assert features is not None  # never refused here
+    st.plotly_chart(
+        figures.on_picture(curves.marker_effect(grid, plain), chest.image.pixels, features.frame),
+        key="map",
+        config={"displayModeBar": False},
+        alt="Change of the probability in points, for 25 places of the letters, over the picture",
+    )
+    said = (
+        "By how many points letters in the middle of each field move the probability. The dashed box is what the classifier sees; "
+        "letters outside of it act at most through what the U-Net marks."
+    )
+    if (known := report.percent(plain))[0] in "<>":
+        said += (
+            f" Without letters the probability is {known}, at the end of the scale. There 0 only says that letters do not bring it "
+            "back from it; what they do beyond the end does not show."
+        )
+    st.caption(said)
 
 
 def everywhere(model: str) -> None:
@@ -123,10 +143,11 @@ def everywhere(model: str) -> None:
         alt="AUC on a random split, on a clean split, in other hospitals and with lesions moved between sources",
     )
     st.caption(
-        f"{registry.get(registry.DEFAULT).title}, asked an easier and then harder questions; the last asks for something else. "
-        "*Lesions moved between sources*: patients' lesions in healthy lungs from another hospital, and healthy lungs in place of "
-        "patients' lesions. Who knows the disease keeps the AUC there, who knows the hospital falls below one half."
+        "In the first row a plain network on images split at random, in the others "
+        f"{registry.get(registry.DEFAULT).title} at harder and harder questions; the last row asks for something else. "
+        f"{_words.MOVED}"
     )
+    st.caption(_board.confounded())
     st.markdown(
         f"**{registry.get(model).title} on all test images as they are, without lungs, and with the border alone; beside it a "
         "linear model on thumbnails**"
@@ -141,7 +162,8 @@ def everywhere(model: str) -> None:
         )
     st.caption(
         "What stays above one half without lungs does not come from the lungs: their outline, the chest around them, and the look "
-        "of the hospital's pictures. A linear model on 16 x 16 pixels sees no lesion at all."
+        "of the hospital's pictures. A linear model on 16 x 16 pixels sees hardly any detail; at most a large, diffuse "
+        "opacity survives the averaging."
     )
     st.markdown("#### What others found")
     st.markdown(LITERATURE)

@@ -130,12 +130,7 @@ def temperature(answers: dict[str, stored.Answers]) -> None:
     first, second = st.columns(2)
     first.metric("Calibration error before", f"{before:.3f}", border=True)
     second.metric("Calibration error after", f"{after:.3f}", border=True, help="ECE in 15 bins; smaller is better.")
-    st.plotly_chart(
-        curves.reliability_pair(answers[part].reliability()),
-        key="pair",
-        config=QUIET,
-        alt="Share right over confidence, before and after the temperature",
-    )
+    _board.show_reliability(part, answers[part], key="pair")
     st.caption(
         "Points below the dotted line are promises not kept. The temperature was fitted for the sources of training; look at "
         "the other hospitals, where it does not hold."

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from covid_core import figures, images
+from covid_core import curves, figures, images
 from covid_core.diagnose import Diagnosis, diagnose
+from covid_core.preprocess import Frame
 from tests import golden
 
 
@@ -44,6 +45,7 @@ def test_the_bar_says_who_disagrees(result: Diagnosis, model: str, who: str) -> 
     answer = replace(result.classification, model=model)
     drawn = {bar.name.split(":")[0]: bar for bar in figures.uncertainty_bar(answer).data}
     assert drawn["epistemic"].name == f"epistemic: {who} disagree"
+    assert drawn["aleatoric"].name == "aleatoric: doubt all samples share"  # no more is known of it
     assert drawn["epistemic"].x == (answer.epistemic,) and drawn["aleatoric"].x == (answer.aleatoric,)
 
 
@@ -52,3 +54,45 @@ def test_a_forest_has_room_for_values_above_one() -> None:
     loss = {"value": 1.2, "low": 1.0, "high": 1.7, "n": 10}
     assert figures.forest({"a": share}, "AUC").layout.xaxis.range == (0, 1.05)
     assert figures.forest({"a": share, "b": loss}, "Loss").layout.xaxis.range[1] > 1.7
+
+
+def test_lines_and_samples_show_on_a_dark_page_too(result: Diagnosis) -> None:
+    drawn = figures.probability_bar(result.classification)
+    assert [line.line.color for line in drawn.layout.shapes] == [figures.GREY]
+    samples = drawn.data[0].marker
+    assert (samples.color, samples.opacity) == (figures.SAMPLES, 0.6)
+    compared = curves.side_by_side({"one": result.classification})
+    assert [line.line.color for line in compared.layout.shapes] == [figures.GREY]
+
+
+def test_a_legend_says_how_coarse_grad_cam_is(result: Diagnosis) -> None:
+    assert result.explanation is not None
+    coarse = replace(result, explanation=replace(result.explanation, cells=np.ones((2, 2), np.float32)))
+    assert figures.described(coarse, figures.CAM) == "Where it looked (Grad-CAM), 2 x 2 cells"
+    assert figures.described(coarse, "Lungs") == "Lungs"
+
+
+def test_hatched_layers_differ_in_pattern(result: Diagnosis) -> None:
+    grey = {name: figures.swatch(name).astype(float).mean(axis=2) for name in figures.LAYERS}
+    patterns = {(values < values.mean()).tobytes() for values in grey.values()}
+    assert len(patterns) == len(figures.LAYERS)
+    plain, hatched = (figures.layers(result, ["Lesions"], 0.5, hatched=on) for on in (False, True))
+    found = result.segmentation
+    assert found is not None
+    differs = (plain != hatched).any(axis=2)
+    assert 0.2 < differs[found.lesions].mean() < 0.8 and not differs[~found.lesions].any()
+
+
+def test_marks_of_a_reliability_curve_grow_with_their_images() -> None:
+    bins = [{"confidence": 0.6, "accuracy": 0.5, "n": 10}, {"confidence": 0.9, "accuracy": 0.8, "n": 1000}]
+    _, few_and_many = figures.by_count(curves.reliability_pair({"after": bins})).data
+    assert tuple(few_and_many.marker.size) == figures.reliability_diagram(bins).data[1].marker.size == (10, 18)
+
+
+def test_a_map_lies_over_its_picture_with_the_box_cut_at_the_edge() -> None:
+    effect = curves.marker_effect(np.full((5, 5), 0.5, np.float32), 0.4)
+    drawn = figures.on_picture(effect, np.zeros((100, 200), np.float32), Frame(-10, 100, 60, 100, 200))
+    (below,), (box,) = drawn.layout.images, drawn.layout.shapes
+    assert (below.x, below.y, below.sizex, below.sizey, below.layer) == (-0.5, -0.5, 5, 5, "below")
+    assert (box.x0, box.x1, box.y0, box.y1) == (2.0, 3.5, -0.5, 2.0)
+    assert drawn.layout.yaxis.scaleratio == 0.5 and drawn.data[0].opacity < 1

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from covid_core import phantom, registry, weights
-from pages._pictures import Upload
+from covid_core import images, phantom, registry, report, scan, weights
+from pages import _board
+from pages._pictures import PHANTOMS, Upload
 from tests import golden, pictures
 
 ROOT = Path(__file__).parents[1]
@@ -61,6 +62,11 @@ def test_disclaimer_and_invitation_without_a_picture() -> None:
     drawn = json.loads(chart.proto.spec)["data"][0]["x"]
     metrics = weights.load_config(registry.get(registry.DEFAULT))["metrics"]
     assert drawn[:2] == [metrics["xray"][part]["accuracy_of_decided"]["value"] for part in ("test", "external")]
+    outside = metrics["xray"]["external"]
+    rests_on = f"of {outside['n']:,} (n\u00a0=\u00a0{outside['accuracy_of_decided']['n']:,})"
+    label = json.loads(chart.proto.spec)["data"][0]["y"][1].replace("<br>", " ")
+    assert label.endswith(f"answers {report.percent(outside['decided']['value'])} {rests_on}")
+    assert _board.confounded() in [c.value for c in app.caption]
 
 
 def test_an_answer_survives_a_change_of_page() -> None:
@@ -79,6 +85,77 @@ def test_an_answer_survives_a_change_of_page() -> None:
     assert status.state == "complete" and status.label.startswith("Done in")
 
 
+@pytest.mark.parametrize(
+    ("case", "protocol"), [("xray-lesions", "xray / external"), ("ct-lesions", "ct / covid_ct_official_test")]
+)
+def test_the_prediction_set_says_where_its_promise_holds_and_how_it_was_kept(case: str, protocol: str) -> None:
+    app = open_app()
+    app.session_state["picture"] = Upload(f"{case}.png", golden.png(case))
+    app.run()
+    app.selectbox(key="model").set_value("resnet50").run()
+    assert not app.exception
+    (said,) = (m.help for m in app.metric if m.label.startswith("Not ruled out"))
+    (row,) = (r for r in _board.scoreboard() if (r["protocol"], r["model"]) == (protocol, "resnet50"))
+    covid, other = (report.percent(row["figures"][f"coverage_{c}"]["value"]) for c in ("covid", "non_covid"))
+    assert "same sources as the calibration images" in said
+    assert f"held the truth for {covid} of the images with COVID-19 and for {other} of those without" in said
+
+
+def test_every_model_is_offered_with_what_is_known_of_it() -> None:
+    app = open_app().run()
+    known = app.selectbox(key="model").help
+    aucs = {(r["protocol"], r["model"]): r["figures"].get("auc") for r in _board.scoreboard()}
+    for spec in registry.MODELS.values():
+        if spec.task == "classify":
+            xray, ct = (aucs[p, spec.name]["value"] for p in ("xray / external", "ct / covid_ct_official_test"))
+            assert f"- {spec.title}: {xray:.3f} and {ct:.3f}" in known
+
+
+def test_the_external_set_is_as_confounded_as_the_words_say() -> None:
+    rows = {r["protocol"]: r for r in _board.scoreboard() if r["model"] == registry.DEFAULT}
+    outside, archive, clinic = (rows[f"xray / external{part}"] for part in ("", "_ieee8023", "_shenzhen"))
+    assert archive["n_covid"] == outside["n_covid"] and clinic["n_covid"] == 0  # all of it from one archive
+    assert 2 * clinic["n"] > outside["n"] - outside["n_covid"]
+    assert f"{archive['figures']['auc']['value']:.3f} instead of {outside['figures']['auc']['value']:.3f}" in (
+        _board.confounded()
+    )
+
+
+def test_layers_stay_as_chosen_while_a_picture_has_none() -> None:
+    app = open_app()
+    app.session_state["picture"] = Upload("ct.png", golden.png("ct-lesions"))
+    app.run()
+    app.pills[0].set_value(["Lesions", "Where it looked (Grad-CAM)"]).run()
+    assert any("8 x 8 cells" in m.value for m in app.markdown)  # the legend says how coarse it is
+    app.session_state["picture"] = Upload("photo.png", colour_picture())
+    assert not app.run().pills
+    app.session_state["picture"] = Upload("other.png", golden.png("ct-healthy"))
+    app.run()
+    assert not app.exception and app.pills[0].value == ["Lesions", "Where it looked (Grad-CAM)"]
+
+
+def test_without_its_upload_the_page_is_as_before() -> None:
+    app = open_app().run()
+    said = app.file_uploader[0].help
+    assert f"{images.MAX_BYTES // 2**20} MB" in said and f"{scan.MAX_BYTES // 2**20} MB" in said
+    app.file_uploader[0].upload("mine.png", golden.png("ct-lesions")).run()
+    assert any(s.value == "mine.png" for s in app.subheader)
+    app.file_uploader[0].clear().run()
+    assert not app.exception and not app.subheader
+    assert any("Upload a **chest X-ray**" in m.value for m in app.markdown)
+    title = PHANTOMS["ct-healthy"][0]
+    next(b for b in app.button if b.label == title).click().run()
+    app.file_uploader[0].upload("mine.png", golden.png("ct-lesions")).run()
+    app.file_uploader[0].clear().run()
+    assert [s.value for s in app.subheader] == [title]
+
+
+def test_no_two_cases_have_the_same_name() -> None:
+    app = open_app().run()
+    (names,) = (s.options for s in app.selectbox if s.label == "Real case from the web")
+    assert len(set(names)) == len(names) > 1
+
+
 def test_models_page_shows_every_figure_with_its_n() -> None:
     app = open_app().run()
     app.switch_page("pages/models.py").run()
@@ -86,6 +163,7 @@ def test_models_page_shows_every_figure_with_its_n() -> None:
     for table in app.dataframe:
         assert {"protocol", "measure", "value", "n"} <= set(table.value.columns)
         assert (table.value["n"] > 0).all()
+    assert any("no test on unseen images" in m.value for m in app.markdown)
 
 
 def test_scoreboard_shows_published_figures_beside_ours_of_the_same_protocol() -> None:
@@ -99,6 +177,8 @@ def test_scoreboard_shows_published_figures_beside_ours_of_the_same_protocol() -
         mine = [r["figures"] for r in rows if r["kind"] == kind and r["modality"] == "xray"]
         expected = [f["accuracy"]["value"] for f in mine if "accuracy" in f]
         assert sorted(values) == sorted(expected)
+    assert any("hospitals from whose diagnoses the" in m.value for m in app.markdown)
+    assert _board.confounded() in [c.value for c in app.caption]
     ours = {row["protocol"] for row in rows if row["kind"] != "published"}
     assert {row["protocol"] for row in rows if row["kind"] == "published"} <= ours
     app.selectbox(key="measure-xray").select("auc").run()

@@ -1,12 +1,13 @@
 """The report to print: whole in itself, and it says what the answer says."""
 
 import re
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
 import pytest
 
-from covid_core import images, printed, report
+from covid_core import figures, images, printed, report
 from covid_core.diagnose import Diagnosis, diagnose
 from tests import golden
 
@@ -29,13 +30,41 @@ def test_it_holds_answer_hashes_and_disclaimer(result: Diagnosis) -> None:
         f"{date.today():%Y-%m-%d}",
     ):
         assert text in page
-    assert page.count("data:image/png;base64,") == 2 and "<slice>" not in page
+    assert page.count("<figure>") == 2 and "<slice>" not in page
 
 
 def test_it_fetches_and_runs_nothing(result: Diagnosis) -> None:
     page = printed.page(result, [], 0.5)
     assert not re.search(r"<script|https?://|javascript:|@import|url\(", page)
-    assert page.count("data:image/png;base64,") == 1
+    assert page.count("<figure>") == 1
+
+
+def test_a_key_names_every_pattern_on_the_picture_and_the_axis(result: Diagnosis) -> None:
+    page, explanation = printed.page(result, ["Lesions", figures.CAM], 0.5), result.explanation
+    assert explanation is not None and explanation.share_in_lungs is not None
+    keys = re.findall('<span class="key"><img src="([^"]+)" alt=""> ([^<]+)</span>', page)
+    assert [words for _, words in keys] == ["Lesions", f"{figures.CAM}, {figures.grid(explanation)}"]
+    assert len({swatch for swatch, _ in keys}) == 2
+    assert ">Probability of COVID-19</text>" in page and f"Dots: {result.classification.samples.size} samples" in page
+    assert f"{report.percent(explanation.share_in_lungs)} of all that speaks for COVID-19" in page
+
+
+def test_a_share_with_a_wide_interval_is_hardly_measurable(result: Diagnosis) -> None:
+    found = result.segmentation
+    assert found is not None
+    for interval, is_wide in (((7.0, 100.0), True), ((7.0, 20.0), False), ((30.0, 80.0), False)):
+        assert printed.says_little(interval) is is_wide
+        assert ("hardly measurable" in printed.marked(replace(found, lesion_interval=interval))) is is_wide
+    none = replace(found, lesion_percent_of_lung=None, reason="There are no lungs.")
+    assert printed.marked(none) == "cannot say. There are no lungs."
+
+
+def test_evidence_that_lies_mostly_outside_the_lungs_is_called_so(result: Diagnosis) -> None:
+    explanation = result.explanation
+    assert explanation is not None
+    said = {share: printed.inside(replace(explanation, share_in_lungs=share)) for share in (0.2, 0.7, None)}
+    assert said[0.2].startswith("20 % of all that speaks for COVID-19 on the map of 8 x 8 cells")
+    assert "outside the lungs" in said[0.2] and "outside the lungs" not in said[0.7] and said[None] == ""
 
 
 def test_a_refused_picture_has_a_report_too() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from covid_core import degrade, images, phantom, registry, shortcuts, source
+from covid_core import degrade, images, phantom, registry, report, shortcuts, source
 from pages import _board, _words
 from pages._pictures import PHANTOMS, Upload
 from tests import golden
@@ -42,6 +42,10 @@ def charts(app: AppTest) -> dict[str, list[dict]]:
     return {c.proto.id: json.loads(c.proto.spec)["data"] for c in app.get("plotly_chart")}
 
 
+def captions(app: AppTest) -> list[str]:
+    return [image.caption for images in app.get("image") for image in images.proto.imgs]
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_opens_without_a_picture(page: str) -> None:
     app = on_page(page)
@@ -62,6 +66,8 @@ def test_compare_asks_every_way_of_sampling() -> None:
     assert len(labels) % 3 == 0 and {"MobileNetV2, five heads", "MobileNetV2, dropout"} < set(labels)
     table = app.dataframe[0].value
     assert sorted(table["probability"]) == sorted(x for trace in drawn for x in trace["x"])
+    assert "learned from MobileNetV2's answers" in words(app)  # so that they agree proves little
+    assert any("where it looked, " in c and c.endswith(" cells") for c in captions(app))
     assert any(word in words(app) for word in (f"All {len(labels) // 3} say", f"All {len(labels)} say", "They differ"))
 
 
@@ -90,12 +96,28 @@ def test_the_other_experiments_compute_from_the_stored_rows() -> None:
     assert app.metric[0].value != worth
 
 
+def test_reliability_says_of_which_images_and_its_marks_of_how_many() -> None:
+    app = on_page("uncertainty_lab.py")
+    app.segmented_control(key="experiment").set_value("Temperature").run()
+    answers = _board.stored_answers(registry.DEFAULT)
+    app.selectbox(key="calibration").select("xray / external").run()
+    known = f"{_words.part_name('xray / external')}: {len(answers['xray / external'].covid):,} images"
+    assert not app.exception and known in words(app)
+    (drawn,) = charts(app).values()
+    for trace in drawn[1:]:
+        sizes = [size for _, size in sorted(zip(trace["customdata"], trace["marker"]["size"], strict=True))]
+        assert sizes == sorted(sizes) and sizes[0] < sizes[-1]
+
+
 def test_the_shortcut_lab_takes_lungs_away_and_burns_letters_in() -> None:
     app = on_page("shortcut_lab.py", Upload("chest.png", golden.png("xray-lesions")))
     said = words(app)
     assert all(title in said for title in ("As it is", "Lungs blacked out", "Only the border"))
     named = next(iter(source.guess(shortcuts.chest(images.decode(golden.png("xray-lesions"))).evidence)))
     assert f"As it is: **{_words.SOURCES[named]}**" in said
+    chance = _board.board_figures("xray / source_from_features", registry.DEFAULT)["balanced_accuracy_by_chance"]
+    assert f"always naming the same one would get {chance['value']:.0%}" in said
+    assert "no test on unseen images" in said and _board.confounded() in said and "no lesion at all" not in said
     app.slider(key="across").set_value(0.8).run()
     assert not app.exception
     moved = {m.label: m.value for m in app.metric}["Moved by"]
@@ -103,7 +125,9 @@ def test_the_shortcut_lab_takes_lungs_away_and_burns_letters_in() -> None:
     next(b for b in app.button if b.label == "Try 25 places").click().run()
     assert not app.exception
     heat = next(d[0] for d in charts(app).values() if d[0]["type"] == "heatmap")
-    assert len(heat["text"]) == 5
+    assert len(heat["text"]) == 5 and "The dashed box is what the classifier sees" in words(app)
+    before = {m.label: m.value for m in app.metric}["Without letters"]
+    assert ("at the end of the scale" in words(app)) == (before in ("< 1 %", "> 99 %"))
 
 
 def test_the_shortcut_lab_shows_figures_of_the_chosen_network() -> None:
@@ -205,6 +229,10 @@ def test_a_batch_is_answered_filtered_and_a_row_diagnosed() -> None:
     assert not app.exception
     table = app.dataframe[0].value
     assert len(table) == 13 and (table["answer"] == "Could not be read").sum() == 1
+    job = app.session_state["batch"]
+    assert [words.split(", ")[0] for words in table["interval"]][1:] == [
+        report.percent(row["covid_probability"]) for row in job.rows[1:]
+    ]
     assert table["picture"].str.startswith("data:image/").sum() == 12 and "text file" in table["remark"][0]
     bars = next(d for d in charts(app).values() if d[0]["type"] == "bar")
     assert sum(bars[0]["x"]) == 13
@@ -234,13 +262,24 @@ def test_a_stopped_batch_goes_on_where_it_stopped() -> None:
 def test_learn_shows_ten_steps_each_with_a_question_and_an_answer() -> None:
     app = on_page("learn.py")
     seen = set()
+    own_words = {
+        3: "does not prove that no network could do better",
+        4: f"{_words.part_name('xray / test')}: ",
+        5: "same sources as the calibration images",
+        9: "an accuracy also depends on how many images",
+    }
     for number in range(10):
         seen.add(app.header[0].value)
+        assert own_words.get(number, "") in words(app)
         assert any(e.label == "Answer" for e in app.expander)
         if number < 9:
             app.button[-1].click().run()
             assert not app.exception
     assert len(seen) == 10
+    (drawn,) = charts(app).values()
+    rows = {r["protocol"]: r["figures"] for r in _board.scoreboard() if r["model"] == registry.DEFAULT}
+    asked = sorted(x for trace in drawn for x in trace["x"])
+    assert asked == sorted(rows[name]["auc"]["value"] for name in _words.HARDER) and _words.HARDER[0] == "xray_random"
     app.button[-1].click().run()
     assert app.header[0].value.startswith("9.")
 
