@@ -98,6 +98,7 @@ class Classification:
         aleatoric: mean entropy of the samples in bits; None when refused.
         epistemic: mutual information in bits; None when refused.
         prediction_set: class names, those the calibration cannot rule out at `level`.
+        bounds: up to which probability "non_covid" can be answered and from which "covid"; see `verdict`.
         gate: whether the picture was accepted, and how far it is from the training images.
         method: how the samples were drawn.
         level: of the interval and of the prediction set.
@@ -115,6 +116,7 @@ class Classification:
     aleatoric: float | None
     epistemic: float | None
     prediction_set: tuple[str, ...]
+    bounds: tuple[float, float]
     gate: GateDecision
     method: str
     level: float
@@ -205,6 +207,7 @@ class Model(ABC):
             aleatoric=summary.aleatoric,
             epistemic=summary.epistemic,
             prediction_set=tuple(CLASSES[c] for c in chosen),
+            bounds=self.bounds(modality),
             gate=GateDecision(True, distance),
             method=method,
             level=level,
@@ -226,6 +229,7 @@ class Model(ABC):
             aleatoric=None,
             epistemic=None,
             prediction_set=(),
+            bounds=self.bounds(modality),
             gate=GateDecision(False, score),
             method="",
             level=level,

@@ -44,7 +44,7 @@ BETWEEN = 0.35  # of a layer's strength, between its stripes
 
 
 def probability_bar(answer: Classification) -> "Figure":
-    """Mean, interval and every sample of the COVID-19 probability on one axis from 0 to 1."""
+    """Mean, interval and every sample of the COVID-19 probability on one axis from 0 to 1, and where no answer is given."""
     import plotly.graph_objects as go
 
     if answer.probability is None or answer.interval is None:
@@ -78,6 +78,11 @@ def probability_bar(answer: Classification) -> "Figure":
         hovertemplate=f"mean {answer.probability:.3f}, {low:.3f} to {high:.3f}<extra></extra>",
     )
     figure.add_vline(x=0.5, line={"dash": "dot", "width": 1})
+    clear, firm = answer.bounds
+    if clear < firm:
+        said = f"no answer: {report.percent(clear)} to {report.percent(firm)}"
+        place = {"annotation_text": said, "annotation_position": "bottom left", "annotation_font_size": 11}
+        figure.add_vrect(x0=clear, x1=firm, fillcolor=GREY, opacity=0.12, line_width=0, layer="below", **place)
     figure.update_xaxes(
         range=[-0.02, 1.02], title="Probability of COVID-19", tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%"
     )

@@ -105,7 +105,7 @@ MEASURES = {
     "ground_glass_dice": "Dice of ground glass",
     "consolidation_dice": "Dice of consolidation",
     "interval_coverage": "Lesion shares inside their interval (promised 0.90)",
-    "photographs_refused": "Photographs refused",
+    "photographs_refused": "Colour photographs refused",
     "lateral_refused": "Lateral views refused",
     "lateral_refused_or_marked": "Lateral views refused or marked as unlike",
     "test_accepted": "Test images accepted",

@@ -33,7 +33,11 @@ def invitation() -> None:
         (":material/balance:", "An answer with bars", "COVID-19 or not, from 250 samples, with their spread."),
         (":material/pulmonology:", "Lungs and lesions", "Marked by a U-Net, with its own doubt for every pixel."),
         (":material/center_focus_strong:", "Where it looked", "Grad-CAM on a fixed scale: weak evidence looks weak."),
-        (":material/front_hand:", "The right to abstain", "Photographs are refused, unlike pictures marked."),
+        (
+            ":material/front_hand:",
+            "The right to abstain",
+            "Colour photographs are refused, pictures unlike its training marked.",
+        ),
     )
     for column, (icon, title, text) in zip(st.columns(4), cards, strict=True):
         with column.container(border=True, height="stretch"):
@@ -190,6 +194,8 @@ def picture(
     """
     available = figures.available(result)
     shown = choose_layers(available) if available else []
+    # Above what else it is shown with, so that it is seen at once.
+    place = st.container()
     opacity = st.slider("Opacity of the layers", 0.0, 1.0, 0.5, 0.05, key="opacity") if available else 0.0
     words, grey = result.image.name, None
     hounsfield = result.image.hounsfield if of is None else of.hounsfield[picked.index]
@@ -210,10 +216,10 @@ def picture(
             config={"scrollZoom": True},
             alt=words,
         )
-        st.caption(words)
+        place.caption(words)
     else:
-        st.image(painted, caption=words, alt=words, width="stretch")
-    st.markdown(
+        place.image(painted, caption=words, alt=words, width="stretch")
+    place.markdown(
         " ".join(
             f"<span style='color:{figures.LAYERS[n]}'>&#9632;</span> {figures.described(result, n)}&nbsp;&nbsp;"
             for n in available

@@ -21,11 +21,15 @@ model cards say so.)
 
 def label(row: dict[str, Any]) -> str:
     """What stands beside a line of the plot, without the kind of image, which is chosen above it."""
-    titles = {spec.name: spec.title for spec in registry.MODELS.values()}
     part = _words.part_name(row["protocol"])
     if row["modality"] in ("xray", "ct"):
         part = part.removeprefix("X-ray, ").removeprefix("CT, ")
-    return f"{part[0].upper()}{part[1:]}<br>{titles.get(row['model'], row['model'])}"
+    return f"{part[0].upper()}{part[1:]}<br>{title(row['model'])}"
+
+
+def title(model: str) -> str:
+    """A model's name in words; what is none of the app's says its own."""
+    return registry.MODELS[model].title if model in registry.MODELS else model
 
 
 def place(row: dict[str, Any]) -> int:
@@ -82,11 +86,14 @@ first = known.index("auc") if group == "starts" else 0
 measure = st.selectbox("Measure", known, first, format_func=_words.MEASURES.get, key=f"measure-{group}")
 if group == "xray":
     st.caption(_board.confounded())
-plot(rows, measure, _words.measure_name(measure))
+ours = list(dict.fromkeys(row["model"] for row in rows if row["kind"] != "published"))
+asked = st.pills("Rows of", ours, selection_mode="multi", default=ours, format_func=title, key=f"models-{group}")
+shown = [row for row in rows if row["kind"] == "published" or row["model"] in asked]
+plot(shown, measure, _words.measure_name(measure))
 if group == "starts":
     st.caption(
-        f"A network that started from random weights, after {rows[0]['pictures']:,} pictures: by their labels alone, and with the "
-        "features and answers of a finished model for the same pictures."
+        "What a teacher is worth where no ImageNet weights are at hand: a network that started from random weights, after "
+        f"{rows[0]['pictures']:,} pictures, by their labels alone, and with the features and answers of a finished model too."
     )
 st.caption(
     "Bars are 95 % bootstrap intervals over patients or groups. *Bundled* models are those of this app; a network *trained for "
@@ -99,7 +106,7 @@ if group == "lesions":
         "the kinds of lesions. It found lesions less well on `val`, so the app keeps the other, which tells the kinds by density."
     )
 with st.expander("All figures", icon=":material/table:"):
-    st.dataframe(table(rows), width="stretch", hide_index=True, alt="All figures of these rows")
+    st.dataframe(table(shown), width="stretch", hide_index=True, alt="All figures of these rows")
 with st.expander("Check it yourself", icon=":material/fact_check:"):
     st.markdown(
         "Every figure of ours was computed from one stored row per image, without the image: `train/results/*.csv`. "

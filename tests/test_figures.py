@@ -58,11 +58,19 @@ def test_a_forest_has_room_for_values_above_one() -> None:
 
 def test_lines_and_samples_show_on_a_dark_page_too(result: Diagnosis) -> None:
     drawn = figures.probability_bar(result.classification)
-    assert [line.line.color for line in drawn.layout.shapes] == [figures.GREY]
+    assert {line.line.color for line in drawn.layout.shapes} == {figures.GREY}
     samples = drawn.data[0].marker
     assert (samples.color, samples.opacity) == (figures.SAMPLES, 0.6)
     compared = curves.side_by_side({"one": result.classification})
     assert [line.line.color for line in compared.layout.shapes] == [figures.GREY]
+
+
+def test_the_bar_shows_where_no_answer_is_given(result: Diagnosis) -> None:
+    between = figures.probability_bar(replace(result.classification, bounds=(0.03, 0.95)))
+    (band,) = (shape for shape in between.layout.shapes if shape.type == "rect")
+    assert (band.x0, band.x1) == (0.03, 0.95) and between.layout.annotations[0].text == "no answer: 3 % to 95 %"
+    anywhere = figures.probability_bar(replace(result.classification, bounds=(0.5, 0.5)))
+    assert [shape.type for shape in anywhere.layout.shapes] == ["line"]
 
 
 def test_a_legend_says_how_coarse_grad_cam_is(result: Diagnosis) -> None:

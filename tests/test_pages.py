@@ -182,7 +182,15 @@ def test_scoreboard_shows_published_figures_beside_ours_of_the_same_protocol() -
     ours = {row["protocol"] for row in rows if row["kind"] != "published"}
     assert {row["protocol"] for row in rows if row["kind"] == "published"} <= ours
     app.selectbox(key="measure-xray").select("auc").run()
-    for group in ("ct", "lesions"):
+    app.pills(key="models-xray").set_value(["resnet50"]).run()
+    kept = [r for r in rows if r["modality"] == "xray" and (r["kind"] == "published" or r["model"] == "resnet50")]
+    (chart,) = app.get("plotly_chart")
+    drawn = [x for trace in json.loads(chart.proto.spec)["data"] for x in trace["x"]]
+    aucs = [r["figures"]["auc"]["value"] for r in kept if "auc" in r["figures"]]
+    assert sorted(drawn) == sorted(auc for auc in aucs if auc is not None)  # the children have none: one class
+    app.pills(key="models-xray").set_value([]).run()
+    assert not app.exception
+    for group in ("starts", "ct", "lesions"):
         app.segmented_control(key="board").set_value(group).run()
         assert not app.exception and len(app.get("plotly_chart")) == 1
     assert any("bootstrap" in c.value for c in app.caption)
