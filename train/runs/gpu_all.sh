@@ -85,8 +85,8 @@ protocol() {
 }
 for name in xray_random sars_random sars_grouped covid_ct_to_sars sars_to_covid_ct; do
   protocol $name --init "$mobilenet"
+  protocol $name --model resnet50 --init "$resnet" --out $work/protocols/resnet50_$name
 done
-protocol xray_random --model resnet50 --init "$resnet" --out $work/protocols/resnet50
 trains lesion_folds --init "$mobilenet" --out $work/protocols/lesion_folds --results $results --epochs 12 --batch 48
 trains segmenter --modality ct --kinds --init $nets/unet_ct/model.safetensors --teacher $nets/unet_ct/model.safetensors \
   --out $work/protocols/kinds --epochs 12 --examples 2600 --batch 48

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the tables in train/results and the figures of them again: bash train/runs/protocols.sh DATA INIT RESNET
-#   DATA and INIT as in bundled.sh, RESNET as INIT in resnet50.sh. About five hours on two CPU cores.
+#   DATA and INIT as in bundled.sh, RESNET as INIT in resnet50.sh. About seven hours on two CPU cores.
 set -euo pipefail
 data="manifests=$1" init="$2" resnet="$3" work=work
 processes="${PROCESSES:-2}"  # two CPU cores, or as many GPUs
@@ -25,5 +25,9 @@ python -m train.kinds --data "$data" --weights $work/protocols/kinds/model.safet
 for set in covid_ct_to_sars sars_to_covid_ct; do
   python -m train.protocols --protocol $set --data "$data" --init "$init" --out $work/protocols/$set \
     --epochs 8 --batch 16 --size 224
+done
+for set in sars_random sars_grouped covid_ct_to_sars sars_to_covid_ct; do
+  python -m train.protocols --protocol $set --model resnet50 --data "$data" --init "$resnet" --size 160 --epochs 12 \
+    --batch 32 --precision bf16-mixed --out $work/protocols/resnet50_$set
 done
 python -m train.scoreboard
