@@ -109,6 +109,8 @@ def _score(options: argparse.Namespace) -> int:
     files = batch.pictures(options.folder)
     if not options.out.parent.is_dir():
         raise ValueError(f"{options.out.parent} is not a folder. Make it first.")
+    known = {*files, options.out}
+    left_out = sum(f.is_file() and f not in known for f in options.folder.rglob("*"))
     failed = 0
     with options.out.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, batch.COLUMNS)
@@ -116,7 +118,8 @@ def _score(options: argparse.Namespace) -> int:
         for row in batch.classify_files(files, model=options.model):
             failed += "error" in row
             writer.writerow(batch.cells(row))
-    print(f"{len(files)} files, {failed} failed: {options.out}")
+    besides = f", {left_out} left out whose names are no pictures'" if left_out else ""
+    print(f"{len(files)} files, {failed} failed{besides}: {options.out}")
     return SOME_FAILED if failed else OK
 
 

@@ -60,10 +60,12 @@ def test_segment_writes_masks(good: Path, tmp_path: Path, capsys) -> None:
     assert row["lung_percent"] == pytest.approx(100 * (mask > 0).mean(), abs=0.01)
 
 
-def test_score_writes_a_row_a_file(good: Path, tmp_path: Path) -> None:
+def test_score_writes_a_row_a_file(good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "bad.png").write_bytes(b"")
+    (tmp_path / "whole.nii.gz").write_bytes(b"")
     out = tmp_path / "results.csv"
     assert main(["score", str(tmp_path), "--out", str(out)]) == 1
+    assert "2 files, 1 failed, 1 left out" in capsys.readouterr().out
     with out.open() as stream:
         rows = list(csv.DictReader(stream))
     assert [Path(r["file"]).name for r in rows] == ["bad.png", "good.png"]
