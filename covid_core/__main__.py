@@ -109,8 +109,8 @@ def _score(options: argparse.Namespace) -> int:
     files = batch.pictures(options.folder)
     if not options.out.parent.is_dir():
         raise ValueError(f"{options.out.parent} is not a folder. Make it first.")
-    known = {*files, options.out}
-    left_out = sum(f.is_file() and f not in known for f in options.folder.rglob("*"))
+    known = {file.resolve() for file in (*files, options.out)}
+    left_out = sum(f.is_file() and f.resolve() not in known for f in options.folder.rglob("*"))
     failed = 0
     with options.out.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, batch.COLUMNS)

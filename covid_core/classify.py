@@ -365,18 +365,19 @@ def verdict(
         withheld = UNPROVEN
     if not withheld:
         return decision, ""
-    bound = clear if decision == "non_covid" else firm
-    told, needed = told_apart(min(0.99, probability), bound)
+    if withheld not in (UNCLEAR, UNPROVEN):
+        return "uncertain", withheld.format(probability=f"{100 * min(0.99, probability):.0f}")
+    told, needed = told_apart(min(0.99, probability), clear if decision == "non_covid" else firm)
     return "uncertain", withheld.format(probability=told, clear=needed, firm=needed)
 
 
 def told_apart(probability: float, bound: float) -> tuple[str, str]:
-    """Both in per cent, with as many decimals as it takes to see that they differ, up to three."""
-    for digits in range(3):
-        shown = f"{100 * probability:.{digits}f}", f"{100 * bound:.{digits}f}"
-        if shown[0] != shown[1]:
-            return shown
-    return f"{100 * probability:.3f}", f"{100 * bound:.3f}"
+    """Both in per cent, with as many decimals, up to three, as it takes to see that they differ and that the bound can be met."""
+    for digits in range(4):
+        told, needed = (f"{100 * share:.{digits}f}" for share in (probability, bound))
+        if told != needed and float(needed) not in (0, 100):
+            break
+    return told, needed
 
 
 def glance_features(run: engine.Run, pixels: Array, size: int) -> Array:

@@ -65,25 +65,37 @@ def board_figures(protocol: str, model: str) -> dict[str, dict[str, Any]]:
     return found
 
 
+def value_of(protocol: str, model: str, measure: str) -> float | None:
+    """A figure of a model's own under a protocol; None where it was not measured."""
+    own = [r["figures"] for r in scoreboard() if r["protocol"] == protocol and r["model"] == model]
+    value: float | None = own[0].get(measure, {}).get("value") if own else None
+    return value
+
+
 def promise(modality: str, model: str) -> str:
     """What the prediction sets' promise rests on, and how far it was kept elsewhere."""
-    measured = board_figures(ELSEWHERE[modality], model)
-    covid, other = (report.percent(measured[f"coverage_{name}"]["value"]) for name in ("covid", "non_covid"))
+    said = "The promise holds for pictures from the same sources as the calibration images. For others it does not."
+    measured = [value_of(ELSEWHERE[modality], model, f"coverage_{name}") for name in ("covid", "non_covid")]
+    if None in measured:
+        return said
+    covid, other = (report.percent(share) for share in measured if share is not None)
     where = {
         "xray": "On X-rays from other hospitals",
         "ct": "Even on other patients' slices from one of these sources (COVID-CT, official test)",
     }
     return (
-        "The promise holds for pictures from the same sources as the calibration images. For others it does not. "
-        f"{where[modality]} sets of {report.percent(LEVEL)} held the truth for {covid} of the images with COVID-19 and for "
+        f"{said} {where[modality]} sets of {report.percent(LEVEL)} held the truth for {covid} of the images with COVID-19 and for "
         f"{other} of those without."
     )
 
 
 def confounded() -> str:
-    """Why the X-rays from other hospitals are not the last word either, with figures of the default model."""
+    """Why the X-rays from other hospitals are not the last word either, with figures of the default model; "" without any."""
     rows = {r["protocol"]: r for r in scoreboard() if r["model"] == registry.DEFAULT}
-    outside, archive, clinic = (rows[f"xray / external{part}"] for part in ("", "_ieee8023", "_shenzhen"))
+    names = [f"xray / external{part}" for part in ("", "_ieee8023", "_shenzhen")]
+    if not set(names) <= set(rows):
+        return ""
+    outside, archive, clinic = (rows[name] for name in names)
     whole, within = (row["figures"]["auc"]["value"] for row in (outside, archive))
     return (
         "The X-rays from other hospitals are confounded, too: all "
@@ -97,8 +109,8 @@ def known_aucs(models: Mapping[str, str]) -> str:
     """What is known of each of these models, name -> title, a line each in Markdown."""
     lines = []
     for name, title in models.items():
-        xray, ct = (board_figures(protocol, name)["auc"]["value"] for protocol in ELSEWHERE.values())
-        lines.append(f"- {title}: {xray:.3f} and {ct:.3f}")
+        aucs = [value_of(protocol, name, "auc") for protocol in ELSEWHERE.values()]
+        lines.append(f"- {title}: {' and '.join('not measured' if auc is None else f'{auc:.3f}' for auc in aucs)}")
     xray, ct = (_words.part_name(protocol) for protocol in ELSEWHERE.values())
     return f"AUC (0.5 = guessing) on *{xray}* and on *{ct}*:\n\n" + "\n".join(lines)
 

@@ -33,12 +33,14 @@ def choose_picture() -> Upload | None:
         f"{scan.MAX_BYTES // 2**20} MB: NIfTI, all DICOM files of one series, DICOM of several frames, or a zip of these. "
         "Nothing is stored.",
         key="files",
-        on_change=_go_back,
+        on_change=_removed,
     )
     known = st.session_state.get("uploaded", ())
     new = [(file.name, file.getvalue()) for file in files if file.file_id not in known]
     st.session_state["uploaded"] = tuple(file.file_id for file in files)
     if new:
+        if not known:
+            st.session_state["before"] = st.session_state.get("picture")
         st.session_state["remark"] = _take(new)
     below = st.container()
     shown: Upload | None = st.session_state.get("picture")
@@ -57,11 +59,15 @@ def choose_picture() -> Upload | None:
     return picture
 
 
-def _go_back() -> None:
-    """With no file left, show again what was there before the first one, unless a sample was chosen meanwhile."""
+def _removed() -> None:
+    """After a file was taken away, show what is left, or what was there before the first; a sample chosen meanwhile stays."""
     state = st.session_state
-    picture: Upload | None = state.get("picture")
-    if not state["files"] and (picture is None or not picture.sample):
+    left, picture = state["files"], state.get("picture")
+    if len(left) >= len(state.get("uploaded", ())) or (picture is not None and picture.sample):
+        return
+    if left:
+        state["remark"] = _take([(file.name, file.getvalue()) for file in left])
+    else:
         state["picture"], state["volume"] = state.get("before"), None
 
 
@@ -71,9 +77,6 @@ def _take(files: list[tuple[str, bytes]]) -> str:
     Returns:
         A sentence where the CT cannot be read, or where there are pictures that are not shown.
     """
-    shown: Upload | None = st.session_state.get("picture")
-    if shown is None or shown.sample:
-        st.session_state["before"] = shown
     st.session_state["picture"] = st.session_state["volume"] = None
     if not scan.is_volume(files):
         st.session_state["picture"] = Upload(*files[-1])

@@ -68,7 +68,8 @@ def expectation(metrics: dict[str, Any]) -> None:
         config={"displayModeBar": False},
         alt="Share of the default model's answers that are right, at home and in other hospitals",
     )
-    st.caption(_board.confounded())
+    if said := _board.confounded():
+        st.caption(said)
 
 
 def verdict(result: Diagnosis) -> None:

@@ -84,11 +84,21 @@ known = _words.measures(row["figures"] for row in rows)
 # Most val X-rays are of one class: there a network that calls all of them that has a fair accuracy.
 first = known.index("auc") if group == "starts" else 0
 measure = st.selectbox("Measure", known, first, format_func=_words.MEASURES.get, key=f"measure-{group}")
-if group == "xray":
-    st.caption(_board.confounded())
+if group == "xray" and (said := _board.confounded()):
+    st.caption(said)
 ours = list(dict.fromkeys(row["model"] for row in rows if row["kind"] != "published"))
-asked = st.pills("Rows of", ours, selection_mode="multi", default=ours, format_func=title, key=f"models-{group}")
+asked = st.pills(
+    "Rows of",
+    ours,
+    selection_mode="multi",
+    default=ours,
+    format_func=title,
+    key=f"models-{group}",
+    persist_state="session",
+)
 shown = [row for row in rows if row["kind"] == "published" or row["model"] in asked]
+if not shown:
+    st.info("Choose above whose rows to show.")
 plot(shown, measure, _words.measure_name(measure))
 if group == "starts":
     st.caption(

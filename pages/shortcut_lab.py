@@ -147,7 +147,8 @@ def everywhere(model: str) -> None:
         f"{registry.get(registry.DEFAULT).title} at harder and harder questions; the last row asks for something else. "
         f"{_words.MOVED}"
     )
-    st.caption(_board.confounded())
+    if said := _board.confounded():
+        st.caption(said)
     st.markdown(
         f"**{registry.get(model).title} on all test images as they are, without lungs, and with the border alone; beside it a "
         "linear model on thumbnails**"

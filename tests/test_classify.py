@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from covid_core import classify, report, segment
+from covid_core import classify, gate, phantom, preprocess, registry, report, segment
 
 SEEN, UNSEEN = float(np.log(0.21)), float(np.log(0.011))
 
@@ -49,16 +49,33 @@ def test_a_slice_without_two_lungs_is_not_judged() -> None:
 
 @pytest.mark.parametrize(
     ("probability", "bound", "shown"),
-    [(0.29, 0.8, ("29", "80")), (0.0312, 0.0284, ("3.1", "2.8")), (0.03004, 0.03, ("3.004", "3.000"))],
+    [
+        (0.29, 0.8, ("29", "80")),
+        (0.0312, 0.0284, ("3.1", "2.8")),
+        (0.03004, 0.03, ("3.004", "3.000")),
+        (0.03, 0.001, ("3.0", "0.1")),
+        (0.99, 0.9951, ("99.0", "99.5")),
+    ],
 )
 def test_a_probability_and_its_bound_never_look_the_same(
     probability: float, bound: float, shown: tuple[str, str]
 ) -> None:
     assert classify.told_apart(probability, bound) == shown
-    reason = classify.verdict(
-        (0,), max(probability, bound), (min(probability, bound), 0.9), 0.5, SEEN, 0.2, True, "ct"
-    )[1]
-    assert all(f"{percent} %" in reason for percent in shown)
+
+
+def test_the_reason_says_both_so_that_they_differ() -> None:
+    reason = classify.verdict((0,), 0.0312, (0.0284, 0.9), 0.5, SEEN, 0.2, True, "ct")[1]
+    assert "3.1 %" in reason and "2.8 %" in reason
+
+
+def test_the_style_of_a_box_does_not_depend_on_the_size_at_which_a_model_sees_it() -> None:
+    pixels = phantom.xray(3, size=300).pixels
+    frame = preprocess.Frame(20, 30, 200, 300, 300)
+    own = registry.get(registry.DEFAULT).sizes["xray"]
+    crops = [preprocess.stretch(frame.extract(pixels, size), "xray") for size in (own, 128)]
+    style = classify.style_of(pixels, frame, "xray")
+    assert all(np.array_equal(classify.style_of(pixels, frame, "xray", crop), style) for crop in crops)
+    assert not np.allclose(gate.style(preprocess.whole((128, 128)).extract(crops[1], gate.STYLE_SIDE)), style)
 
 
 def test_a_slice_needs_less_opacity_than_an_xray() -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -148,6 +149,32 @@ def test_without_its_upload_the_page_is_as_before() -> None:
     app.file_uploader[0].upload("mine.png", golden.png("ct-lesions")).run()
     app.file_uploader[0].clear().run()
     assert [s.value for s in app.subheader] == [title]
+
+
+def test_a_picture_from_elsewhere_comes_back_when_the_upload_over_it_goes() -> None:
+    app = open_app()
+    app.session_state["picture"] = Upload("row of a batch.png", golden.png("ct-healthy"))
+    app.run()
+    app.file_uploader[0].upload("mine.png", golden.png("ct-lesions")).run()
+    assert [s.value for s in app.subheader] == ["mine.png"]
+    app.file_uploader[0].clear().run()
+    assert [s.value for s in app.subheader] == ["row of a batch.png"]
+
+
+def test_pages_do_without_rows_that_somebody_did_not_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fewer() -> list[dict[str, Any]]:
+        rows = [r for r in whole if r["protocol"] != "xray / external" and r["model"] != "ensemble"]
+        unclear = {"value": None, "n": 1}
+        return [{**r, "figures": {**r["figures"], "auc": unclear}} if r["model"] == "resnet50" else r for r in rows]
+
+    whole = _board.scoreboard()
+    monkeypatch.setattr(_board, "scoreboard", fewer)
+    assert _board.confounded() == ""
+    assert "held the truth" not in _board.promise("xray", "mobilenetv2") and "held" in _board.promise(
+        "ct", "mobilenetv2"
+    )
+    said = _board.known_aucs({"mobilenetv2": "M", "resnet50": "R", "ensemble": "E"})
+    assert "- M: not measured and 0." in said and said.count("not measured and not measured") == 2
 
 
 def test_no_two_cases_have_the_same_name() -> None:

@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     spec = registry.get(options.model)
     modality = spec.modalities[0]
     segmenter = segment.Segmenter(spec, engine.of_files(spec, modality, [options.weights]), {})
-    records = [r for r in untrained(datasets.read(options.data)) if r.modality == modality]
+    records = untrained([r for r in datasets.read(options.data) if r.modality == modality])
     found = outcomes([r for r in records if r.split == "val" and (r.lesions_known or r.lungs)], segmenter)
     told = [r for r in records if r.split == "train" and r.kinds]
     threshold = lesion_threshold(found)

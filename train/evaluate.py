@@ -196,7 +196,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     else:
         segmenter = segment.Segmenter(spec, engine.of_files(spec, spec.modalities[0], weights.in_folder(home)), config)
         file = marks.file(options.results, spec.name)
-        marks.rows(segmenter, untrained(datasets.read(options.data))).to_csv(file, index=False)
+        records = untrained([r for r in datasets.read(options.data) if r.modality == segmenter.modality])
+        marks.rows(segmenter, records).to_csv(file, index=False)
         config["metrics"] = segmenter_metrics(marks.read(file))
     (home / registry.CONFIG).write_text(json.dumps(config, indent=1) + "\n")
     print(json.dumps(config["metrics"], indent=1))

@@ -8,6 +8,7 @@ first: `hf auth login`.
 import argparse
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Literal
 
@@ -62,8 +63,10 @@ def upload(api: HfApi, repo: str, files: Mapping[str, bytes], kind: Literal["mod
         the commit, 40 hex digits.
     """
     api.create_repo(repo, repo_type=kind, space_sdk="docker" if kind == "space" else None, exist_ok=True)
-    # What an earlier publication left and this one does not replace, such as the shards of other weights.
-    stale = set(api.list_repo_files(repo, repo_type=kind)) - set(files) - {".gitattributes"}
+    # Weights that an earlier publication left and this one does not replace would be loaded beside these.
+    stale = {f for f in api.list_repo_files(repo, repo_type=kind) if fnmatch(f, registry.SHARDS)} - set(files)
+    for name in sorted(stale):
+        print(f"  {name}  deleted")
     operations: list[CommitOperationAdd | CommitOperationDelete] = [
         CommitOperationDelete(name) for name in sorted(stale)
     ]

@@ -45,8 +45,8 @@ def unmarked(records: Sequence[Record], modality: str) -> list[Record]:
     """Training images without any mask, for a teacher to mark."""
     return [
         r
-        for r in without_returning([r for r in records if r.modality == modality])
-        if r.split == "train" and r.finding and not r.lesions_known
+        for r in without_returning(records)
+        if r.modality == modality and r.split == "train" and r.finding and not r.lesions_known
     ]
 
 
@@ -208,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     spec = registry.MODELS[f"unet_{options.modality}"]
     size = options.size or spec.sizes[options.modality]
     spec = replace(spec, sizes={options.modality: size})  # teacher and finder see what the network sees
-    records = untrained(datasets.read(options.data))
+    records = untrained([r for r in datasets.read(options.data) if r.modality == options.modality])
     channels = len(spec.channels) + options.kinds
     task = SegmenterTask(spec.architecture, channels, options.rate)
     print(initial.initialise(task.network, spec.architecture, options.init), flush=True)

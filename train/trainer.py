@@ -89,11 +89,11 @@ class MeanOfWeights(WeightAveraging):
         self.on_train_end(trainer, pl_module)
 
 
-def same_run(asked: dict[str, float], folder: Path) -> None:
+def same_run(asked: dict[str, Any], folder: Path) -> None:
     """Check that a training that goes on is the one that was begun, for its schedule was laid out for that.
 
     Args:
-        asked: what the schedule follows from; kept in the folder when a training begins.
+        asked: what its schedule and its pictures follow from; kept in the folder when a training begins.
         folder: where the training keeps its checkpoint.
 
     Raises:
@@ -101,7 +101,7 @@ def same_run(asked: dict[str, float], folder: Path) -> None:
     """
     kept = folder / SCHEDULE
     begun = json.loads(kept.read_text()) if kept.exists() else asked
-    changed = [f"{name} {begun[name]:g} and not {value:g}" for name, value in asked.items() if begun[name] != value]
+    changed = [f"{name} {begun[name]} and not {value}" for name, value in asked.items() if begun[name] != value]
     if changed:
         raise SystemExit(
             f"error: {folder} holds a training that was begun with {', '.join(changed)}. Go on with that, or choose another --out."
@@ -122,7 +122,7 @@ def fit(
     """
     folder = Path(options.out)
     task.to(memory_format=torch.channels_last)
-    last, done = folder / "last.ckpt", 0
+    last = folder / "last.ckpt"
     if last.exists():
         # Else every start would draw the examples of the first epoch again.
         done = int(torch.load(last, map_location="cpu", mmap=True, weights_only=True)["epoch"]) + 1
@@ -137,8 +137,7 @@ def fit(
         precision=options.precision,
         benchmark=True,
         default_root_dir=folder,
-        # A log of its own for every start, by the epoch it began with: a logger deletes what its folder holds.
-        logger=CSVLogger(str(folder), name="log", version=done),
+        logger=CSVLogger(str(folder), name="log"),  # a version a start
         callbacks=[
             # `save_last` alone would write nothing before the end.
             ModelCheckpoint(folder, last.stem, save_top_k=1, enable_version_counter=False),
@@ -148,8 +147,8 @@ def fit(
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
-    asked = {"epochs": options.epochs, "rate": options.rate, "batch": options.batch, "processes": training.world_size}
-    asked["images an epoch"] = len(train.sampler)  # type: ignore[arg-type]
+    asked = {name: getattr(options, name) for name in ("epochs", "rate", "batch", "size", "seed")}
+    asked |= {"processes": training.world_size, "images an epoch": len(train.sampler)}  # type: ignore[arg-type]
     if last.exists():
         same_run(asked, folder)
     elif training.is_global_zero:

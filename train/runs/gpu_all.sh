@@ -8,7 +8,9 @@
 set -euo pipefail
 data="manifests=$1" mobilenet="$2" resnet="$3"
 work=work/gpu results=train/results
-trap 'kill $(jobs -p) 2> /dev/null || true' EXIT  # where one half of `both` fails, the other is not left behind
+# Where one half of `both` fails, the other is not left behind: jobs are groups of processes, and go as such.
+set -m
+trap 'for job in $(jobs -p); do kill -- "-$job" 2> /dev/null || true; done' EXIT
 # One GPU, also where there are more: the steps of an epoch were counted for that.
 quick=(--precision bf16-mixed --workers 7 --devices 1)
 short=()
