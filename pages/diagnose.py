@@ -176,16 +176,6 @@ def truth(result: Diagnosis, picked: _pictures.Upload) -> None:
         st.caption("Outside the interval: that was calibrated on pictures of patients, and a phantom is none.")
 
 
-def choose_layers(available: list[str]) -> list[str]:
-    """Pills of the layers there are; what was chosen before stays chosen while a picture has no such layer."""
-    wanted: list[str] = st.session_state.get("layers", list(figures.LAYERS)[:2])
-    held = [name for name in available if name in wanted]
-    # Other layers are another widget, which starts with what is wanted.
-    shown = st.pills("Layers", available, selection_mode="multi", default=held, key=f"layers {available}")
-    st.session_state["layers"] = [*shown, *(name for name in wanted if name not in available)]
-    return list(shown)
-
-
 def picture(
     result: Diagnosis, picked: _pictures.Upload, of: volume.Volume | None, wide: DeltaGenerator
 ) -> tuple[list[str], float]:
@@ -194,7 +184,7 @@ def picture(
     Side by side it goes to the place that is as wide as the page.
     """
     available = figures.available(result)
-    shown = choose_layers(available) if available else []
+    shown = _ui.choose_layers(available) if available else []
     # Above what else it is shown with, so that it is seen at once.
     place = st.container()
     opacity = st.slider("Opacity of the layers", 0.0, 1.0, 0.5, 0.05, key="opacity") if available else 0.0

@@ -1,8 +1,6 @@
 """Shortcut lab: take away what should matter, change what should not, and ask again."""
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from covid_core import classify, curves, figures, images, registry, report, shortcuts, source
 from covid_core.weights import WeightsError
@@ -112,7 +110,7 @@ def letters(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcuts.
         st.caption("Drag the letters about.")
 
 
-def places(grid: NDArray[np.float32], plain: float, chest: shortcuts.Chest) -> None:
+def places(grid: figures.Places, plain: float, chest: shortcuts.Chest) -> None:
     """What the letters do at each place of the picture, and where the classifier looks."""
     features = chest.evidence.features
     assert features is not None  # never refused here
