@@ -281,9 +281,15 @@ class Classifier(Model):
             spec, runs, weights.read(files, "heads."), weights.load_config(spec, folder), Gate.of_default(folder)
         )
 
-    def features(self, image: DecodedImage, modality: str, found: segment.Segmentation) -> Features:
+    def cells(
+        self, image: DecodedImage, modality: str, found: segment.Segmentation
+    ) -> tuple[Array, Array, preprocess.Frame]:
+        """The feature map [C, s, s] of the box around the lungs, the box [S, S] in 0..1 as it was seen, and where it lies."""
         crop, frame = preprocess.lung_crop(image.pixels, found.lungs, modality, self.spec.sizes[modality])
-        cells = cells_of(self.runs[modality], crop, modality)
+        return cells_of(self.runs[modality], crop, modality), crop, frame
+
+    def features(self, image: DecodedImage, modality: str, found: segment.Segmentation) -> Features:
+        cells, crop, frame = self.cells(image, modality, found)
         lungs, lesion = found.lungs, found.lesion_probability
         evidence, lesser_side = segment.evidence(lungs, lesion), segment.lesser_side(lungs, lesion)
         style = style_of(image.pixels, frame, modality, crop)
@@ -402,7 +408,8 @@ def cells_of(run: engine.Run, crop: Array, modality: str) -> Array:
     The map of the crop `TURNED` over is laid over that of the crop as it is, and both are averaged.
     """
     turned = TURNED[modality]
-    cells = run(preprocess.to_input(np.stack([crop, np.flip(crop, turned)]))[:, None])
+    seen = preprocess.to_input(crop)
+    cells = run(np.stack([seen, np.flip(seen, turned)])[:, None])
     result: Array = (cells[0] + np.flip(cells[1], turned)) / 2
     return result
 

@@ -20,9 +20,10 @@ class Ensemble(Model):
         self.members = members
 
     def features(self, image: DecodedImage, modality: str, found: segment.Segmentation) -> Features:
-        parts = [member.features(image, modality, found) for member in self.members]
-        first = parts[0]
-        return replace(first, cells=tuple(c for part in parts for c in part.cells))
+        # What is no network's own is computed once.
+        first = self.members[0].features(image, modality, found)
+        others = (member.cells(image, modality, found)[0] for member in self.members[1:])
+        return replace(first, cells=(*first.cells, *others))
 
     def sample(self, pooled: Array, modality: str, method: Method = "ensemble_mc_dropout") -> Array:
         widths = [member.heads[modality][0].shape[1] for member in self.members]

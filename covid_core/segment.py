@@ -137,7 +137,8 @@ class Segmenter:
     def prepare(self, pixels: Array) -> tuple[Array, preprocess.Frame]:
         """Input batch [2, 1, S, S] (picture and mirror image) and the window it shows."""
         square, frame = preprocess.whole_square(pixels, self.modality, self.spec.sizes[self.modality])
-        return preprocess.to_input(np.stack([square, np.flip(square, MIRROR[self.modality])])[:, None]), frame
+        seen = preprocess.to_input(square)
+        return np.stack([seen, np.flip(seen, MIRROR[self.modality])])[:, None], frame
 
     def probabilities(self, pixels: Array) -> tuple[Array, preprocess.Frame]:
         """Mean probability of each channel over the picture and its mirror image, [channels, S, S], and the window."""
