@@ -170,7 +170,9 @@ def truth(result: Diagnosis, picked: _pictures.Upload) -> None:
     made = _pictures.phantom_of(picked.sample)
     compared = trial.compare(made, result.segmentation)
     said = f"**True, for the phantom is computed:** {compared.true_percent:.1f} % of the lungs"
-    st.markdown(said + (f", Dice of the marks {compared.dice:.2f}" if compared.dice is not None else ""))
+    st.markdown(
+        said + (f", Dice of the marks {compared.dice:.2f} (1 = the same outline)" if compared.dice is not None else "")
+    )
     interval = result.segmentation.lesion_interval
     if interval is not None and not interval[0] <= compared.true_percent <= interval[1]:
         st.caption("Outside the interval: that was calibrated on pictures of patients, and a phantom is none.")
