@@ -173,6 +173,10 @@ def test_pages_do_without_rows_that_somebody_did_not_measure(monkeypatch: pytest
     assert "held the truth" not in _board.promise("xray", "mobilenetv2") and "held" in _board.promise(
         "ct", "mobilenetv2"
     )
+    one_class = [{**r, "figures": {**r["figures"], "auc": {"value": None, "n": 1}}} for r in whole]
+    monkeypatch.setattr(_board, "scoreboard", lambda: one_class)
+    assert _board.confounded() == ""
+    monkeypatch.setattr(_board, "scoreboard", fewer)
     said = _board.known_aucs({"mobilenetv2": "M", "resnet50": "R", "ensemble": "E"})
     assert "- M: not measured and 0." in said and said.count("not measured and not measured") == 2
 
