@@ -124,12 +124,13 @@ def _score(options: argparse.Namespace) -> int:
 
 
 def _prepare(_: argparse.Namespace) -> int:
-    from covid_core import engine
+    from covid_core.classify import Classifier
+    from covid_core.segment import Segmenter
 
     for spec in registry.MODELS.values():
-        for modality in spec.modalities if not spec.members else ():
-            engine.start(spec, modality)
-            print(f"{spec.name} {modality}: ready", flush=True)
+        if not spec.members:
+            (Classifier if spec.task == "classify" else Segmenter).load(spec)
+            print(f"{spec.name}: ready", flush=True)
     return OK
 
 

@@ -56,13 +56,20 @@ def show(repo: str, files: Mapping[str, bytes]) -> None:
         print(f"  {name}  {len(content):,} bytes")
 
 
-def upload(api: HfApi, repo: str, files: Mapping[str, bytes], kind: Literal["model", "space"]) -> str:
-    """Make the repository if need be, and commit these files.
+Kind = Literal["model", "space"]
+
+
+def create(api: HfApi, repo: str, kind: Kind) -> None:
+    """Make the repository if need be; before its files are, so that a missing login is said at once."""
+    api.create_repo(repo, repo_type=kind, space_sdk="docker" if kind == "space" else None, exist_ok=True)
+
+
+def upload(api: HfApi, repo: str, files: Mapping[str, bytes], kind: Kind) -> str:
+    """Commit these files.
 
     Returns:
         the commit, 40 hex digits.
     """
-    api.create_repo(repo, repo_type=kind, space_sdk="docker" if kind == "space" else None, exist_ok=True)
     # Weights that an earlier publication left and this one does not replace would be loaded beside these.
     stale = {f for f in api.list_repo_files(repo, repo_type=kind) if fnmatch(f, registry.SHARDS)} - set(files)
     for name in sorted(stale):
@@ -111,11 +118,16 @@ def publish(options: argparse.Namespace) -> None:
     """Show every file, upload them unless this is a dry run, and print the lines for the registry."""
     api, published = HfApi(), dict[str, tuple[str, str]]()
     for name in options.models:
-        repo, files = f"{options.repo}-{name}", model_files(registry.get(name), options.repo)
+        repo = f"{options.repo}-{name}"
+        if not options.dry_run:
+            create(api, repo, "model")
+        files = model_files(registry.get(name), options.repo)
         show(repo, files)
         if not options.dry_run:
             published[name] = repo, upload(api, repo, files, "model")
     if options.space:
+        if not options.dry_run:
+            create(api, options.space, "space")
         files = app_files()
         show(f"{options.space} (Space)", files)
         if not options.dry_run:

@@ -91,11 +91,16 @@ def check(page: Page) -> None:
     assert not serious, serious
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+def is_dark(page: Page) -> bool:
+    """Whether the page is: Streamlit follows the visitor's system, also while the page is open."""
+    shade = page.get_by_test_id("stApp").evaluate("app => getComputedStyle(app).backgroundColor")
+    return sum(int(part) for part in re.findall(r"\d+", shade)[:3]) < 3 * 128
+
+
 @pytest.mark.parametrize("width", [1280, 390])
-def test_every_page(address: str, browser: Browser, tmp_path: Path, scheme: str, width: int) -> None:
-    """Opened, used and photographed; pytest keeps the photographs of its last three runs."""
-    context = browser.new_context(viewport={"width": width, "height": 1400}, color_scheme=scheme)
+def test_every_page(address: str, browser: Browser, tmp_path: Path, width: int) -> None:
+    """Opened, used and photographed, light and dark; pytest keeps the photographs of its last three runs."""
+    context = browser.new_context(viewport={"width": width, "height": 1400})
     for path, (title, use) in PAGES.items():
         page = context.new_page()
         errors: list[str] = []
@@ -103,9 +108,12 @@ def test_every_page(address: str, browser: Browser, tmp_path: Path, scheme: str,
         page.goto(f"{address}/{path}?sample=ct-lesions")
         settle(page)
         use(page)
-        settle(page)
-        check(page)
-        page.screenshot(path=tmp_path / f"{title}.png")
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            settle(page)
+            check(page)
+            assert is_dark(page) == (scheme == "dark")
+            page.screenshot(path=tmp_path / f"{title} {scheme}.png")
         assert not errors, (path, errors)
         page.close()
     context.close()
