@@ -273,7 +273,7 @@ class Classifier(Model):
             WeightsError: the files are nowhere, or damaged.
         """
         files = weights.locate_weights(spec, folder)
-        if any(n.startswith("body.") for n in weights.names(files)):  # one backbone for all
+        if not weights.prefix(files, spec.modalities[0]):  # one backbone for all
             runs = dict.fromkeys(spec.modalities, engine.start(spec, spec.modalities[0], kind, folder))
         else:
             runs = {m: engine.start(spec, m, kind, folder) for m in spec.modalities}

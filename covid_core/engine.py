@@ -134,7 +134,9 @@ def converted(spec: ModelSpec, modality: str, files: Sequence[Path]) -> Path:
 
     size = spec.sizes[modality]
     hashes = "-".join(weights.sha256(file)[:16] for file in files)
-    key = f"{spec.name}-{modality}-{size}-{hashes}-{openvino.__version__.split('-')[0]}"
+    # Modalities that share a network share what it is converted to.
+    own = weights.prefix(files, modality)
+    key = f"{spec.name}-{own}{size}-{hashes}-{openvino.__version__.split('-')[0]}"
     home = weights.cache_folder() / "openvino"
     target = home / key
     if not (target / "model.xml").exists():

@@ -121,7 +121,7 @@ def load(spec: "ModelSpec", files: Sequence[Path], modality: str) -> Backbone | 
     """
     with torch.device("meta"):  # random weights take longer to draw than the real ones to read
         network = build(spec)
-    prefix = f"{modality}." if any(n.startswith(f"{modality}.") for n in weights.names(files)) else ""
+    prefix = weights.prefix(files, modality)
     found = weights.read(files, f"{prefix}body.")
     state = {name.removeprefix(prefix): torch.from_numpy(values) for name, values in found.items()}
     network.load_state_dict(state, strict=True, assign=True)

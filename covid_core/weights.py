@@ -116,6 +116,12 @@ def names(files: Sequence[Path]) -> set[str]:
     return found
 
 
+def prefix(files: Sequence[Path], modality: str) -> str:
+    """What the names of a modality's own network begin with in these files; "" where one network serves all modalities."""
+    own = f"{modality}."
+    return own if any(name.startswith(own) for name in names(files)) else ""
+
+
 def read(files: Sequence[Path], *prefixes: str) -> "dict[str, NDArray[np.float32]]":
     """Tensors of a model's weights, in one piece or in shards.
 

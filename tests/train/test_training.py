@@ -12,7 +12,7 @@ from safetensors import safe_open
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 
-from covid_core import networks, phantom, registry, source, weights
+from covid_core import metrics, networks, phantom, registry, source, weights
 from train import (
     answers,
     calibrate,
@@ -116,6 +116,8 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_from_images_to_model_card(collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = metrics.bootstrap
+    monkeypatch.setattr(metrics, "bootstrap", lambda *a, **given: whole(*a, **given | {"n": 20}))  # a thousand take long
     data = ["--data", f"manifests={collection}"]
     short = ["--init", "random", "--epochs", "1", "--batch", "2", "--workers", "0"]
     nets = tmp_path / "nets"
