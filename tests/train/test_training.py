@@ -116,8 +116,9 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_from_images_to_model_card(collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # No interval is tested here, and a thousand resamples of every figure take long.
     whole = metrics.bootstrap
-    monkeypatch.setattr(metrics, "bootstrap", lambda *a, **given: whole(*a, **given | {"n": 20}))  # a thousand take long
+    monkeypatch.setattr(metrics, "bootstrap", lambda *rows, **given: whole(*rows, **given | {"n": 20}))
     data = ["--data", f"manifests={collection}"]
     short = ["--init", "random", "--epochs", "1", "--batch", "2", "--workers", "0"]
     nets = tmp_path / "nets"
