@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import EvalResult, ModelCardData
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from covid_core.registry import ModelSpec, weights_sha256
 
@@ -119,16 +119,31 @@ def results(spec: ModelSpec, metrics: dict[str, Any], path: tuple[str, ...] = ()
     return found
 
 
+def history(spec: ModelSpec) -> tuple[str, list[str]]:
+    """How a model's weights were made, and the repositories on the Hub that they come from, "{repo}" for one's own.
+
+    They come from those that they started from, whose answers taught them, or that are its members. The ImageNet start of
+    MobileNetV2 and of the U-Nets came from none.
+    """
+    if spec.members:
+        return "", [f"{{repo}}-{name}" for name in spec.members]
+    file = HISTORIES / f"{spec.name}-{weights_sha256(spec)[:12]}.md"
+    if not file.exists():
+        return UNTOLD, []
+    told = ModelCard(file.read_text(encoding="utf-8"))
+    return told.text.strip(), told.data.get("base_model")
+
+
 def front(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any], repo: str) -> str:
-    """The card's front matter, YAML: licence, library, task, data, members, and the figures as a model-index."""
+    """The card's front matter, YAML: licence, library, task, data, what it comes from, and the figures as a model-index."""
+    bases = [base.format(repo=repo) for base in history(spec)[1] if repo or "{repo}" not in base]
     data = ModelCardData(
         license="other",
         license_name="research-and-teaching",
         library_name="covid-core",
         pipeline_tag=TASKS[spec.task],
         tags=["covid-19", "chest-x-ray", "ct", "uncertainty"],
-        # The ImageNet starts of the others came from no repository of the Hub.
-        base_model=[f"{repo}-{name}" for name in spec.members] if repo and spec.members else None,
+        base_model=bases or None,
         datasets=list(used(spec, sources)),
         model_name=spec.title,
         eval_results=results(spec, config["metrics"]),
@@ -136,20 +151,10 @@ def front(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any], repo
     return data.to_yaml()
 
 
-def history(spec: ModelSpec) -> str:
-    """How a model's weights were made; "" of one that has none of its own."""
-    if spec.members:
-        return ""
-    file = HISTORIES / f"{spec.name}-{weights_sha256(spec)[:12]}.md"
-    return file.read_text(encoding="utf-8") if file.exists() else UNTOLD
-
-
 def card(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any], repo: str = "") -> str:
     """The README.md of a model; with a repository OWNER/NAME, where that of a model is OWNER/NAME-<model>, for the Hub."""
     row = TRANSPLANTED if spec.task == "classify" else ""
-    what = "\n\n".join(
-        filter(None, (WHAT[spec.name].format(architecture=spec.architecture), row, history(spec).rstrip()))
-    )
+    what = "\n\n".join(filter(None, (WHAT[spec.name].format(architecture=spec.architecture), row, history(spec)[0])))
     lines = [
         HEADER.format(
             front=front(spec, config, sources, repo),
