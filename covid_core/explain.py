@@ -80,12 +80,5 @@ def _on_grid(cells: Array, side: int) -> Array:
     """A map [s, s] on a grid [side, side] with the same sum."""
     if len(cells) == side:
         return cells
-    # Each row of the matrix says how much of every old cell a new one covers.
-    edges = np.linspace(0, len(cells), side + 1)
-    low, high = (
-        np.maximum(edges[:-1, None], np.arange(len(cells))),
-        np.minimum(edges[1:, None], np.arange(len(cells)) + 1),
-    )
-    covered = np.clip(high - low, 0, None)
-    result: Array = covered @ cells @ covered.T
-    return result
+    part = preprocess.covered(len(cells), side)
+    return np.asarray(part @ cells @ part.T, np.float32)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -57,12 +56,11 @@ class Frame:
         Returns:
             [size, size] float32.
         """
-        window = np.asarray(pixels, np.float32)
-        if not self._is_picture:
-            window = np.zeros((self.side, self.side), np.float32)
-            rows, columns, inner_rows, inner_columns = self._overlap()
-            window[inner_rows, inner_columns] = pixels[rows, columns]
-        return resample(window, (size, size))
+        rows, columns, inner_rows, inner_columns = self._overlap()
+        taken = weights_of(self.side, size)
+        # Not of a square filled up with 0, which of a long picture can be far larger than it.
+        inside = np.asarray(pixels, np.float32)[rows, columns]
+        return weighted(_columns(taken, inner_rows), inside, _columns(taken, inner_columns))
 
     def restore(self, values: Array) -> Array:
         """The inverse: a square of values laid back on the picture; 0 where the window does not reach.
@@ -73,30 +71,26 @@ class Frame:
         Returns:
             [height, width] float32.
         """
-        enlarged = resample(values, (self.side, self.side))
-        if self._is_picture:
+        rows, columns, inner_rows, inner_columns = self._overlap()
+        given = weights_of(len(values), self.side)
+        enlarged = weighted(_rows(given, inner_rows), np.asarray(values, np.float32), _rows(given, inner_columns))
+        if enlarged.shape == (self.height, self.width):
             return enlarged
         picture = np.zeros((self.height, self.width), np.float32)
-        rows, columns, inner_rows, inner_columns = self._overlap()
-        picture[rows, columns] = enlarged[inner_rows, inner_columns]
+        picture[rows, columns] = enlarged
         return picture
 
     def shares(self, mask: NDArray[np.bool_], count: int) -> Array:
         """How much of each cell of the window a mask [height, width] covers, [count, count] float32 in 0..1."""
-        window = np.zeros((self.side, self.side), np.uint8)
         rows, columns, inner_rows, inner_columns = self._overlap()
-        window[inner_rows, inner_columns] = mask[rows, columns]
-        covered = np.asarray(Image.fromarray(window * 255).resize((count, count), Image.Resampling.BOX), np.float32)
-        return covered / np.float32(255)
+        part = covered(self.side, count) * np.float32(count / self.side)
+        result: Array = part[:, inner_rows] @ mask[rows, columns].astype(np.float32) @ part[:, inner_columns].T
+        return result
 
     def widened(self, margin: float) -> "Frame":
         """The window with this share of its side added on each of its sides."""
         extra = round(self.side * margin)
         return Frame(self.top - extra, self.left - extra, self.side + 2 * extra, self.height, self.width)
-
-    @property
-    def _is_picture(self) -> bool:
-        return (self.top, self.left, self.side, self.side) == (0, 0, self.height, self.width)
 
     def _overlap(self) -> tuple[slice, slice, slice, slice]:
         top, left = max(self.top, 0), max(self.left, 0)
@@ -134,26 +128,28 @@ def around(mask: NDArray[np.bool_], margin: float = CROP_MARGIN) -> Frame:
     return Frame(top, left, max(side, 1), height, width)
 
 
-def resample(values: Array, shape: tuple[int, int]) -> Array:
-    """Bilinear resampling, with anti-aliasing where pixels become fewer: what Pillow gives, in a third of its time.
+def weighted(rows: "csr_array", values: Array, columns: "csr_array") -> Array:
+    """Sums of the values by these weights along both axes; those of `weights_of` resample, in a third of Pillow's time.
 
     Args:
-        values: [H, W] float.
-        shape: (rows, columns) of the result.
+        rows: [new rows, H].
+        values: [H, W] float32.
+        columns: [new columns, W].
 
     Returns:
-        [rows, columns] float32.
+        [new rows, new columns] float32.
     """
-    values = np.asarray(values, np.float32)
-    rows, columns = (_shares_of(old, new) for old, new in zip(values.shape, shape, strict=True))
     # The smaller product first.
-    resampled = rows @ (columns @ values.T).T if shape[0] > len(values) else (columns @ (rows @ values).T).T
-    return np.ascontiguousarray(resampled)
+    result = rows @ (columns @ values.T).T if rows.shape[0] > len(values) else (columns @ (rows @ values).T).T
+    return np.ascontiguousarray(result)
 
 
 @lru_cache(maxsize=64)
-def _shares_of(old: int, new: int) -> "csr_array":
-    """How much of every old pixel of a row a new one takes, [new, old]: a triangle around the new one's middle."""
+def weights_of(old: int, new: int) -> "csr_array":
+    """How much of every old pixel of a row a new one takes, [new, old] float32: a triangle around the new one's middle.
+
+    Bilinear, with anti-aliasing where pixels become fewer: what Pillow gives.
+    """
     from scipy import sparse
 
     reach = max(old / new, 1.0)
@@ -163,6 +159,22 @@ def _shares_of(old: int, new: int) -> "csr_array":
     share /= share.sum(axis=1, keepdims=True)
     row, place = share.nonzero()
     return sparse.csr_array((share[row, place].astype(np.float32), (row, nearest[row, place])), (new, old))
+
+
+def _rows(matrix: "csr_array", part: slice) -> "csr_array":
+    """These rows of a matrix; cutting takes time, also where nothing is cut off."""
+    return matrix if part == slice(0, matrix.shape[0]) else matrix[part]
+
+
+def _columns(matrix: "csr_array", part: slice) -> "csr_array":
+    return matrix if part == slice(0, matrix.shape[1]) else matrix[:, part]
+
+
+def covered(old: int, new: int) -> Array:
+    """How much of every old cell of a row each new one covers, [new, old] float32, in old cells."""
+    edges = np.linspace(0, old, new + 1)[:, None]
+    low, high = np.maximum(edges[:-1], np.arange(old)), np.minimum(edges[1:], np.arange(old) + 1)
+    return np.asarray(np.clip(high - low, 0, None), np.float32)
 
 
 def limits(pixels: Array, modality: str) -> tuple[float, float]:

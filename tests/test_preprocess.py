@@ -1,5 +1,7 @@
 """Frames: what is cut out comes back to its place, whatever the picture's shape."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,9 +14,10 @@ from covid_core.preprocess import (
     around,
     limits,
     quantiles,
-    resample,
     spread,
     stretch,
+    weighted,
+    weights_of,
     whole,
     whole_square,
 )
@@ -32,7 +35,7 @@ def test_a_whole_picture_comes_back(height: int, width: int) -> None:
 
 
 def test_a_square_picture_is_cut_like_any_other() -> None:
-    """The short cut for windows that are the picture gives what a picture with a black row more would give."""
+    """A window that is the picture gives what a picture with a black row more would give."""
     pixels = picture(40, 40)
     taller = np.concatenate([pixels, np.zeros((1, 40), np.float32)])
     short, long = Frame(0, 0, 40, 40, 40), Frame(0, 0, 40, 41, 40)
@@ -46,6 +49,20 @@ def test_a_window_beyond_the_picture_is_black_there() -> None:
     assert window[:10].max() == 0 and window[50:].max() == 0 and window[10:50, 10:50].min() == 1
 
 
+def test_a_long_picture_costs_no_more_memory_than_it_has_pixels() -> None:
+    """Its window is a square of its longer side."""
+    pixels = np.zeros((400, 16_000), np.float32)
+    frame = whole(pixels.shape)
+    mask = np.ones(pixels.shape, bool)
+    tracemalloc.start()
+    small = frame.extract(pixels, 64)
+    assert frame.restore(small).shape == pixels.shape
+    assert frame.shares(mask, 4).sum() == pytest.approx(16 * 400 / 16_000)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 4 * pixels.nbytes < 16_000**2
+
+
 SIDES = st.integers(1, 120)
 
 
@@ -54,7 +71,7 @@ SIDES = st.integers(1, 120)
 def test_resampling_is_that_of_pillow(height: int, width: int, rows: int, columns: int) -> None:
     pixels = picture(height, width)
     expected = np.asarray(Image.fromarray(pixels).resize((columns, rows), Image.Resampling.BILINEAR))
-    found = resample(pixels, (rows, columns))
+    found = weighted(weights_of(height, rows), pixels, weights_of(width, columns))
     assert found.dtype == np.float32 and found.flags.c_contiguous
     assert np.allclose(found, expected, atol=1e-6)
 
