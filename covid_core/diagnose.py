@@ -11,7 +11,7 @@ from covid_core.classify import LEVEL, Classification, Classifier, Features, Met
 from covid_core.ensemble import Ensemble
 from covid_core.explain import Explanation, explain
 from covid_core.gate import Glance, look_at_pixels
-from covid_core.images import DecodedImage
+from covid_core.images import DecodedImage, enough_memory
 from covid_core.segment import Segmentation, Segmenter
 
 
@@ -131,6 +131,7 @@ def look(image: DecodedImage, kind: engine.Kind = "auto") -> Glance:
     return first.gate.look(glance_features(first.runs["xray"], image.pixels, first.spec.sizes["xray"]))
 
 
+@enough_memory()
 def see(
     image: DecodedImage,
     modality: str = "auto",
@@ -146,6 +147,10 @@ def see(
         model: name of a classifier.
         kind: engine.
         progress: called with a short sentence before each step.
+
+    Raises:
+        ImageError: the picture is too large for this machine's memory.
+        WeightsError: a model's files are nowhere, or damaged, or cannot be converted.
     """
     if modality not in ("auto", "xray", "ct"):
         raise ValueError(f"There is no modality '{modality}'. Choose one of: auto, xray, ct.")

@@ -4,12 +4,11 @@ Converting a network to OpenVINO takes seconds, reading the converted one a frac
 cache folder under the weights' hash, and a process that finds it there never imports torch.
 """
 
-import contextlib
 import os
 import shutil
 import sys
-import tempfile
 import threading
+import uuid
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -20,11 +19,15 @@ from numpy.typing import NDArray
 
 from covid_core import weights
 from covid_core.registry import ModelSpec
+from covid_core.weights import WeightsError
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 Kind = Literal["auto", "openvino", "torch"]
 # The two engines agree within this on features and logits (largest absolute difference); a test holds them to it.
 TOLERANCE = 2e-3
+# Beside a converted network: the sha256 of its files, in this order.
+HASHES = "sha256"
+CONVERTED = ("model.xml", "model.bin")
 # So many pictures at a time run on a network compiled for just that number, in nine tenths of the time of one for any number:
 # the one and the two of an answer.
 FIXED, ANY = (1, 2), -1
@@ -47,7 +50,7 @@ def start(spec: ModelSpec, modality: str, kind: Kind = "auto", folder: Path | No
         several threads at once.
 
     Raises:
-        WeightsError: the weights are nowhere, or damaged.
+        WeightsError: the weights are nowhere, or damaged, or their conversion cannot be written.
         ValueError: another kind.
     """
     if kind not in ("auto", "openvino", "torch"):
@@ -129,32 +132,59 @@ def converted(spec: ModelSpec, modality: str, files: Sequence[Path]) -> Path:
 
     Returns:
         path of the .xml file; its .bin lies beside it.
+
+    Raises:
+        WeightsError: it cannot be written.
     """
     import openvino
 
-    size = spec.sizes[modality]
     hashes = "-".join(weights.sha256(file)[:16] for file in files)
     # Modalities that share a network share what it is converted to.
-    own = weights.prefix(files, modality)
+    own, size = weights.prefix(files, modality), spec.sizes[modality]
     key = f"{spec.name}-{own}{size}-{hashes}-{openvino.__version__.split('-')[0]}"
     home = weights.cache_folder() / "openvino"
-    target = home / key
-    if not (target / "model.xml").exists():
-        import torch
+    if not _is_whole(home / key):
+        network = _convert(spec, modality, files)
+        # Not by `tempfile`, whose folders nobody else may read.
+        temporary = home / f"unfinished-{uuid.uuid4().hex}"
+        try:
+            temporary.mkdir(parents=True)
+            # Not compressed to fp16: OpenVINO folds the norms into the weights first, and those would be rounded again.
+            openvino.save_model(network, temporary / CONVERTED[0], compress_to_fp16=False)
+            (temporary / HASHES).write_text("\n".join(weights.sha256(temporary / name) for name in CONVERTED))
+            # Another process may have been faster; then its folder stays.
+            if not _is_whole(home / key):
+                shutil.rmtree(home / key, ignore_errors=True)
+                os.replace(temporary, home / key)
+        except (OSError, RuntimeError) as error:
+            if not _is_whole(home / key):
+                raise WeightsError(
+                    f"The network of {spec.name} could not be kept in {home}: {error} Make room there, or set "
+                    "COVID_CORE_CACHE to another folder."
+                ) from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return home / key / CONVERTED[0]
 
-        from covid_core import networks
 
-        example = torch.zeros(1, 1, size, size)
-        # Traced here: openvino would let torch trace it a second time, to compare, which takes a third of the time.
-        traced = torch.jit.trace(networks.load(spec, files, modality), example, check_trace=False)  # type: ignore[no-untyped-call]
-        model = openvino.convert_model(traced, example_input=example)
-        model.reshape({0: openvino.PartialShape([-1, 1, size, size])})
-        home.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=home))
-        # Not compressed to fp16: OpenVINO folds the norms into the weights first, and those would be rounded again.
-        openvino.save_model(model, temporary / "model.xml", compress_to_fp16=False)
-        # Another process may have been faster; then its folder stays and ours goes.
-        with contextlib.suppress(OSError):
-            os.replace(temporary, target)
-        shutil.rmtree(temporary, ignore_errors=True)
-    return target / "model.xml"
+def _convert(spec: ModelSpec, modality: str, files: Sequence[Path]) -> Any:
+    import openvino
+    import torch
+
+    from covid_core import networks
+
+    size = spec.sizes[modality]
+    example = torch.zeros(1, 1, size, size)
+    # Traced here: openvino would let torch trace it a second time, to compare, which takes a third of the time.
+    traced = torch.jit.trace(networks.load(spec, files, modality), example, check_trace=False)  # type: ignore[no-untyped-call]
+    model = openvino.convert_model(traced, example_input=example)
+    model.reshape({0: openvino.PartialShape([-1, 1, size, size])})
+    return model
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a converted network is there and as it was written."""
+    try:
+        return (folder / HASHES).read_text().split() == [weights.sha256(folder / name) for name in CONVERTED]
+    except OSError:
+        return False

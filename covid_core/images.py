@@ -5,9 +5,11 @@ possible: its length before it is read, its kind from its first bytes, its size 
 and only then are its pixels decoded. DICOM files are read in `covid_core.dicom`.
 """
 
+import contextlib
 import hashlib
 import re
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -100,6 +102,15 @@ class DecodedImage:
         return height, width
 
 
+@contextlib.contextmanager
+def enough_memory() -> Iterator[None]:
+    """Raise ImageError where what is done with a picture needs more memory than there is."""
+    try:
+        yield
+    except MemoryError as error:
+        raise ImageError("There is not enough memory for this picture. Use a smaller copy of it.") from error
+
+
 def read(path: str | Path) -> DecodedImage:
     """Read and decode a file.
 
@@ -156,26 +167,29 @@ def decode(data: bytes, name: str = "image") -> DecodedImage:
     """
     name = PurePosixPath(name.replace("\\", "/")).name or "image"
     try:
-        if not data:
-            raise ImageError("The file is empty. Choose it again or export the picture again.")
-        if len(data) > MAX_BYTES:
-            raise ImageError(TOO_LONG)
-        sha256 = hashlib.sha256(data).hexdigest()
-        if data[128:132] == b"DICM":
-            return _decode_dicom(data, sha256, name)
-        if reader := _reader(data):
-            return _decode_picture(data, reader, sha256, name)
-        if foreign := _foreign(data):
-            raise ImageError(foreign)
-        if name.lower().endswith((".dcm", ".dicom")):
-            return _decode_dicom(data, sha256, name)
-        raise ImageError(f"This is not a picture of a kind that is read here. Use {ACCEPTED}.")
+        with enough_memory():
+            return _decode(data, name)
     except ImageError:
         raise
-    except MemoryError as error:
-        raise ImageError("There is not enough memory to open this picture. Use a smaller copy of it.") from error
     except Exception as error:  # the last boundary: a decoder can raise anything on a file made to break it
         raise ImageError(f"This file cannot be read. Save the picture again as {ACCEPTED}.") from error
+
+
+def _decode(data: bytes, name: str) -> DecodedImage:
+    if not data:
+        raise ImageError("The file is empty. Choose it again or export the picture again.")
+    if len(data) > MAX_BYTES:
+        raise ImageError(TOO_LONG)
+    sha256 = hashlib.sha256(data).hexdigest()
+    if data[128:132] == b"DICM":
+        return _decode_dicom(data, sha256, name)
+    if reader := _reader(data):
+        return _decode_picture(data, reader, sha256, name)
+    if foreign := _foreign(data):
+        raise ImageError(foreign)
+    if name.lower().endswith((".dcm", ".dicom")):
+        return _decode_dicom(data, sha256, name)
+    raise ImageError(f"This is not a picture of a kind that is read here. Use {ACCEPTED}.")
 
 
 def check_size(width: int, height: int) -> None:
