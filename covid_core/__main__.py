@@ -2,7 +2,9 @@
 
 import argparse
 import csv
+import io
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -12,6 +14,10 @@ from typing import Any
 from covid_core import registry
 
 OK, SOME_FAILED, WRONG_USE = 0, 1, 2
+# How a file's name is written that the output cannot hold.
+UNPRINTABLE = "backslashreplace"
+# Of the names of mask files, in bytes: file systems take 255, and the kind of the mask comes behind.
+LONGEST = 200
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,9 +29,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     from covid_core.weights import WeightsError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=UNPRINTABLE)
     try:
         code: int = options.run(options)
         return code
+    except BrokenPipeError:  # whoever read the answers has read enough: nothing is left to say, and nobody to say it to
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SOME_FAILED
     except (WeightsError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_USE
@@ -81,18 +93,20 @@ def _segment(options: argparse.Namespace) -> int:
         started = time.perf_counter()
         try:
             image = images.read(file)
+            with images.enough_memory():
+                modality = options.modality
+                if modality == "auto":
+                    modality = image.modality_hint or diagnose.look(image).modality
+                found = diagnose.segmenter(modality).segment(image)
         except images.ImageError as error:
             failed = True
             _print({"file": str(file), "error": str(error)}, options.json, _in_words)
             continue
-        modality = options.modality
-        if modality == "auto":
-            modality = image.modality_hint or diagnose.look(image).modality
-        found = diagnose.segmenter(modality).segment(image)
         mask_file = uncertainty_file = None
         if options.out is not None:
+            stem = os.fsencode(file.stem)[:LONGEST].decode(errors="ignore")
             # Two pictures of one name from two folders must not overwrite each other's mask.
-            stem = file.stem if file.stem not in taken else f"{file.stem}-{image.sha256[:8]}"
+            stem = stem if stem not in taken else f"{stem}-{image.sha256[:8]}"
             taken.add(stem)
             mask_file, uncertainty_file = (str(options.out / f"{stem}-{kind}.png") for kind in ("mask", "uncertainty"))
             Path(mask_file).write_bytes(report.mask_png(found))
@@ -104,23 +118,28 @@ def _segment(options: argparse.Namespace) -> int:
 
 
 def _score(options: argparse.Namespace) -> int:
-    from covid_core import batch
+    from covid_core import batch, diagnose
 
-    files = batch.pictures(options.folder)
+    found = batch.search(options.folder)
     if not options.out.parent.is_dir():
         raise ValueError(f"{options.out.parent} is not a folder. Make it first.")
-    known = {file.resolve() for file in (*files, options.out)}
-    left_out = sum(f.is_file() and f.resolve() not in known for f in options.folder.rglob("*"))
+    left_out = sum(os.path.abspath(file) != os.path.abspath(options.out) for file in found.others)
+    diagnose.classifier(options.model)  # where it cannot be had, older results stay
     failed = 0
-    with options.out.open("w", newline="", encoding="utf-8") as stream:
+    with options.out.open("w", newline="", encoding="utf-8", errors=UNPRINTABLE) as stream:
         writer = csv.DictWriter(stream, batch.COLUMNS)
         writer.writeheader()
-        for row in batch.classify_files(files, model=options.model):
+        for folder in found.closed:
+            writer.writerow(
+                {"file": str(folder), "error": "This folder cannot be opened. Check that you are allowed to."}
+            )
+        for row in batch.classify_files(found.pictures, model=options.model):
             failed += "error" in row
             writer.writerow(batch.cells(row))
     besides = f", {left_out} left out whose names are no pictures'" if left_out else ""
-    print(f"{len(files)} files, {failed} failed{besides}: {options.out}")
-    return SOME_FAILED if failed else OK
+    besides += f", folders not opened: {len(found.closed)}" if found.closed else ""
+    print(f"{len(found.pictures)} files, {failed} failed{besides}: {options.out}")
+    return SOME_FAILED if failed or found.closed else OK
 
 
 def _prepare(_: argparse.Namespace) -> int:

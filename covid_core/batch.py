@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -48,18 +49,41 @@ class Answered:
     image: images.DecodedImage | None
 
 
-def pictures(folder: Path) -> list[Path]:
-    """All picture files below a folder, sorted.
+@dataclass(frozen=True)
+class Found:
+    """What lies below a folder.
+
+    Attributes:
+        pictures: files whose names are pictures', sorted.
+        others: other files, but not what systems note about folders (`._x`, `.DS_Store`).
+        closed: folders that cannot be opened.
+    """
+
+    pictures: list[Path]
+    others: list[Path]
+    closed: list[Path]
+
+
+def search(folder: Path) -> Found:
+    """Look for pictures in a folder and in those in it, linked ones too, each once.
 
     Raises:
         ValueError: no such folder, or no picture in it.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder.")
-    found = sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES)
-    if not found:
+    found, closed, seen = list[Path](), list[Path](), set[str]()
+    for place, folders, files in os.walk(folder, followlinks=True, onerror=lambda e: closed.append(Path(e.filename))):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        found += [Path(place, name) for name in files if not name.startswith(".")]
+    pictures = sorted(file for file in found if file.suffix.lower() in SUFFIXES)
+    if not pictures and not closed:
         raise ValueError(f"There is no picture in {folder}. Looked for {', '.join(SUFFIXES)}.")
-    return found
+    return Found(pictures, sorted(set(found) - set(pictures)), sorted(closed))
 
 
 def of_uploads(files: Sequence[tuple[str, bytes]]) -> list[Entry]:

@@ -89,7 +89,7 @@ class Classification:
     """The answer for one image.
 
     Attributes:
-        modality: "xray" or "ct", as used.
+        modality: "xray" or "ct", as used; "" when refused before anybody or anything had said which.
         decision: "covid", "non_covid", "uncertain" or "refused".
         reason: why the decision is "uncertain" or "refused", one sentence; else "".
         probability: mean COVID-19 probability, 0..1; None when refused.
@@ -98,7 +98,7 @@ class Classification:
         aleatoric: mean entropy of the samples in bits; None when refused.
         epistemic: mutual information in bits; None when refused.
         prediction_set: class names, those the calibration cannot rule out at `level`.
-        bounds: up to which probability "non_covid" can be answered and from which "covid"; see `verdict`.
+        bounds: up to which probability "non_covid" can be answered and from which "covid", see `verdict`; when refused (0, 1).
         gate: whether the picture was accepted, and how far it is from the training images.
         method: how the samples were drawn.
         level: of the interval and of the prediction set.
@@ -229,7 +229,7 @@ class Model(ABC):
             aleatoric=None,
             epistemic=None,
             prediction_set=(),
-            bounds=self.bounds(modality),
+            bounds=(0.0, 1.0),
             gate=GateDecision(False, score),
             method="",
             level=level,
@@ -356,7 +356,7 @@ def verdict(
         return "uncertain", UNLIKE
     if not plausible:
         return "uncertain", NO_LUNGS
-    decision = uncertainty.decide(chosen, True)
+    decision = uncertainty.decide(chosen)
     if decision == "uncertain":
         return decision, AMBIGUOUS if chosen else UNUSUAL
     clear, firm = bounds

@@ -21,7 +21,7 @@ class Evidence:
 
     Attributes:
         model: name of the classifier.
-        modality: "xray" or "ct", as used.
+        modality: "xray" or "ct", as used; "" when refused before anybody or anything had said which.
         glance: modality and distance; None when refused before any network ran.
         features: of the box around the lungs; None when refused.
         refusal: why there is no answer, or "".
@@ -158,7 +158,7 @@ def see(
     chosen = classifier(model, kind)
     reason = look_at_pixels(image.pixels, image.chroma)
     if reason:
-        stated = image.modality_hint or "xray" if modality == "auto" else modality
+        stated = image.modality_hint or "" if modality == "auto" else modality
         return Seen(image, Evidence(model, stated, None, None, reason), None, None, time.perf_counter() - started)
     progress("Looking at the whole picture")
     glance = look(image, kind)

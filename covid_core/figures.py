@@ -318,12 +318,12 @@ def forest(figures: dict[str, dict[str, Any]], axis: str) -> "Figure":
         mine = [(label, f) for label, f in lines if f.get("kind", "") == kind]
         if not mine:
             continue
-        measured = [f for _, f in mine if "low" in f]
+        ends = [(f["low"], f["high"]) if "low" in f else (f["value"], f["value"]) for _, f in mine]
         bars = {
             "type": "data",
             "symmetric": False,
-            "array": [f["high"] - f["value"] for f in measured],
-            "arrayminus": [f["value"] - f["low"] for f in measured],
+            "array": [high - f["value"] for (_, high), (_, f) in zip(ends, mine, strict=True)],
+            "arrayminus": [f["value"] - low for (low, _), (_, f) in zip(ends, mine, strict=True)],
             "thickness": 3,
             "color": BLUE,
         }
@@ -334,7 +334,7 @@ def forest(figures: dict[str, dict[str, Any]], axis: str) -> "Figure":
             name=kind,
             showlegend=bool(kind),
             marker={"size": 11, "color": colour, "symbol": symbol},
-            error_x=bars if measured else None,
+            error_x=bars if any("low" in f for _, f in mine) else None,
             customdata=[f", 95 % interval {f['low']:.3f} to {f['high']:.3f}" if "low" in f else "" for _, f in mine],
             hovertemplate="%{x:.3f}%{customdata}<extra></extra>",
         )

@@ -39,6 +39,9 @@ MAX_COUNTED_FRAMES = 100
 ACCEPTED = "PNG, JPEG, WebP, TIFF, BMP or DICOM"
 TOO_LONG = f"The file is larger than {MAX_BYTES // 1024**2} MB. Export a single picture, or save a smaller copy of it."
 
+# Share of the pixels, at each end, that may be outliers.
+OUTLIERS = 0.0005
+ENOUGH = 1_000_000
 # ITU-R 601, the weights of Pillow's mode "L".
 LUMA = (0.299, 0.587, 0.114)
 DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
@@ -136,8 +139,10 @@ def read_bytes(path: Path) -> bytes:
     try:
         if path.is_dir():
             raise ImageError(f"{path} is a folder. Choose one picture in it.")
-        if not path.is_file():
+        if not path.exists():
             raise ImageError(f"There is no file {path}. Check the name and the folder.")
+        if not path.is_file():
+            raise ImageError(f"{path} is a pipe or a device. Save the picture as a file first.")
         if path.stat().st_size > MAX_BYTES:
             raise ImageError(TOO_LONG)
         with path.open("rb") as file:
@@ -151,7 +156,8 @@ def decode(data: bytes, name: str = "image") -> DecodedImage:
 
     Colour becomes ITU-R 601 luma, what is transparent becomes black, and the rotation noted by a camera is applied.
     Grey of more than 8 bits (16 and 32-bit integers, floats) is scaled so that its smallest value becomes 0 and its
-    largest 1, because the file does not say how many of its bits are in use; if all are equal, they become 0.
+    largest 1 (outliers aside), because the file does not say how many of its bits are in use; if all are equal, they
+    become 0.
 
     Args:
         data: the file's content, of one of the formats in `ACCEPTED`.
@@ -214,6 +220,8 @@ def check_size(width: int, height: int) -> None:
 def stretch(values: NDArray[Any], used: NDArray[np.bool_] | None = None) -> Array:
     """Scale so that the smallest value becomes 0 and the largest 1.
 
+    Of outliers, a few pixels (`OUTLIERS`) that make the range more than twice as wide, the range is that of the others.
+
     Args:
         values: [H, W] integers or floats.
         used: [H, W], which pixels count for the smallest and the largest value; the others are clipped. None: all.
@@ -228,6 +236,12 @@ def stretch(values: NDArray[Any], used: NDArray[np.bool_] | None = None) -> Arra
         raise ImageError("The picture holds values that are not numbers. Export it again, as 8-bit PNG.")
     counted = values if used is None or not used.any() else values[used]
     low, high = float(counted.min()), float(counted.max())
+    # A million pixels say it as well as fifty, which take seconds to sort.
+    ordered = np.sort(counted.ravel()[:: counted.size // ENOUGH + 1])
+    few = int(OUTLIERS * len(ordered))
+    inner_low, inner_high = float(ordered[few]), float(ordered[-1 - few])
+    if inner_high - inner_low < (high - low) / 2:  # a dead pixel would darken all others
+        low, high = inner_low, inner_high
     if low == high:
         return np.zeros(values.shape, np.float32)
     # 32-bit values can differ by less than float32 can tell apart, and by more than it can hold.
@@ -270,7 +284,8 @@ def _decode_picture(data: bytes, reader: type[ImageFile], sha256: str, name: str
             raise ImageError(f"This {kind} file holds {many} frames or pages. Save the one you want as PNG.")
         # Raises if the file ends too early, instead of leaving the rest of the picture grey.
         image.load()
-        ImageOps.exif_transpose(image, in_place=True)
+        with contextlib.suppress(Exception):  # what a camera noted is often damaged, and the picture whole
+            ImageOps.exif_transpose(image, in_place=True)
         pixels, chroma = _grey(image)
         if image.mode in DEEP_MODES and _white_is_zero(image):
             pixels = 1 - pixels

@@ -68,7 +68,8 @@ def page(result: Diagnosis, shown: Sequence[str], opacity: float) -> str:
 
 def _facts(result: Diagnosis) -> list[tuple[str, str]]:
     answer, found = result.classification, result.segmentation
-    facts = [("Kind of image", {"xray": "chest X-ray", "ct": "chest CT slice"}[answer.modality])]
+    kinds = {"xray": "chest X-ray", "ct": "chest CT slice", "": "not looked for"}
+    facts = [("Kind of image", kinds[answer.modality])]
     if answer.probability is not None and answer.interval is not None:
         low, high = (report.percent(v) for v in answer.interval)
         facts += [

@@ -27,7 +27,7 @@ def classification_row(file: str, diagnosis: Diagnosis) -> dict[str, Any]:
     answer = diagnosis.classification
     return {
         "file": file,
-        "modality": answer.modality,
+        "modality": answer.modality or None,  # of a picture refused at first sight nobody has said
         "decision": answer.decision,
         "covid_probability": _rounded(answer.probability),
         "covid_interval": None if answer.interval is None else [_rounded(v) for v in answer.interval],

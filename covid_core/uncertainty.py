@@ -169,7 +169,8 @@ def prediction_set(probability: Array, scores: Mapping[int, ArrayLike], level: f
         (1 + #{calibration rows of c whose score >= 1 - p_c}) / (n_c + 1) > 1 - level
 
     For rows exchangeable with the calibration rows of their class, the true class is then in the set with probability
-    `level` or more, for each class on its own. A calibration row with the very same score counts as one that fits as
+    `level` or more, for each class on its own. Rows that stand in the calibration several times, to count more, make that
+    approximate: the new row counts once. A calibration row with the very same score counts as one that fits as
     badly or worse, which can only enlarge the set. An empty set means the probability is atypical of every class.
     Vovk 2012, "Conditional validity of inductive conformal predictors",
     https://proceedings.mlr.press/v25/vovk12.html.
@@ -199,18 +200,15 @@ def prediction_set(probability: Array, scores: Mapping[int, ArrayLike], level: f
     return tuple(chosen)
 
 
-def decide(prediction_set: tuple[int, ...], accepted: bool) -> str:
-    """One word for the answer.
+def decide(prediction_set: tuple[int, ...]) -> str:
+    """One word for the answer to an accepted picture.
 
     Args:
         prediction_set: classes that cannot be ruled out.
-        accepted: whether the input gate let the image in.
 
     Returns:
-        "refused", "covid", "non_covid", or "uncertain" when both classes or none are left.
+        "covid", "non_covid", or "uncertain" when both classes or none are left.
     """
-    if not accepted:
-        return "refused"
     if len(prediction_set) != 1:
         return "uncertain"
     return "covid" if prediction_set[0] == 1 else "non_covid"

@@ -42,14 +42,26 @@ def cache_folder() -> Path:
     """Name the user's cache folder for this project: COVID_CORE_CACHE, else the platform's usual place.
 
     It may not exist yet: whoever writes into it creates it.
+
+    Raises:
+        WeightsError: the user has no home folder.
     """
     if os.environ.get("COVID_CORE_CACHE"):
         return Path(os.environ["COVID_CORE_CACHE"]).expanduser()
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "covid_core"
+        return _home() / "Library" / "Caches" / "covid_core"
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "covid_core"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "covid_core"
+        return Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local") / "covid_core"
+    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "covid_core"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:  # a user without a name, as some containers have
+        raise WeightsError(
+            "This user has no home folder to keep files in. Set COVID_CORE_CACHE, and HF_HOME for the Hub, to folders."
+        ) from error
 
 
 def sha256(file: Path) -> str:
@@ -212,7 +224,7 @@ def _hub_cache() -> Path:
     for variable, below in (("HF_HUB_CACHE", ""), ("HUGGINGFACE_HUB_CACHE", ""), ("HF_HOME", "hub")):
         if os.environ.get(variable):
             return Path(os.path.expandvars(os.environ[variable])).expanduser() / below
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface" / "hub"
+    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "huggingface" / "hub"
 
 
 def _cached(spec: ModelSpec, file: str) -> Path:

@@ -94,7 +94,8 @@ def calibrated(picture: _pictures.Upload, settings: _ui.Settings, result: Diagno
 
 def sets(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """The prediction set at a level one moves, and what the promise is worth."""
-    st.caption(_board.promise(result.classification.modality, settings.model))
+    if kind := result.classification.modality:
+        st.caption(_board.promise(kind, settings.model))
     level = st.slider("Confidence level", *_ui.LEVELS, 0.9, 0.01, key="learn-level", persist_state="session")
     answer = _answers.answer(picture, replace(settings, level=level)).classification
     if answer.probability is None:

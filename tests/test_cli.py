@@ -2,13 +2,20 @@
 
 import csv
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from covid_core import diagnose, images, segment
 from covid_core.__main__ import main
+from covid_core.weights import WeightsError
 from tests import golden
 
 CLASSIFY = (
@@ -71,6 +78,83 @@ def test_score_writes_a_row_a_file(good: Path, tmp_path: Path, capsys: pytest.Ca
     assert [Path(r["file"]).name for r in rows] == ["bad.png", "good.png"]
     assert rows[0]["error"] and not rows[1]["error"]
     assert list(rows[0]) == [*CLASSIFY, "error"]
+
+
+def test_score_looks_everywhere_and_says_what_it_could_not_open(
+    good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
+    for place in (folder / "closed", elsewhere):
+        place.mkdir(parents=True)
+    (folder / "._a.png").write_bytes(b"what a Mac notes about a file")
+    (folder / os.fsdecode(b"b\xff.png")).write_bytes(b"")
+    shutil.copy(good, elsewhere / "linked.png")
+    (folder / "link").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(folder)
+    (folder / "loop.png").symlink_to("loop.png")
+    whole = os.scandir
+
+    def scandir(path: str) -> Any:  # who runs the tests may be allowed everything
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", path)
+        return whole(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    out = tmp_path / "results.csv"
+    assert main(["score", str(folder), "--out", str(out)]) == 1
+    assert "3 files, 2 failed, folders not opened: 1" in capsys.readouterr().out
+    with out.open() as stream:
+        rows = [(Path(row["file"]).name, row["error"][:28]) for row in csv.DictReader(stream)]
+    assert rows == [
+        ("closed", "This folder cannot be opened"),
+        ("b\\udcff.png", "The file is empty. Choose it"),
+        ("linked.png", ""),
+        ("loop.png", "There is no file " + str(folder)[:11]),
+    ]
+
+
+def test_older_results_stay_where_no_answer_can_be_given(
+    good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "results.csv"
+    out.write_text("yesterday's")
+
+    def missing(name: str) -> None:
+        raise WeightsError(f"{name} was not found.")
+
+    monkeypatch.setattr(diagnose, "classifier", missing)
+    assert main(["score", str(tmp_path), "--out", str(out)]) == 2
+    assert "mobilenetv2 was not found" in capsys.readouterr().err and out.read_text() == "yesterday's"
+
+
+def test_one_picture_too_large_for_the_memory_takes_no_other_along(good: Path, capsys, monkeypatch) -> None:
+    whole, asked = segment.Segmenter.segment, []
+
+    def first_fails(self: segment.Segmenter, image: images.DecodedImage) -> segment.Segmentation:
+        asked.append(image)
+        if len(asked) == 1:
+            raise MemoryError
+        return whole(self, image)
+
+    monkeypatch.setattr(segment.Segmenter, "segment", first_fails)
+    for command in ("classify", "segment"):
+        asked.clear()
+        assert main([command, str(good), str(good), "--json"]) == 1
+        first, second = lines(capsys)
+        assert "not enough memory" in first["error"] and "error" not in second
+
+
+def test_names_too_long_for_their_masks_are_cut(good: Path, tmp_path: Path, capsys) -> None:
+    long = good.rename(tmp_path / f"{'ä' * 120}.png")
+    assert main(["segment", str(long), "--modality", "ct", "--out", str(tmp_path / "masks"), "--json"]) == 0
+    (row,) = lines(capsys)
+    assert Path(row["mask_file"]).is_file() and Path(row["mask_file"]).name.startswith("ä" * 100)
+
+
+def test_who_reads_only_the_first_answer_stops_the_others(good: Path) -> None:
+    command = f"{sys.executable} -m covid_core classify {good} missing.png {good} | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stdout.count("\n") == 1 and "Broken pipe" not in done.stderr and "Traceback" not in done.stderr
 
 
 def test_models_lists_all(capsys) -> None:
