@@ -39,13 +39,14 @@ NO_LUNGS = (
 AMBIGUOUS = "Neither answer can be ruled out at this level."
 UNUSUAL = "The probability is unusual for either class: it lies where hardly any image of known answer lay."
 # Beside a probability far below one half, too, so it says what that means.
-ONLY = "Only COVID-19 is not ruled out: few calibration images without it came as high as {probability} %. "
+ONLY = "COVID-19 alone is possible at this level: few calibration images without it came as high as {probability} %. "
 UNPROVEN = ONLY + (
-    "But this answer needs {firm} %: pictures without COVID-19 come close to that when only their look is changed."
+    "Still too close to call: to say so takes {firm} %, for pictures without COVID-19 come close to that when only their look is "
+    "changed."
 )
 UNCLEAR = (
-    "Only 'not COVID-19' is not ruled out. But that answer needs {clear} % or less: some pictures of COVID-19 patients come "
-    "as low as the {probability} % here when only their look is changed."
+    "Too close to call: to say *no COVID-19* takes {clear} % or less, for some pictures of COVID-19 patients come as low as the "
+    "{probability} % here when only their look is changed."
 )
 INVISIBLE = ONLY + (
     "But little or no opacity was marked in the lungs with certainty: the answer would rest on how the picture looks, not on "

@@ -12,7 +12,7 @@ from covid_core.ensemble import Ensemble
 from covid_core.explain import Explanation, explain
 from covid_core.gate import Glance, look_at_pixels
 from covid_core.images import DecodedImage, enough_memory
-from covid_core.segment import Segmentation, Segmenter
+from covid_core.segment import TOO_LARGE, Segmentation, Segmenter
 
 
 @dataclass(frozen=True)
@@ -210,6 +210,8 @@ def refusal(glance: Glance, implausible: str, modality: str) -> str:
     """
     if not implausible:
         return ""
+    if modality == "xray" and implausible == TOO_LARGE:  # which a frontal chest X-ray can be
+        return implausible
     if modality == "xray":
         return f"This does not look like a frontal chest X-ray. {implausible}"
     return f"This does not look like a chest CT slice. {implausible}" if glance.distance[modality] > 1 else ""

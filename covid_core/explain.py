@@ -33,6 +33,7 @@ class Explanation:
         bias: the heads' mean bias over the temperature.
         share_in_lungs: part of the positive contributions that lies inside the lung mask, 0..1, where a cell counts by
             the share of it that is lung; None without any.
+        lungs: part of the map that is lung, 0..1.
     """
 
     cells: Array
@@ -40,6 +41,7 @@ class Explanation:
     evidence: float
     bias: float
     share_in_lungs: float | None
+    lungs: float
 
     @cached_property
     def heatmap(self) -> Array:
@@ -65,14 +67,14 @@ def explain(model: Model, features: Features, modality: str, lungs: NDArray[np.b
     cells: Array = np.mean(maps, axis=0).astype(np.float32)
     positive = np.maximum(cells, 0)
     total = float(positive.sum())
+    shares = features.frame.shares(lungs, len(cells))
     return Explanation(
         cells=cells,
         frame=features.frame,
         evidence=float(np.mean([weight[-1] for weight, _ in heads])) * features.evidence,
         bias=float(np.mean([bias for _, bias in heads])),
-        share_in_lungs=float((positive * features.frame.shares(lungs, len(cells))).sum()) / total
-        if total > 0
-        else None,
+        share_in_lungs=float((positive * shares).sum()) / total if total > 0 else None,
+        lungs=float(shares.mean()),
     )
 
 

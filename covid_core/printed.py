@@ -12,7 +12,6 @@ from datetime import date
 import covid_core
 from covid_core import figures, report
 from covid_core.diagnose import Diagnosis
-from covid_core.explain import Explanation
 from covid_core.segment import Segmentation
 
 DISCLAIMER = "Not a medical device. For teaching and research only: never decide about a patient with it."
@@ -55,7 +54,7 @@ def page(result: Diagnosis, shown: Sequence[str], opacity: float) -> str:
 <body>
 <p class="warning">{DISCLAIMER}</p>
 <h1>{report.DECISIONS[answer.decision]}</h1>
-<p>{name}. {html.escape(answer.reason)}</p>
+<p>{name}. {html.escape(" ".join(filter(None, (answer.reason, report.caution(answer)))))}</p>
 {_bar(result)}
 <div class="pictures">{pictures}</div>
 <h2>What was measured</h2>
@@ -75,7 +74,8 @@ def _facts(result: Diagnosis) -> list[tuple[str, str]]:
         facts += [
             ("Probability of COVID-19", f"{report.percent(answer.probability)}, interval {low} to {high}"),
             ("Level of interval and set", report.percent(answer.level)),
-            ("Not ruled out", report.held(answer.prediction_set)),
+            ("Way of sampling", report.METHOD_TITLES[answer.method]),
+            ("Still possible at that level", report.held(answer.prediction_set)),
             ("Aleatoric and epistemic doubt", f"{answer.aleatoric:.3f} and {answer.epistemic:.3f} bit"),
             ("Distance from the training images", f"{answer.gate.ood_score:.2f} (above 1: unlike them)"),
         ]
@@ -83,7 +83,7 @@ def _facts(result: Diagnosis) -> list[tuple[str, str]]:
         facts.append(("Marked as lesion", html.escape(marked(found))))
         if (dense := found.consolidation_percent_of_lesions) is not None:
             facts.append(("Of it consolidation", f"{dense:.0f} %, the rest ground glass"))
-    if result.explanation is not None and (said := inside(result.explanation)):
+    if said := inside(result):
         facts.append(("Inside the lungs (Grad-CAM)", html.escape(said)))
     facts.append(("Model", f"{answer.model}, weights <code>{answer.weights_sha256}</code>"))
     if found is not None:
@@ -107,17 +107,18 @@ def marked(found: Segmentation) -> str:
     return f"{said}: {HARDLY}" if says_little(found.lesion_interval) else said
 
 
-def inside(explanation: Explanation) -> str:
-    """How much of the map's evidence lies in the lungs, and what it means if it is little; "" where there is none."""
-    share = explanation.share_in_lungs
-    if share is None:
+def inside(result: Diagnosis) -> str:
+    """How much of the map's evidence lies in the lungs, and how much of the map they are; "" where there is none, or no lungs."""
+    shown, found = result.explanation, result.segmentation
+    if shown is None or shown.share_in_lungs is None or found is None or not found.plausible:
         return ""
-    said = f"{report.percent(share)} of all that speaks for COVID-19 on the map of {figures.grid(explanation)}"
-    if share < 0.5:
-        said += (
-            ". Most of it lies outside the lungs, where the disease does not show, or in cells that reach beyond them."
-        )
-    return said
+    said = (
+        f"{report.percent(shown.share_in_lungs)} of all that speaks for COVID-19 on the map of {figures.grid(shown)}. The lungs "
+        f"are {report.percent(shown.lungs)} of the map"
+    )
+    if shown.share_in_lungs < shown.lungs:
+        said += ": it speaks more from what lies around them, where the disease does not show"
+    return f"{said}."
 
 
 def _bar(result: Diagnosis) -> str:

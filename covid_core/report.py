@@ -8,9 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from covid_core import segment
+from covid_core.classify import Classification
 from covid_core.diagnose import Diagnosis
 from covid_core.segment import Segmentation
 
+# Ways of sampling in words, by `classify.METHODS`.
+METHOD_TITLES = {
+    "ensemble_mc_dropout": "Five heads and head-only dropout (250 samples a network)",
+    "ensemble": "Five heads (5 samples a network)",
+    "mc_dropout": "Head-only dropout (50 samples a network)",
+}
 # In words, by `Classification.decision`.
 DECISIONS = {
     "covid": "COVID-19 pattern",
@@ -69,9 +77,20 @@ def percent(value: float) -> str:
     return "< 1 %" if value < 0.01 else "> 99 %" if value > 0.99 else f"{100 * value:.0f} %"
 
 
+def caution(answer: Classification) -> str:
+    """What "no COVID-19 pattern" does not mean; "" for another answer."""
+    if answer.decision != "non_covid":
+        return ""
+    said = "This does not mean healthy."
+    features = answer.features
+    if features is not None and segment.mean_probability(features.evidence) >= segment.VISIBLE[answer.modality]:
+        said += " Opacity is marked in the lungs: it can be another disease."
+    return said
+
+
 def held(prediction_set: tuple[str, ...]) -> str:
     """The classes that cannot be ruled out, in words."""
-    names = {"covid": "COVID-19", "non_covid": "not COVID-19"}
+    names = {"covid": "COVID-19", "non_covid": "no COVID-19"}
     return " and ".join(names[c] for c in prediction_set) or "neither class"
 
 

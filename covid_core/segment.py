@@ -36,6 +36,12 @@ GRAIN = 0.02
 SPECK = 0.08
 
 
+TOO_LARGE = (
+    "The lungs fill more of the picture than in nearly all chest images of this kind. If it is cropped closely, use the whole "
+    "picture."
+)
+
+
 @dataclass(frozen=True)
 class LungShape:
     """What the lung mask looks like; `Segmenter` compares it with the masks of real chest images.
@@ -311,7 +317,7 @@ def implausible(shape: LungShape, limits: dict[str, Any]) -> str:
     if shape.area < limits["area"][0]:
         return "No lungs were found."
     if shape.area > limits["area"][1]:
-        return "The lungs found are larger than in any chest image of this kind."
+        return TOO_LARGE
     if shape.certainty < limits["certainty"]:
         return "The outline of the lungs is too uncertain."
     if shape.middle > limits["middle"]:

@@ -60,6 +60,12 @@ def spoilt(_image: images.DecodedImage, sha: str, modality: str, model: str, kin
     return see(degrade.degrade(_image, kind, strength), modality, model).evidence.light()
 
 
+@st.cache_data(max_entries=100, show_spinner=False)
+def blurred(_chest: shortcuts.Chest, sha: str, modality: str, model: str, strength: float) -> Evidence:
+    """What the classifier alone makes of a picture blurred like this."""
+    return shortcuts.in_box(_chest, degrade.degrade(_chest.image, "blur", strength))
+
+
 @st.cache_data(max_entries=8, show_spinner=False)
 def _chest(_data: bytes, sha: str, name: str, modality: str, model: str) -> shortcuts.Chest:
     return shortcuts.chest(images.decode(_data, name), modality, model)

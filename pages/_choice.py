@@ -6,8 +6,6 @@ from covid_core import gallery, images, recipe, scan, volume
 from pages._pictures import PHANTOMS, WHOLE, Upload, middle_of, sample, slice_of, volume_of
 from pages._scans import choose_slice
 
-TYPES = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "dcm", "dicom"]
-VOLUMES = ["nii", "gz", "zip"]  # and a DICOM file of several frames
 # Of a phantom of one's own, by the names of `recipe.Recipe`: label, least, most, step, unit, and what it means.
 SLIDERS = {
     "seed": ("Person", 0, 50, 1, "%d", None),
@@ -26,12 +24,11 @@ def choose_picture() -> Upload | None:
     """
     files = st.file_uploader(
         "Chest X-ray or CT",
-        type=[*TYPES, *VOLUMES],
         accept_multiple_files=True,
         max_upload_size=scan.MAX_BYTES // 2**20,
         help=f"A picture of up to {images.MAX_BYTES // 2**20} MB ({images.ACCEPTED}), or a whole CT of up to "
         f"{scan.MAX_BYTES // 2**20} MB: NIfTI, all DICOM files of one series, DICOM of several frames, or a zip of these. "
-        "Nothing is stored.",
+        "Kept in this server's memory only.",
         key="files",
         on_change=_removed,
     )

@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from covid_core import batch, images, phantom
-from pages import _choice, _ui
+from pages import _ui
 
 
 @dataclass
@@ -57,9 +57,10 @@ def begin() -> None:
     """Files, model and the button that starts; a new start replaces the former batch."""
     files = st.file_uploader(
         "Pictures, or a zip archive of them",
-        type=[*_choice.TYPES, "zip"],
         accept_multiple_files=True,
-        help=f"Up to {images.MAX_BYTES // 2**20} MB a file and {batch.MAX_BYTES // 2**20} MB in all. Nothing is stored.",
+        max_upload_size=batch.MAX_BYTES // 2**20,
+        help=f"{images.ACCEPTED}, up to {images.MAX_BYTES // 2**20} MB a picture and {batch.MAX_BYTES // 2**20} MB in all. "
+        "Kept in this server's memory only.",
     )
     model = _ui.choose_model()
     if st.button("Classify", icon=":material/play_arrow:", type="primary", width="stretch", disabled=not files):

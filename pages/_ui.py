@@ -9,18 +9,13 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.navigation.page import StreamlitPage
 
-from covid_core import figures, images, registry
+from covid_core import figures, images, registry, report
 from covid_core.classify import LEVEL, Method
 from pages import _board
 from pages._choice import choose_picture
 from pages._pictures import Upload, sample
 
 MODALITIES = {"auto": "Find out", "xray": "X-ray", "ct": "CT"}
-METHOD_TITLES = {
-    "ensemble_mc_dropout": "Five heads and head-only dropout (250 samples a network)",
-    "ensemble": "Five heads (5 samples a network)",
-    "mc_dropout": "Head-only dropout (50 samples a network)",
-}
 LEVELS = (0.80, 0.99)
 
 
@@ -109,7 +104,7 @@ def follow_link() -> None:
     if "settings" in st.session_state:
         return
     usual, given = Settings(), st.query_params
-    choices = {"modality": MODALITIES, "model": classifiers(), "method": METHOD_TITLES}
+    choices = {"modality": MODALITIES, "model": classifiers(), "method": report.METHOD_TITLES}
     wanted: dict[str, Any] = {k: given[k] for k, allowed in choices.items() if given.get(k) in allowed}
     with contextlib.suppress(ValueError):
         level = round(float(given.get("level", usual.level)), 2)
@@ -160,9 +155,13 @@ def choose_settings(wanted: Sequence[str] = ("modality", "model", "method", "lev
         if "model" in wanted:
             settings = replace(settings, model=choose_model())
         if "method" in wanted:
-            index = list(METHOD_TITLES).index(settings.method)
+            index = list(report.METHOD_TITLES).index(settings.method)
             method = st.selectbox(
-                "Uncertainty from", list(METHOD_TITLES), index, format_func=METHOD_TITLES.get, key="method"
+                "Uncertainty from",
+                list(report.METHOD_TITLES),
+                index,
+                format_func=report.METHOD_TITLES.get,
+                key="method",
             )
             settings = replace(settings, method=method)
         if "level" in wanted:

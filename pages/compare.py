@@ -46,7 +46,7 @@ def table(answers: dict[str, classify.Classification]) -> list[dict[str, object]
             "high": a.interval and a.interval[1],
             "aleatoric, bits": a.aleatoric,
             "epistemic, bits": a.epistemic,
-            "not ruled out": report.held(a.prediction_set),
+            "still possible": report.held(a.prediction_set),
             "samples": a.samples.size,
         }
         for label, a in answers.items()
@@ -74,7 +74,7 @@ def show(results: dict[str, dict[classify.Method, Diagnosis]]) -> None:
     st.caption(
         "Ways of sampling ask the same features: where they differ, the last layer is unsure. Models have backbones of their own: "
         "where *they* differ, what a network learned depends on how it was made, which no single one of them can tell. That they "
-        "agree proves less than it seems: one was taught by another's answers, and all share the gate and the U-Nets."
+        "agree proves less than it seems: MobileNetV2 taught both others, and all share the gate and the U-Nets."
     )
     for column, (title, methods) in zip(st.columns(max(len(results), 2)), results.items(), strict=False):
         first = next(iter(methods.values()))

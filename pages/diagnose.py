@@ -14,7 +14,7 @@ from pages import _answers, _board, _pictures, _scans, _ui, _words
 # Colour of the box and its icon, by decision.
 BOXES = {
     "covid": ("error", ":material/coronavirus:"),
-    "non_covid": ("success", ":material/check_circle:"),
+    "non_covid": ("info", ":material/remove_circle:"),  # no tick: it does not mean healthy
     "uncertain": ("warning", ":material/help:"),
     "refused": ("warning", ":material/block:"),
 }
@@ -83,8 +83,7 @@ def verdict(result: Diagnosis) -> None:
             f"Seen as a {KINDS[answer.modality]}. Probability of COVID-19 **{report.percent(answer.probability)}**, "
             f"{report.percent(answer.level)} interval {low} to {high}."
         )
-    if answer.reason:
-        lines.append(answer.reason)
+    lines += filter(None, (answer.reason, report.caution(answer)))
     getattr(st, kind)(" ".join(lines), icon=icon)
 
 
@@ -96,7 +95,7 @@ def summary(result: Diagnosis) -> None:
     first, second, third, fourth = st.columns(4)
     first.metric("COVID-19 probability", report.percent(answer.probability), border=True, height="stretch")
     second.metric(
-        f"Not ruled out ({report.percent(answer.level)})",
+        f"Still possible ({report.percent(answer.level)})",
         report.held(answer.prediction_set),
         border=True,
         height="stretch",
@@ -145,7 +144,7 @@ def uncertainty(result: Diagnosis) -> None:
             "- **Interval:** where the middle part of the samples lies. Each sample asks one of five heads with part of "
             "its inputs dropped (head-only dropout: the last layer alone is sampled, not the whole network).\n"
             "- **Aleatoric** uncertainty is doubt every sample shares, **epistemic** is disagreement between them.\n"
-            "- **What cannot be ruled out** was calibrated on images of known answer, for each class on its own.\n"
+            "- **What is still possible** was calibrated on images of known answer, for each class on its own.\n"
             "- All of this holds for images like those. A confident answer on a picture from another hospital can still "
             "be wrong: compare *sources of training* and *other hospitals* on the Models page."
         )
@@ -159,7 +158,7 @@ def lesions(result: Diagnosis) -> None:
     st.markdown(f"**Marked as lesion:** {printed.marked(found)}")
     if (dense := found.consolidation_percent_of_lesions) is not None:
         st.markdown(f"**Of it consolidation:** {dense:.0f} %, the rest ground glass")
-    if result.explanation is not None and (said := printed.inside(result.explanation)):
+    if said := printed.inside(result):
         st.markdown(f"**Inside the lungs (Grad-CAM):** {said}")
 
 
@@ -225,11 +224,15 @@ def picture(
 
 def downloads(result: Diagnosis, shown: list[str], opacity: float) -> None:
     """A page to print, JSON of the whole answer, and the mask."""
-    rows = {"classification": report.classification_row(result.image.name, result)}
+    answer = result.classification
+    rows: dict[str, Any] = {
+        "classification": report.classification_row(result.image.name, result),
+        "settings": {"method": answer.method, "level": answer.level},
+    }
     found = result.segmentation
     if found is not None:
         rows["segmentation"] = report.segmentation_row(
-            result.image.name, result.classification.modality, found, None, None, result.seconds
+            result.image.name, answer.modality, found, None, None, result.seconds
         )
     st.download_button(
         "Report to print",
@@ -297,7 +300,7 @@ with main:
         if chosen.credit:
             heading.caption(f"Credit: {chosen.credit}")
         if chosen.is_phantom or chosen.is_computed:
-            heading.caption("A computed phantom, not a patient: the model may well find it unlike its training images.")
+            heading.caption("A computed phantom, not a patient: how it is answered says nothing about patients.")
         try:
             result = _answers.answer_with_status(status, chosen, settings)
         except (images.ImageError, WeightsError) as error:

@@ -55,21 +55,23 @@ def heads(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) 
 def overconfident(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """A spoilt picture and how sure the model still is."""
     strength = st.slider("Blur", 0.0, 1.0, 0.6, 0.1, key="learn-blur", persist_state="session")
-    image = _answers.small(picture.data, picture.sha256, picture.name)
-    evidence = _answers.spoilt(image, picture.sha256, settings.modality, settings.model, "blur", strength)
+    chest = _answers.chest(picture, settings)
+    if chest.evidence.refusal:
+        st.info(chest.evidence.refusal)
+        return
+    evidence = _answers.blurred(chest, picture.sha256, settings.modality, settings.model, strength)
     answer = evidence.answer(settings.method, settings.level)
     left, right = st.columns(2)
     left.image(
-        degrade.degrade(image, "blur", strength).pixels,
+        degrade.degrade(chest.image, "blur", strength).pixels,
         width="stretch",
         alt=f"{picture.name}, blurred by {strength:.1f}",
     )
-    if answer.probability is None:
-        right.warning(answer.reason)
-        return
-    right.metric("Probability of COVID-19", report.percent(answer.probability), border=True)
+    right.metric("COVID-19: the classifier alone", report.percent(answer.probability or 0), border=True)
     right.metric("Distance from the training images", f"{answer.gate.ood_score:.1f}", border=True)
-    right.markdown(f"The app says: *{report.DECISIONS[answer.decision]}*. {answer.reason}")
+    whole = _answers.spoilt(chest.image, picture.sha256, settings.modality, settings.model, "blur", strength)
+    said = whole.answer(settings.method, settings.level)
+    right.markdown(f"The app says: *{report.DECISIONS[said.decision]}*. {said.reason}")
 
 
 def two_kinds(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
@@ -89,7 +91,13 @@ def two_kinds(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnos
 def calibrated(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """Reliability on the sources of training."""
     part = "xray / test"
-    _board.show_reliability(part, _board.stored_answers(settings.model)[part], key="learn-pair")
+    answers = _board.stored_answers(settings.model)[part]
+    _board.show_reliability(part, answers, key="learn-pair")
+    before, after = answers.ece()
+    st.markdown(
+        f"Claims missed the truth by **{before:.3f}** on average before (ECE), by **{after:.3f}** after. Most images count at the "
+        "right end; where few lie, one number for all can make a claim worse."
+    )
 
 
 def sets(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
@@ -102,7 +110,7 @@ def sets(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -
         st.info(answer.reason)
         return
     left, right = st.columns(2)
-    left.metric("Not ruled out", report.held(answer.prediction_set), border=True)
+    left.metric("Still possible", report.held(answer.prediction_set), border=True)
     right.metric("The app says", report.DECISIONS[answer.decision], border=True)
 
 
@@ -196,12 +204,12 @@ STEPS = (
     ),
     Step(
         "Overconfidence",
-        "A probability is a number between 0 and 1, not a promise. The network gives one for every picture, also for one that it "
+        "A probability is a number between 0 and 1, not a promise. The network alone gives one for every picture, also for one it "
         "cannot know anything about.",
         overconfident,
         "Blur the picture until you recognise nothing. Is the probability near one half?",
-        "Mostly not: far from what it learned from, a network goes on in some direction. That is why the distance is measured "
-        "beside the probability, and why the answer is withheld above 1.",
+        "Mostly not: far from what it learned from, a network goes on in some direction. That is why the app measures the distance "
+        "beside the probability, and withholds the answer above 1.",
     ),
     Step(
         "Two kinds of doubt",
@@ -215,7 +223,7 @@ STEPS = (
     Step(
         "Calibration",
         "Of all answers given with 80 %, eight in ten should be right. Dividing the logits by one number, the temperature, brings "
-        "claims and truth as close together as one number can, on images kept apart for it.",
+        "claims and truth closer together on average, on images kept apart for it.",
         calibrated,
         "Does calibration make a model better at telling the classes apart?",
         "No. The order of the pictures stays nearly as it is. Only the claim changes, and it fits only pictures like those "
@@ -251,9 +259,9 @@ STEPS = (
         "Segmentation",
         "A U-Net says for every pixel whether it is lung or lesion. On a phantom the truth is known, so one can see where it errs.",
         truth,
-        "Make the patches small and faint. What goes first, the number of lesions found or their outline?",
-        "Faint ones vanish whole: Dice falls to 0 for them, while a Dice over many images hides it, because large lesions "
-        "dominate the sum.",
+        "Make the patches as large and as faint as you can. How much of them is marked?",
+        "A small part: the U-Net overlooks faint opacity however large it is, and the share of the lungs comes out far too small. "
+        "A Dice over many images hardly tells, because dense lesions dominate the sum.",
     ),
     Step(
         "How to read 99.7 %",

@@ -90,8 +90,8 @@ st.title("Models")
 st.markdown(
     "Every figure was computed by `train/evaluate.py`, once with every finished model, on images kept out of its training "
     "(the cards name the exceptions), with a 95 % bootstrap interval over patients. Compare *sources of training* (patients "
-    "kept apart) with *other hospitals*: most of the gap is what the network learned about the sources instead of "
-    "the disease."
+    "kept apart) with *other hospitals*: the gap is what the network learned about the sources instead of the disease, and that "
+    "there more of those without COVID-19 have another disease of the lungs."
 )
 st.markdown(_words.MOVED)
 for tab, spec in zip(st.tabs([s.title for s in registry.MODELS.values()]), registry.MODELS.values(), strict=True):

@@ -95,7 +95,8 @@ def letters(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcuts.
             for e in (chest.evidence, _answers.marked(chest, *key, text, across, down))
         )
         assert plain.probability is not None and changed.probability is not None
-        moved = round(100 * (changed.probability - plain.probability))
+        # Of the rounded ones, so that the three numbers agree.
+        moved = round(100 * changed.probability) - round(100 * plain.probability)
         first, second, third = st.columns(3)
         first.metric("Without letters", report.percent(plain.probability), border=True)
         second.metric("With letters", report.percent(changed.probability), border=True)

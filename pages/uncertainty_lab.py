@@ -81,7 +81,7 @@ def in_words(answer: classify.Classification) -> str:
     low, high = (report.percent(v) for v in answer.interval)
     return (
         f"**{decision}**: {report.percent(answer.probability)}, interval {low} to {high}  \n"
-        f"Not ruled out at {report.percent(answer.level)}: {report.held(answer.prediction_set)}. "
+        f"Still possible at {report.percent(answer.level)}: {report.held(answer.prediction_set)}. "
         f"Distance {answer.gate.ood_score:.2f}"
     )
 
@@ -110,8 +110,8 @@ def abstain(answers: dict[str, stored.Answers]) -> None:
         alt="Share of wrong answers over the share of images answered, a line for each set of images",
     )
     st.caption(
-        "In the hospitals it learned from, silence about the doubtful few takes most errors away. In other hospitals most images "
-        "must stay unanswered before errors become rare: there the model is often wrong and sure. Abstaining helps against "
+        "In the hospitals it learned from, silence about the doubtful few takes most errors away. In other hospitals it takes far "
+        "fewer of them, even where hardly an image is answered: there the model is often wrong and sure. Abstaining helps against "
         "ambiguous pictures, less against having learned the wrong thing."
     )
 

@@ -55,7 +55,8 @@ WHAT = {
         "MobileNetV2, ResNet50 and InceptionResNetV2 ({architecture}) as one: their samples are put together, so that what the\n"
         "networks disagree about is part of the epistemic uncertainty. It has no weights of its own, only a temperature,\n"
         "prediction sets and the probability from which COVID-19 is answered, fitted on the same val images as theirs. Their\n"
-        "cards say what they learned from. One taught another, so that they agree more than strangers would."
+        "cards say what they learned from. MobileNetV2 taught both others, so that they\n"
+        "agree more than strangers would."
     ),
     "unet_xray": (
         "A U-Net ({architecture} encoder, ImageNet start) that marks lungs and lesions. Lung masks follow two conventions\n"
