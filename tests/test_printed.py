@@ -59,12 +59,17 @@ def test_a_share_with_a_wide_interval_is_hardly_measurable(result: Diagnosis) ->
     assert printed.marked(none) == "cannot say. There are no lungs."
 
 
-def test_evidence_that_lies_mostly_outside_the_lungs_is_called_so(result: Diagnosis) -> None:
-    explanation = result.explanation
-    assert explanation is not None
-    said = {share: printed.inside(replace(explanation, share_in_lungs=share)) for share in (0.2, 0.7, None)}
+def test_evidence_in_the_lungs_is_told_beside_how_much_of_the_map_they_are(result: Diagnosis) -> None:
+    explanation, found = result.explanation, result.segmentation
+    assert explanation is not None and found is not None and 0.2 < explanation.lungs < 0.7
+    said = {
+        share: printed.inside(replace(result, explanation=replace(explanation, share_in_lungs=share)))
+        for share in (0.2, 0.7, None)
+    }
     assert said[0.2].startswith("20 % of all that speaks for COVID-19 on the map of 8 x 8 cells")
-    assert "outside the lungs" in said[0.2] and "outside the lungs" not in said[0.7] and said[None] == ""
+    assert all(f"The lungs are {report.percent(explanation.lungs)} of the map" in said[share] for share in (0.2, 0.7))
+    assert "around them" in said[0.2] and "around them" not in said[0.7] and said[None] == ""
+    assert printed.inside(replace(result, segmentation=replace(found, plausible=False))) == ""
 
 
 def test_a_refused_picture_has_a_report_too() -> None:

@@ -35,7 +35,7 @@ def test_one_lung_over_the_other_is_refused() -> None:
     ("shape", "words"),
     [
         (segment.LungShape(0.0, 0.0, 0.0), "No lungs"),
-        (segment.LungShape(0.7, 1.0, 0.0), "larger than"),
+        (segment.LungShape(0.7, 1.0, 0.0), "cropped closely"),
         (segment.LungShape(0.3, 0.6, 0.0), "uncertain"),
     ],
 )
