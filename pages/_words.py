@@ -7,6 +7,7 @@ from typing import Any
 PARTS = {
     "xray / test": "X-ray, sources of training",
     "xray / external": "X-ray, other hospitals, all",
+    "xray / external_unseen": "X-ray, other hospitals, images new to the U-Net too",
     "xray / external_ieee8023": "X-ray, web collection ieee8023",
     "xray / external_shenzhen": "X-ray, Shenzhen (nobody with COVID-19)",
     "xray / external_covid_normal": "X-ray, other hospitals, against healthy",

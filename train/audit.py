@@ -4,7 +4,7 @@ The manifest is a CSV file with a row an image: its file (relative to the manife
 `label`, `group`, `patient` (as its source counts them) and `source`. Reported are patients, groups and near-copies of one
 image that two splits share (leaks; then the exit code is 1), sources that they share, and how far the source gives the
 label away: Cramer's V of the two, and how well 16 x 16 thumbnails alone tell each of them. Wrong use, such as a manifest
-that cannot be read, ends with 2.
+that cannot be read, ends with 2, and so does an audit without a leak that could not read all images.
 """
 
 import argparse
@@ -200,6 +200,8 @@ def report(found: dict[str, Any]) -> Iterator[str]:
     """The lines of `audit`'s result for a reader."""
     yield f"{found['images']} images: " + ", ".join(f"{name or '(none)'} {n}" for name, n in found["splits"].items())
     yield from (f"not readable  {sentence}" for sentence in found["unreadable"])
+    if missed := len(found["unreadable"]):
+        yield f"{missed} of them could not be looked at: what they have in common with others is not known"
     for what in ("patients", "groups", "sources"):
         for splits, names in found[what].items():
             more = ", ..." if len(names) > 5 else ""
@@ -232,7 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"{options.manifest} names no image.")
     found = audit(table, options.manifest.parent)
     print(json.dumps(found, indent=1) if options.json else "\n".join(report(found)))
-    return 1 if found["leaks"] else 0
+    return 1 if found["leaks"] else 2 if found["unreadable"] else 0
 
 
 if __name__ == "__main__":

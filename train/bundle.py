@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from covid_core import registry, source, weights
-from train import card, datasets
+from train import card, datasets, script
 
 PINS = Path(registry.__file__).parent / "pins.py"
 
@@ -59,4 +59,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from covid_core import engine, registry, segment
-from train import datasets, features
+from train import datasets, features, script
 from train.loading import CONSOLIDATION, GROUND_GLASS
 from train.masks import Outcome, outcomes, pooled_dice, sums
 from train.overlap import untrained
@@ -102,4 +102,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

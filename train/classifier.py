@@ -28,7 +28,7 @@ from torchmetrics.classification import BinaryAUROC
 from torchvision.transforms.v2 import CenterCrop
 
 from covid_core import networks, preprocess, registry, segment
-from train import datasets, initial, loading, trainer
+from train import datasets, initial, loading, script, trainer
 from train.augment import Rings, StyleExchange, classifier_augmentation
 from train.datasets.records import Record
 from train.overlap import without_returning
@@ -288,7 +288,8 @@ class ClassifierTask(lightning.LightningModule):
         image, _target, label, _opacity = batch
         logit, _location = self(image)
         auroc = self.auroc[dataloader_idx]
-        auroc.update(logit, label.long())
+        # Not of the logits: torchmetrics would take those of a batch that all lie within 0..1 for probabilities.
+        auroc.update(logit.float().sigmoid(), label.long())
         self.log(f"{self.watched[dataloader_idx]}_auroc", auroc, prog_bar=True, add_dataloader_idx=False)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -297,7 +298,7 @@ class ClassifierTask(lightning.LightningModule):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What every training of a backbone is told."""
-    parser.add_argument("--model", default=registry.DEFAULT)
+    parser.add_argument("--model", choices=script.TRAINED, default=registry.DEFAULT)
     parser.add_argument("--modality", choices=["xray", "ct", "both"], required=True, help="both: one backbone for both")
     parser.add_argument("--segmenters", type=Path, help="folder with unet_xray and unet_ct; default: the bundled ones")
     parser.add_argument("--without", nargs="*", default=[], metavar="SOURCE", help="sources to hold out")
@@ -366,4 +367,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

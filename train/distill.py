@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
 
 from covid_core import classify, engine, registry
-from train import initial, trainer
+from train import initial, script, trainer
 from train.classifier import ClassifierTask, Example, Views, add_arguments, data, modalities
 
 TaughtExample = tuple[*Example, int]
@@ -36,7 +36,7 @@ class Taught(Dataset[TaughtExample]):
 
 
 class Teacher:
-    """A finished classifier, on batches: pooled features and logit, without the U-Net's evidence.
+    """A finished classifier, on batches: pooled features and logit, without the U-Net's evidence, which shifts its answers.
 
     Attributes:
         channels: of the features.
@@ -98,9 +98,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
-    parser.add_argument("--teacher", default=registry.DEFAULT, help="a finished classifier with weights of its own")
+    parser.add_argument("--teacher", choices=script.TRAINED, default=registry.DEFAULT, help="a finished classifier")
     trainer.add_arguments(parser, epochs=10, batch=32, rate=1e-3)
     options = parser.parse_args(arguments)
+    if options.batch < 2:
+        parser.error("--batch must be 2 at least: the teacher's features are compared between pictures.")
     generator = initial.seed_everything(options.seed)
     spec, order = registry.get(options.model), modalities(options)
     task = DistillTask(
@@ -123,4 +125,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

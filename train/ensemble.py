@@ -11,7 +11,7 @@ from pathlib import Path
 
 from covid_core import classify, registry
 from covid_core.ensemble import Ensemble
-from train import answers, features, heads
+from train import answers, features, heads, script
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -46,4 +46,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

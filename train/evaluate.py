@@ -17,9 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from covid_core import classify, engine, metrics, registry, segment, weights
 from covid_core.ensemble import Ensemble
-from train import answers, datasets, features, looks, marks
+from train import answers, datasets, features, looks, marks, script, segmenter
+from train.datasets.records import Record
 from train.masks import pooled_dice
-from train.overlap import untrained
+from train.overlap import again, untrained
 
 Figure = dict[str, Any]
 
@@ -94,6 +95,7 @@ def protocols(rows: pd.DataFrame) -> dict[str, dict[str, "pd.Series[bool]"]]:
         "xray": {
             "test": xray & (rows.split == "test"),
             "external": external,
+            "external_unseen": external & ~rows.get("masked", pd.Series(True, rows.index)),
             "external_ieee8023": external & (rows.source == "ieee8023"),
             "external_shenzhen": external & (rows.source == "nlm_shenzhen"),
             "external_covid_normal": external & rows.finding.isin(["covid", "normal"]),
@@ -162,12 +164,24 @@ def segmenter_metrics(rows: pd.DataFrame) -> Figure:
     return result
 
 
+def masked(records: Sequence[Record]) -> set[str]:
+    """Names of the external X-rays from which, or from copies of which, the X-ray U-Net learned where lungs or lesions are."""
+    external = [r for r in records if r.split == "external"]
+    learned = segmenter.select(untrained([r for r in records if r.modality == "xray"]), "xray", "train")
+    return {file.name for file in again(external, learned)}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, choices=[s.name for s in registry.SPECS])
     parser.add_argument("--folder", type=Path, required=True, help="holds NAME/config.json and NAME/model.safetensors")
-    parser.add_argument("--data", nargs="+", metavar="NAME=FOLDER", help="for a U-Net")
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        metavar="NAME=FOLDER",
+        help="for a U-Net; for a classifier, to tell the external X-rays from which the U-Net that finds their lungs learned",
+    )
     parser.add_argument(
         "--features", type=Path, nargs="+", help="for a classifier, by train.features; of an ensemble's members in turn"
     )
@@ -191,17 +205,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         }
         reported = {name: values[wanted] for name, values in arrays.items()}
         file = answers.file(options.results, spec.name)
-        answers.rows(model, limits, table[wanted], reported).to_csv(file, index=False)
+        rows = answers.rows(model, limits, table[wanted], reported)
+        if options.data:
+            rows["masked"] = rows.image.isin(masked(datasets.read(options.data))) & (rows.split == "external")
+        rows.to_csv(file, index=False)
         config["metrics"] = classifier_metrics(answers.read(file))
     else:
-        segmenter = segment.Segmenter(spec, engine.of_files(spec, spec.modalities[0], weights.in_folder(home)), config)
+        network = segment.Segmenter(spec, engine.of_files(spec, spec.modalities[0], weights.in_folder(home)), config)
         file = marks.file(options.results, spec.name)
-        records = untrained([r for r in datasets.read(options.data) if r.modality == segmenter.modality])
-        marks.rows(segmenter, records).to_csv(file, index=False)
+        records = untrained([r for r in datasets.read(options.data) if r.modality == network.modality])
+        marks.rows(network, records).to_csv(file, index=False)
         config["metrics"] = segmenter_metrics(marks.read(file))
     (home / registry.CONFIG).write_text(json.dumps(config, indent=1) + "\n")
     print(json.dumps(config["metrics"], indent=1))
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

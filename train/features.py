@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from covid_core import classify, engine, preprocess, registry
-from train import loading, looks
+from train import loading, looks, script
 from train.augment import StyleExchange
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -113,7 +113,7 @@ def joined(folders: Sequence[Path]) -> tuple[pd.DataFrame, Arrays]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=registry.DEFAULT)
+    parser.add_argument("--model", choices=script.TRAINED, default=registry.DEFAULT)
     parser.add_argument("--modality", choices=["xray", "ct"], required=True)
     parser.add_argument("--looks", type=Path, required=True, help="written by train.looks")
     parser.add_argument(
@@ -153,4 +153,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

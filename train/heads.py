@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from covid_core import classify, gate, registry, uncertainty
-from train import answers, features, looks
+from train import answers, features, looks, script
 from train.classifier import soft_target
 
 HEADS = 5
@@ -167,7 +167,7 @@ def calibrate(model: classify.Model, table: pd.DataFrame, pooled: Floats) -> Non
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=registry.DEFAULT)
+    parser.add_argument("--model", choices=script.TRAINED, default=registry.DEFAULT)
     parser.add_argument("--features", type=Path, required=True, help="written by train.features")
     start = parser.add_mutually_exclusive_group(required=True)
     start.add_argument("--backbones", type=Path, help="what the features came from")
@@ -176,6 +176,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     spec = registry.get(options.model)
     table, arrays = features.load(options.features)
+    if lacking := set(spec.modalities) - set(table.modality):
+        parser.error(
+            f"{options.features} holds no {' and no '.join(sorted(lacking))} images, and {spec.title} reads both."
+        )
     pooled = arrays["pooled"]
     if options.keep:
         kept = answers.without_networks(spec, options.out.parent)
@@ -228,4 +232,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

@@ -51,7 +51,10 @@ def initialise(network: Backbone | UNet, architecture: str, init: str) -> str:
     if init != "imagenet" and _is_like(network, Path(init)):
         from safetensors.torch import load_file
 
-        network.load_state_dict(_widened(load_file(init), network.state_dict()))
+        try:
+            network.load_state_dict(_widened(load_file(init), network.state_dict()))
+        except RuntimeError as error:  # tensors of other shapes
+            raise ValueError(f"{init} holds the weights of another network than {architecture}.") from error
         return f"all tensors from {init}"
     state, scale = _from_hub(architecture) if init == "imagenet" else (_from_file(Path(init)), SCALES.get(architecture))
     body = network.body.encoder.model if isinstance(network, UNet) else network.body

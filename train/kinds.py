@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from covid_core import engine, registry, segment
-from train import calibrate, datasets, marks
+from train import calibrate, datasets, marks, script
 from train.answers import RESULTS
 from train.masks import outcomes
 
@@ -45,4 +45,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

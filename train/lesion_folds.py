@@ -15,7 +15,7 @@ from sklearn.model_selection import GroupKFold
 from torch.utils.data import DataLoader, WeightedRandomSampler
 
 from covid_core import engine, registry, segment
-from train import datasets, initial, marks, trainer
+from train import datasets, initial, marks, script, trainer
 from train.answers import RESULTS
 from train.datasets.records import Record
 from train.protocols import FOLDS, Fold, in_turn
@@ -71,4 +71,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

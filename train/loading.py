@@ -25,7 +25,10 @@ UNSURE = 0.25  # a teacher's probability further than this from 0 and 1 marks no
 
 def pixels(record: Record) -> NDArray[np.float32]:
     """The record's picture as the app would decode it, [H, W] float32 in 0..1."""
-    picture = images.read(record.image).pixels
+    try:
+        picture = images.read(record.image).pixels
+    except images.ImageError as error:
+        raise ValueError(f"{record.image}: {error}") from error
     return picture.T.copy() if record.transposed else picture
 
 

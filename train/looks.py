@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from covid_core import classify, engine, images, preprocess, registry, segment
-from train import datasets, loading
+from train import datasets, loading, script
 from train.augment import Rings
 from train.classifier import soft_target
 from train.datasets.records import Record
@@ -221,4 +221,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

@@ -45,6 +45,11 @@ def without_copies(records: Sequence[Record], of: Sequence[Record]) -> list[Reco
     return [record for record, similarity in zip(records, nearest, strict=True) if similarity < SAME]
 
 
+def again(records: Sequence[Record], of: Sequence[Record]) -> set[Path]:
+    """The images of the records that look like one of the others."""
+    return {r.image for r in records} - {r.image for r in without_copies(records, of)}
+
+
 def without_returning(records: Sequence[Record]) -> list[Record]:
     """The records without training X-rays from `COPIED` that come back in a part kept for choices or tests.
 
@@ -56,7 +61,7 @@ def without_returning(records: Sequence[Record]) -> list[Record]:
         kept_back = [
             r for r in records if r.modality == "xray" and r.finding == "covid" and r.split not in ("train", *ignored)
         ]
-        returning |= {r.image for r in suspects} - {r.image for r in without_copies(suspects, kept_back)}
+        returning |= again(suspects, kept_back)
     return [r for r in records if r.image not in returning]
 
 

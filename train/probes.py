@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 from sklearn.linear_model import LogisticRegression
 
 from covid_core import registry, shortcuts, source
-from train import answers, datasets, features, loading, looks
+from train import answers, datasets, features, loading, looks, script
 from train.audit import PROBE
 from train.datasets.records import Record
 from train.overlap import without_returning
@@ -116,4 +116,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

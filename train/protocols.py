@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from covid_core import preprocess, registry
-from train import datasets, initial, loading, trainer
+from train import datasets, initial, loading, script, trainer
 from train.answers import RESULTS
 from train.classifier import CELL, NOBODY, ClassifierTask, Example
 from train.datasets.records import Record
@@ -165,14 +165,12 @@ def probabilities(task: ClassifierTask, pictures: Pictures) -> NDArray[np.float3
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=registry.DEFAULT)
+    parser.add_argument("--model", choices=script.TRAINED, default=registry.DEFAULT)
     parser.add_argument("--protocol", choices=list(PROTOCOLS), required=True)
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the table")
     trainer.add_arguments(parser, epochs=5, batch=32, rate=1e-3)
     options = parser.parse_args(arguments)
     spec, protocol = registry.get(options.model), PROTOCOLS[options.protocol]
-    if spec.task != "classify":
-        parser.error(f"'{spec.name}' is no classifier.")
     size = options.size or spec.sizes[protocol.modality]
     records = [r for r in datasets.read(options.data) if r.modality == protocol.modality and protocol.wanted(r)]
     if not records:
@@ -210,4 +208,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covid_core import classify, metrics, registry, uncertainty
-from train import answers, evaluate, kinds, lesion_folds, marks, probes, starts
+from train import answers, evaluate, kinds, lesion_folds, marks, probes, script, starts
 from train.evaluate import Figure, figure, of_probabilities
 from train.protocols import PROTOCOLS
 
@@ -231,4 +231,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

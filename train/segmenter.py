@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
 from torchmetrics.classification import BinaryF1Score
 
 from covid_core import engine, networks, registry, segment
-from train import datasets, initial, loading, trainer
+from train import datasets, initial, loading, script, trainer
 from train.augment import segmentation_augmentation
 from train.datasets.records import Record
 from train.overlap import untrained, without_returning
@@ -234,4 +234,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

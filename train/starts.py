@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, WeightedRandomSampler
 
 from covid_core import registry
-from train import initial, trainer
+from train import initial, script, trainer
 from train.answers import RESULTS
 from train.classifier import ClassifierTask, Example, Views, add_arguments, data, modalities
 from train.datasets.records import Record
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
-    parser.add_argument("--teacher", default=registry.DEFAULT, help="a finished classifier with weights of its own")
+    parser.add_argument("--teacher", choices=script.TRAINED, default=registry.DEFAULT, help="a finished classifier")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the table")
     trainer.add_arguments(parser, epochs=1, batch=64, rate=1.5e-3)
     parser.set_defaults(init="random")
@@ -83,4 +83,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

@@ -17,7 +17,7 @@ import torch
 from torch.utils.data import DataLoader, WeightedRandomSampler
 
 from covid_core import phantom, registry
-from train import initial, trainer
+from train import initial, script, trainer
 from train.classifier import ClassifierTask, Example, View, Views, wide_side
 from train.datasets.records import Record
 
@@ -72,7 +72,7 @@ def bare(task: ClassifierTask, image: torch.Tensor, precision: str) -> float:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=registry.DEFAULT)
+    parser.add_argument("--model", choices=script.TRAINED, default=registry.DEFAULT)
     trainer.add_step_arguments(parser, batch=64, rate=1e-3)
     parser.set_defaults(devices=1)  # several would share the steps that are counted here
     options = parser.parse_args(arguments)
@@ -107,4 +107,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

@@ -16,7 +16,9 @@ from torch.utils.data import DataLoader
 
 # The weights of step t count in the mean by t to this power: mostly the last half of a training.
 LATER_MORE = 2.0
-SCHEDULE = "schedule.json"  # beside a checkpoint: what its learning rates follow from
+SCHEDULE = "schedule.json"  # beside a checkpoint: what it was begun with
+# What may change when a training goes on; the number of processes is kept besides.
+MAY_CHANGE = ("out", "results", "workers", "precision", "devices", "nodes")
 
 
 def add_arguments(parser: argparse.ArgumentParser, epochs: int, batch: int, rate: float) -> None:
@@ -93,7 +95,7 @@ def same_run(asked: dict[str, Any], folder: Path) -> None:
     """Check that a training that goes on is the one that was begun, for its schedule was laid out for that.
 
     Args:
-        asked: what its schedule and its pictures follow from; kept in the folder when a training begins.
+        asked: what it follows from; kept in the folder when a training begins.
         folder: where the training keeps its checkpoint.
 
     Raises:
@@ -101,7 +103,9 @@ def same_run(asked: dict[str, Any], folder: Path) -> None:
     """
     kept = folder / SCHEDULE
     begun = json.loads(kept.read_text()) if kept.exists() else asked
-    changed = [f"{name} {begun[name]} and not {value}" for name, value in asked.items() if begun[name] != value]
+    changed = [
+        f"{name} {begun[name]} and not {value}" for name, value in asked.items() if begun.get(name, value) != value
+    ]
     if changed:
         raise SystemExit(
             f"error: {folder} holds a training that was begun with {', '.join(changed)}. Go on with that, or choose another --out."
@@ -147,8 +151,12 @@ def fit(
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
-    asked = {name: getattr(options, name) for name in ("epochs", "rate", "batch", "size", "seed")}
-    asked |= {"processes": training.world_size, "images an epoch": len(train.sampler)}  # type: ignore[arg-type]
+    images = len(train.sampler)  # type: ignore[arg-type]
+    if not len(train):
+        raise SystemExit(f"error: {images} images an epoch are fewer than one step's, --batch {options.batch}.")
+    told = {name: value for name, value in vars(options).items() if name not in MAY_CHANGE}
+    asked = json.loads(json.dumps(told, default=str))  # as it is read again
+    asked |= {"processes": training.world_size, "images an epoch": images}
     if last.exists():
         same_run(asked, folder)
     elif training.is_global_zero:

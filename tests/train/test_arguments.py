@@ -1,11 +1,13 @@
 """What a command cannot do is said before it begins."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from train import evaluate, segmenter, throughput
+from train import distill, evaluate, heads, script, segmenter, throughput
 
 DATA = ["--data", "manifests=nowhere", "--out", "nowhere"]
 
@@ -18,6 +20,9 @@ DATA = ["--data", "manifests=nowhere", "--out", "nowhere"]
         (segmenter.main, ["--modality", "ct", "--lungs", "net.safetensors", *DATA], "--lungs is for X-rays"),
         (segmenter.main, ["--modality", "xray", "--kinds", *DATA], "--kinds is for CT"),
         (throughput.main, ["--devices", "2"], "--devices 1"),
+        (throughput.main, ["--model", "unet_ct"], "invalid choice"),
+        (distill.main, ["--modality", "ct", "--batch", "1", *DATA], "--batch must be 2 at least"),
+        (distill.main, ["--modality", "ct", "--teacher", "ensemble", *DATA], "invalid choice"),
     ],
 )
 def test_what_does_not_go_together(
@@ -27,3 +32,20 @@ def test_what_does_not_go_together(
         main(arguments)
     assert stop.value.code == 2 and said in capsys.readouterr().err
     assert not Path("nowhere").exists()
+
+
+def test_heads_for_both_kinds_of_image_need_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "xray.csv").write_text("image,modality,evidence\na.png,xray,0\n")
+    np.savez(tmp_path / "xray.npz", **{name: np.zeros((1, 4), np.float16) for name in ("crop", "style", "whole")})
+    with pytest.raises(SystemExit):
+        heads.main(["--features", str(tmp_path), "--backbones", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert "holds no ct images" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [ValueError("'x' is not a folder."), FileNotFoundError(2, "No such file", "x")])
+def test_a_script_ends_with_a_sentence(error: Exception) -> None:
+    def main() -> None:
+        raise error
+
+    with pytest.raises(SystemExit, match=f"error: {re.escape(str(error))}"):
+        script.run(main)

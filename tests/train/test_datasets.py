@@ -58,18 +58,36 @@ def test_large_ct_groups_by_patient(tmp_path: Path) -> None:
     assert [r.finding for r in records] == ["normal"] * 2 + ["covid"] * 3 + ["pneumonia"]
 
 
+def test_what_a_mac_notes_about_a_picture_is_none(tmp_path: Path) -> None:
+    picture(tmp_path / "COVID" / "COVID-1.png")
+    (tmp_path / "COVID" / "._COVID-1.png").write_text("notes")
+    assert len(public.radiography_database(tmp_path)) == 1
+
+
+def test_labels_and_columns_are_checked(tmp_path: Path) -> None:
+    (tmp_path / "ct").mkdir()
+    file = tmp_path / "ct" / "manifest.csv"
+    file.write_text("file,label,source,group,split,official_split\na.png,COVID,b,c,train,\n")
+    with pytest.raises(ValueError, match=r"a.png: there is no finding 'COVID'. Use one of: covid, normal"):
+        manifests.ct(tmp_path)
+    file.write_text("file,label,group,split,official_split\na.png,covid,c,train,\n")
+    with pytest.raises(ValueError, match=r"manifest.csv has no column 'source'"):
+        manifests.ct(tmp_path)
+
+
 def test_ct_lesion_frames_needs_both(tmp_path: Path) -> None:
     picture(tmp_path / "frames" / "a_1.png")
     picture(tmp_path / "frames" / "b_1.png")
     picture(tmp_path / "masks" / "a_1.png")
     for folder in ("frames", "masks"):
-        picture(tmp_path / folder / "Jun_coronacases_case1_90.png")
+        for taken in ("Jun_coronacases_case1_90.png", "bjorke_98.png"):
+            picture(tmp_path / folder / taken)
     (record,) = public.ct_lesion_frames(tmp_path)
     assert record.lesions == tmp_path / "masks" / "a_1.png" and record.lesions_known
 
 
 def test_sars_cov_2_ct_groups_by_runs(tmp_path: Path) -> None:
-    for i in (1, 2, 31):
+    for i in (1, 2, 71):
         picture(tmp_path / "COVID" / f"Covid ({i}).png")
     picture(tmp_path / "non-COVID" / "Non-Covid (1).png")
     records = public.sars_cov_2_ct(tmp_path)
@@ -85,6 +103,14 @@ def test_covid_ct_keeps_the_official_split(tmp_path: Path) -> None:
             names.write_text(f"{split}-p1-1.png\n")
     records = public.covid_ct(tmp_path)
     assert sorted(r.official_split for r in records) == ["test", "test", "train", "train", "val", "val"]
+    assert [r.split for r in records] == [r.official_split for r in records]
+    # Another figure of the paper with a test image goes with it, whatever was published.
+    picture(tmp_path / "Images-processed" / "CT_COVID" / "test-p2-7.png")
+    with (tmp_path / "Data-split" / "COVID" / "trainCT_COVID.txt").open("a") as names:
+        names.write("test-p2-7.png\n")
+    records = public.covid_ct(tmp_path)
+    (moved,) = (r for r in records if r.image.name == "test-p2-7.png")
+    assert (moved.split, moved.official_split) == ("test", "train") and groups_stay_whole(records)
     (tmp_path / "Data-split" / "COVID" / "valCT_COVID.txt").unlink()
     with pytest.raises(ValueError, match="published split"):
         public.covid_ct(tmp_path)

@@ -75,10 +75,23 @@ def test_a_training_does_not_go_on_as_another_one(tmp_path: Path) -> None:
     climb(Climb(), tmp_path)
     begun = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert tmp_path / trainer.SCHEDULE in begun
-    for change in (["--epochs", "3"], ["--rate", "0.5"], ["--batch", "2"], ["--size", "64"], ["--seed", "1"]):
+    for change in (
+        *(["--epochs", "3"], ["--rate", "0.5"], ["--batch", "2"], ["--size", "64"], ["--seed", "1"]),
+        *(["--init", "another"], ["--data", "other=images"]),
+    ):
         with pytest.raises(SystemExit, match=rf"begun with {change[0][2:]} .* another --out"):
             climb(Climb(), tmp_path, *change)
     assert {path: path.read_bytes() for path in begun} == begun
+    climb(Climb(), tmp_path, "--workers", "0", "--precision", "32")  # what changes nothing of it may change
+
+
+def test_fewer_images_than_a_step_takes_are_said(tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    trainer.add_arguments(parser, epochs=2, batch=8, rate=1.0)
+    options = parser.parse_args(["--data", "none", "--out", str(tmp_path), "--devices", "1"])
+    data = DataLoader(TensorDataset(torch.arange(3)), options.batch, drop_last=True)
+    with pytest.raises(SystemExit, match=r"3 images an epoch are fewer than one step's, --batch 8"):
+        trainer.fit(Climb(), data, data, options)
 
 
 def test_counters_stay_whole_numbers() -> None:

@@ -14,9 +14,21 @@ import pandas as pd
 from train.datasets.records import Record
 
 
-def _rows(root: Path, folder: str) -> Iterator[dict[str, str]]:
-    table = pd.read_csv(Path(root) / folder / "manifest.csv", dtype=str, keep_default_na=False)
-    yield from table.to_dict("records")
+class Row(dict[str, str]):
+    """Of a manifest, by column; a missing column is named with its file."""
+
+    file: Path
+
+    def __missing__(self, column: str) -> str:
+        raise ValueError(f"{self.file} has no column '{column}'.")
+
+
+def _rows(root: Path, folder: str) -> Iterator[Row]:
+    file = Path(root) / folder / "manifest.csv"
+    for values in pd.read_csv(file, dtype=str, keep_default_na=False).to_dict("records"):
+        row = Row({str(column): value for column, value in values.items()})
+        row.file = file
+        yield row
 
 
 def _file(root: Path, folder: str, name: str) -> Path | None:
@@ -103,7 +115,7 @@ def infnet(root: Path) -> list[Record]:
     named = [re.findall(r"\d+", row["same_patient_as_test"].partition("(")[0]) for row in rows]
     patient = {number: numbers[0] for numbers in sorted(named, key=len) for number in numbers}
 
-    def group(row: dict[str, str], numbers: Sequence[str]) -> str:
+    def group(row: Row, numbers: Sequence[str]) -> str:
         number = numbers[0] if numbers else Path(row["image"]).stem if row["split"] == "test" else ""
         return f"infnet/test patient {patient[number]}" if number in patient else f"infnet/{row['image']}"
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+FINDINGS = ("covid", "normal", "pneumonia", "tuberculosis", "non_covid", "")
+
 
 @dataclass(frozen=True)
 class Record:
@@ -15,7 +17,7 @@ class Record:
         source: hospital, archive or website the image comes from; what a network must not learn in place of the disease.
         group: images of one group (a patient, or near-copies of each other) never go to two parts.
         split: "train", "val", "test", "external", ...; "" where the data set has none.
-        finding: "covid", "normal", "pneumonia", "tuberculosis", "non_covid" or "" where it is not known.
+        finding: one of `FINDINGS`, "" where it is not known.
         lungs: mask file, or None where the lungs are not marked.
         lesions: mask file, or None.
         kinds: file of the lesions' kinds, 1 ground glass and 2 consolidation, or None.
@@ -37,6 +39,14 @@ class Record:
     lesions_known: bool = False
     transposed: bool = False
     official_split: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for another finding: "COVID" would train as no COVID-19."""
+        if self.finding not in FINDINGS:
+            known = ", ".join(FINDINGS[:-1])
+            raise ValueError(
+                f"{self.image}: there is no finding '{self.finding}'. Use one of: {known}; or leave it empty."
+            )
 
     @property
     def covid(self) -> int | None:

@@ -84,7 +84,7 @@ for model in unet_xray unet_ct; do
     --features $work/features --out $work/bundle/$model
   python -m train.evaluate --model $model --folder $work/bundle --data "$data"
 done
-python -m train.evaluate --model mobilenetv2 --folder $work/bundle --features $work/features
+python -m train.evaluate --model mobilenetv2 --folder $work/bundle --data "$data" --features $work/features
 python -m train.bundle --folder $work/bundle
 # What else its answers could follow, with the reader of the source that the Shortcut lab uses.
 python -m train.probes --features $work/features --data "$data" --out $work/bundle/mobilenetv2

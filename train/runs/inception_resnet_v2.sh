@@ -26,10 +26,10 @@ mkdir -p $work/bundle
 cp -r covid_core/assets/* $work/bundle/
 python -m train.heads --model $model --features $features/$model --backbones $work/backbones --out $work/bundle/$model
 for name in $three; do
-  python -m train.evaluate --model "$name" --folder $work/bundle --features $features/"$name"
+  python -m train.evaluate --model "$name" --folder $work/bundle --data "$data" --features $features/"$name"
 done
 python -m train.ensemble --folder $work/bundle --features $features/{mobilenetv2,resnet50,$model}
-python -m train.evaluate --model ensemble --folder $work/bundle --features $features/{mobilenetv2,resnet50,$model}
+python -m train.evaluate --model ensemble --folder $work/bundle --data "$data" --features $features/{mobilenetv2,resnet50,$model}
 python -m train.bundle --folder $work/bundle
 python -m train.probes --model $model --features $features/$model --data "$data" --out $work/bundle/$model
 python -m train.probes --model ensemble --features $features/$model --data "$data" --out $work/bundle/ensemble

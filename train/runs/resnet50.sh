@@ -17,7 +17,7 @@ done
 mkdir -p $work/bundle
 cp -r covid_core/assets/* $work/bundle/
 python -m train.heads --model resnet50 --features $work/features --backbones $work/backbones --out $work/bundle/resnet50
-python -m train.evaluate --model resnet50 --folder $work/bundle --features $work/features
+python -m train.evaluate --model resnet50 --folder $work/bundle --data "$data" --features $work/features
 python -m train.bundle --folder $work/bundle
 python -m train.probes --model resnet50 --features $work/features --data "$data" --out $work/bundle/resnet50
 python -m train.bundle --folder $work/bundle
