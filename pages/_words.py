@@ -59,7 +59,14 @@ SOURCES = {
     "saopaulo_hspm_lapa_br": "Hospitals in São Paulo",
 }
 # Protocols for X-rays from the easiest question to the hardest.
-HARDER = ("xray_random", "xray / test", "xray / external", "xray / external_covid_pneumonia", "xray / transplanted")
+HARDER = (
+    "xray_random",
+    "xray / test",
+    "xray / external",
+    "xray / external_unseen",
+    "xray / external_covid_pneumonia",
+    "xray / transplanted",
+)
 # What the row of `transplanted` asks, and what it is no test of.
 MOVED = (
     "*Lesions moved between sources*: patients' lesions in healthy lungs from another hospital, and healthy lungs in place of "

@@ -31,6 +31,10 @@ TRANSPLANTED = (
     "that the answers follow the source. It is no test on unseen images: the originals calibrated, the pictures that give\n"
     "trained, and U-Net and backbone learned from pictures made in the same way."
 )
+MASKED = (
+    "The U-Net that finds the lungs and marks the opacity learned from {count:,} of the {n:,} images of the row `external`, or\n"
+    "from copies of them: lungs, grain and grey levels, but no diagnosis. The row `external_unseen` leaves them out."
+)
 WHAT = {
     "mobilenetv2": (
         "A backbone ({architecture}, ImageNet start) for chest X-rays and one for CT slices, with five linear dropout heads\n"
@@ -152,10 +156,20 @@ def front(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any], repo
     return data.to_yaml()
 
 
+def _masked(metrics: dict[str, Any]) -> str:
+    """How many external X-rays the U-Net learned from; "" where that was not looked for."""
+    if "external_unseen" not in metrics:
+        return ""
+    whole, unseen = (metrics[name]["n"] for name in ("external", "external_unseen"))
+    return MASKED.format(count=whole - unseen, n=whole)
+
+
 def card(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any], repo: str = "") -> str:
     """The README.md of a model; with a repository OWNER/NAME, where that of a model is OWNER/NAME-<model>, for the Hub."""
-    row = TRANSPLANTED if spec.task == "classify" else ""
-    what = "\n\n".join(filter(None, (WHAT[spec.name].format(architecture=spec.architecture), row, history(spec)[0])))
+    said = [WHAT[spec.name].format(architecture=spec.architecture)]
+    if spec.task == "classify":
+        said += [TRANSPLANTED, _masked(config["metrics"]["xray"])]
+    what = "\n\n".join(filter(None, (*said, history(spec)[0])))
     lines = [
         HEADER.format(
             front=front(spec, config, sources, repo),
