@@ -95,7 +95,7 @@ def protocols(rows: pd.DataFrame) -> dict[str, dict[str, "pd.Series[bool]"]]:
         "xray": {
             "test": xray & (rows.split == "test"),
             "external": external,
-            "external_unseen": external & ~rows.get("masked", pd.Series(True, rows.index)),
+            "external_unseen": external & ~rows.get("masked", pd.Series(True, rows.index)).astype(bool),
             "external_ieee8023": external & (rows.source == "ieee8023"),
             "external_shenzhen": external & (rows.source == "nlm_shenzhen"),
             "external_covid_normal": external & rows.finding.isin(["covid", "normal"]),

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
-from train import datasets, loading, overlap
+from train import datasets, evaluate, loading, overlap
 from train.datasets import covid_19_ct_seg, manifests, public
 from train.datasets.records import Record
 
@@ -171,6 +172,27 @@ def test_a_picture_gathered_twice_trains_in_no_part_that_is_measured(tmp_path: P
     ]
     returning = [record("again", "cxnet_web", "train", external), record("third", "qata_cov19", "train", excluded)]
     assert overlap.without_returning([*kept, *returning]) == kept
+
+
+def test_external_images_the_u_net_learned_from_are_known(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+
+    def record(name: str, split: str, copy: Record | None = None, **marks: Path) -> Record:
+        file = tmp_path / f"{name}.png"
+        grey = np.asarray(Image.open(copy.image)) if copy else rng.integers(0, 256, (64, 64), np.uint8)
+        Image.fromarray(grey).save(file)
+        return Record(file, "xray", "any", "s", name, split, "" if marks else "covid", **marks)
+
+    new, seen, tested = (record(name, "external") for name in ("new", "seen", "tested"))
+    mask = tmp_path / "mask.png"
+    learned = record("a", "train", seen, lungs=mask)
+    measured = record("b", "test", tested, lungs=mask)  # it did not learn from those it is measured on
+    assert evaluate.masked([new, seen, tested, learned, measured]) == {"seen.png"}
+    table = pd.DataFrame({"modality": "xray", "split": "external", "source": "s", "finding": "covid"}, range(2))
+    table = table.assign(official_split="", dataset="any")
+    assert "external_unseen" not in evaluate.protocols(table)["xray"]  # where it was not looked for
+    found = evaluate.protocols(table.assign(masked=[True, False]))["xray"]
+    assert list(found["external_unseen"]) == [False, True] and found["external"].all()
 
 
 def test_a_patient_with_lungs_and_lesions_marked_is_measured_only_where_nothing_of_them_trained(tmp_path: Path) -> None:
