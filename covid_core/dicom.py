@@ -28,7 +28,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from covid_core.images import Array, ImageError, check_size, stretch
+from covid_core.images import Array, ImageError, check_size, over_full_range
 
 TAGS = [
     *("SOPClassUID", "Modality", "ImageType"),
@@ -224,14 +224,14 @@ def _as_shown(dataset: Dataset, values: NDArray[Any], used: NDArray[np.bool_]) -
     """Apply the file's look-up table or its first window, or else go from the smallest to the largest value."""
     if table := dataset.get("VOILUTSequence"):
         # Stretched, because tables often declare more bits than they use.
-        return stretch(_look_up(values, table[0]), used)
+        return over_full_range(_look_up(values, table[0]), used)
     centre, width = (_first_number(dataset.get(tag)) for tag in ("WindowCenter", "WindowWidth"))
     function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
     if function == "LINEAR":  # DICOM's own definition, PS3.3 C.11.2.1.2.1
         centre, width = centre - 0.5, width - 1
     if abs(centre) < LARGEST and 0 < width < LARGEST:
         return _window(values, centre, width, sigmoid=function == "SIGMOID")
-    return stretch(values, used)
+    return over_full_range(values, used)
 
 
 def _first_number(value: Any) -> float:

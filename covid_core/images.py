@@ -217,7 +217,7 @@ def check_size(width: int, height: int) -> None:
         )
 
 
-def stretch(values: NDArray[Any], used: NDArray[np.bool_] | None = None) -> Array:
+def over_full_range(values: NDArray[Any], used: NDArray[np.bool_] | None = None) -> Array:
     """Scale so that the smallest value becomes 0 and the largest 1.
 
     Of outliers, a few pixels (`OUTLIERS`) that make the range more than twice as wide, the range is that of the others.
@@ -323,7 +323,7 @@ def _white_is_zero(image: ImageFile) -> bool:
 def _grey(image: Image) -> tuple[Array, float]:
     """Return grey levels 0..1 [H, W], and chroma 0..1."""
     if image.mode in DEEP_MODES:
-        return stretch(np.asarray(image)), 0.0
+        return over_full_range(np.asarray(image)), 0.0
     if image.mode in ("1", "L") and not image.has_transparency_data:
         return _unit(image.convert("L")), 0.0
     alpha: Array | np.float32 = np.float32(1)

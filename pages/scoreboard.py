@@ -91,7 +91,7 @@ asked = st.pills(
     "Rows of",
     ours,
     selection_mode="multi",
-    default=ours,
+    default=[registry.DEFAULT] if registry.DEFAULT in ours else ours,
     format_func=title,
     key=f"models-{group}",
     persist_state="session",
@@ -100,6 +100,13 @@ shown = [row for row in rows if row["kind"] == "published" or row["model"] in as
 if not shown:
     st.info("Choose above whose rows to show.")
 plot(shown, measure, _words.measure_name(measure))
+if group in ("xray", "ct"):
+    st.caption(
+        "*As it is*, *lungs blacked out* and *only the border of the box* are the test images of the training's sources with parts "
+        "taken away, as in the Shortcut lab; answers that stay right without lungs come from elsewhere. An accuracy follows how "
+        "many images show COVID-19: whoever always says no is right about all that do not. AUC does not."
+        + (f" {_words.MOVED}" if group == "xray" else "")
+    )
 if group == "starts":
     st.caption(
         "What a teacher is worth where no ImageNet weights are at hand: a network that started from random weights, after "
