@@ -45,7 +45,7 @@ UNPROVEN = ONLY + (
     "changed."
 )
 UNCLEAR = (
-    "Too close to call: to say *no COVID-19* takes {clear} % or less, for some pictures of COVID-19 patients come as low as the "
+    "Too close to call: to say 'no COVID-19' takes {clear} % or less, for some pictures of COVID-19 patients come as low as the "
     "{probability} % here when only their look is changed."
 )
 INVISIBLE = ONLY + (

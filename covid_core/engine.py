@@ -185,6 +185,8 @@ def _convert(spec: ModelSpec, modality: str, files: Sequence[Path]) -> Any:
 def _is_whole(folder: Path) -> bool:
     """Whether a converted network is there and as it was written."""
     try:
-        return (folder / HASHES).read_text().split() == [weights.sha256(folder / name) for name in CONVERTED]
+        return (folder / HASHES).read_text(errors="replace").split() == [
+            weights.sha256(folder / name) for name in CONVERTED
+        ]
     except OSError:
         return False
