@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from covid_core import registry, weights
+from covid_core import registry, uncertainty, weights
 from covid_core.diagnose import Evidence
 
 FILE = "sources.safetensors"
@@ -32,10 +32,7 @@ class Reader:
 
     def probabilities(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
         """[..., S] of features [..., C], the mean over the cells."""
-        logits = pooled @ self.weight.T + self.bias
-        exponential = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        result: NDArray[np.float32] = exponential / exponential.sum(axis=-1, keepdims=True)
-        return result
+        return uncertainty.softmax(pooled @ self.weight.T + self.bias)
 
 
 @lru_cache(maxsize=4)

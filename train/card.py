@@ -33,7 +33,7 @@ TRANSPLANTED = (
 )
 MASKED = (
     "The U-Net that finds the lungs and marks the opacity learned from {count:,} of the {n:,} images of the row `external`, or\n"
-    "from copies of them: lungs, grain and grey levels, but no diagnosis. The row `external_unseen` leaves them out."
+    "from images that look like them: lungs, grain and grey levels, but no diagnosis. The row `external_unseen` leaves them out."
 )
 WHAT = {
     "mobilenetv2": (
