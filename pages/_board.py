@@ -105,8 +105,8 @@ def confounded() -> str:
         f"{outside['n_covid']:,} with COVID-19 come from one archive (ieee8023), {clinic['n']:,} of the "
         f"{outside['n'] - outside['n_covid']:,} without it from another (Shenzhen). Inside ieee8023 alone the AUC of "
         f"{registry.get(registry.DEFAULT).title} is {within:.3f} instead of {whole:.3f}. Nor are they untouched: "
-        f"the U-Net learned lungs from {outside['n'] - unseen['n']:,} of them or of their look-alikes (AUC of the other {unseen['n']:,}: {new:.3f}), and "
-        "earlier figures on them were known when the training was changed."
+        f"the U-Net learned lungs from {outside['n'] - unseen['n']:,} of them or of their look-alikes (AUC of the other "
+        f"{unseen['n']:,}: {new:.3f}), and earlier figures on them were known when the training was changed."
     )
 
 
