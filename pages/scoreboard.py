@@ -122,8 +122,8 @@ if group == "lesions":
         "The *U-Net with a channel for consolidation* is an exception: it is the bundled one, trained on with a third channel for "
         "the kinds of lesions. It found lesions less well on `val`, so the app keeps the other, which tells the kinds by density. "
         "So are the five folds: each is the bundled U-Net for X-rays, which has seen no CT, trained on. What others published on "
-        "Inf-Net's slices and on the volumes was trained on other images, and measured on 20 whole volumes; ours are 19, of nine "
-        "of them only slices with lesions. Earlier figures on Inf-Net's slices were known when our U-Net was trained further."
+        "Inf-Net's slices and on the volumes was trained on other images, and measured on whole volumes; of some of ours there are "
+        "only slices with lesions. Earlier figures on Inf-Net's slices were known when our U-Net was trained further."
     )
 with st.expander("All figures", icon=":material/table:"):
     st.dataframe(table(shown), width="stretch", hide_index=True, alt="All figures of these rows")

@@ -136,7 +136,7 @@ def history(spec: ModelSpec) -> tuple[str, list[str]]:
     if not file.exists():
         return UNTOLD, []
     told = ModelCard(file.read_text(encoding="utf-8"))
-    return told.text.strip(), told.data.get("base_model")
+    return told.text.strip(), told.data.get("base_model") or []
 
 
 def front(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any], repo: str) -> str:
