@@ -96,8 +96,8 @@ def ct_lesion_frames(root: Path) -> list[Record]:
 def sars_cov_2_ct(root: Path) -> list[Record]:
     """SARS-CoV-2 CT-scan dataset: `COVID` and `non-COVID`, no patients named.
 
-    Neighbouring numbers often show the same patient, so runs of `RUN` make a group. A run's border may cut a patient, the less often
-    the longer runs are. The figures of the scoreboard are on groups found by their looks.
+    Neighbouring numbers often show the same patient, so runs of `RUN` make a group. A run's border may cut a patient, the less
+    often the longer runs are. The figures of the scoreboard are on groups found by their looks.
     """
     records = []
     for folder, finding in {"COVID": "covid", "non-COVID": "non_covid"}.items():
