@@ -105,9 +105,9 @@ def _segment(options: argparse.Namespace) -> int:
         mask_file = uncertainty_file = None
         if options.out is not None:
             stem = os.fsencode(file.stem)[:LONGEST].decode(errors="ignore")
-            # Two pictures of one name from two folders must not overwrite each other's mask.
-            stem = stem if stem not in taken else f"{stem}-{image.sha256[:8]}"
-            taken.add(stem)
+            # Two pictures of one name from two folders must not overwrite each other's mask; some disks do not heed case.
+            stem = stem if stem.casefold() not in taken else f"{stem}-{image.sha256[:8]}"
+            taken.add(stem.casefold())
             mask_file, uncertainty_file = (str(options.out / f"{stem}-{kind}.png") for kind in ("mask", "uncertainty"))
             Path(mask_file).write_bytes(report.mask_png(found))
             Path(uncertainty_file).write_bytes(report.uncertainty_png(found))

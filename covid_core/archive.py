@@ -47,7 +47,8 @@ def members(data: bytes) -> list[Member]:
         raise ImageError(
             "The zip archive is damaged or incomplete. Upload it packed anew, or the files in it."
         ) from error
-    entries = [e for e in archive.infolist() if not e.is_dir() and not e.filename.rpartition("/")[2].startswith(".")]
+    named = [e for e in archive.infolist() if e.filename]  # `is_dir` fails on a name that is empty
+    entries = [e for e in named if not e.is_dir() and not e.filename.rpartition("/")[2].startswith(".")]
     if any(entry.flag_bits & 1 for entry in entries):
         raise ImageError("The zip archive is encrypted. Upload it without a password.")
     if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):

@@ -75,8 +75,7 @@ def burden(volume: Volume, progress: Callable[[int, int], None] = lambda done, t
         percent, interval = found.lesion_percent_of_lung, found.lesion_interval
         slices.append(SliceBurden(index, volume.numbers[index], lungs, lesions, percent, interval))
         progress(len(slices), len(chosen))
-    level = float(unet.config["lesion_interval"]["level"])
-    return summed(tuple(slices), level, unet.spec.name)
+    return summed(tuple(slices), found.level, unet.spec.name)
 
 
 def summed(slices: tuple[SliceBurden, ...], level: float, model: str) -> Burden:

@@ -10,7 +10,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -267,20 +266,18 @@ class Classifier(Model):
         self.masked = {m: weight[:, None, :] * masks for m, (weight, _) in self.heads.items()}
 
     @classmethod
-    def load(cls, spec: ModelSpec, kind: engine.Kind = "auto", folder: Path | None = None) -> "Classifier":
+    def load(cls, spec: ModelSpec) -> "Classifier":
         """The model's network, heads and config.
 
         Raises:
             WeightsError: the files are nowhere, or damaged.
         """
-        files = weights.locate_weights(spec, folder)
-        if not weights.prefix(files, spec.modalities[0]):  # one backbone for all
-            runs = dict.fromkeys(spec.modalities, engine.start(spec, spec.modalities[0], kind, folder))
-        else:
-            runs = {m: engine.start(spec, m, kind, folder) for m in spec.modalities}
-        return cls(
-            spec, runs, weights.read(files, "heads."), weights.load_config(spec, folder), Gate.of_default(folder)
-        )
+        files = weights.locate_weights(spec)
+        # Modalities with one backbone and one size share a run.
+        own = {m: (weights.prefix(files, m), spec.sizes[m]) for m in spec.modalities}
+        runs = {which: engine.start(spec, m) for which, m in {which: m for m, which in own.items()}.items()}
+        heads, config = weights.read(files, "heads."), weights.load_config(spec)
+        return cls(spec, {m: runs[which] for m, which in own.items()}, heads, config, Gate.of_default())
 
     def cells(
         self, image: DecodedImage, modality: str, found: segment.Segmentation

@@ -117,27 +117,30 @@ def side_by_side(answers: Mapping[str, Classification]) -> "Figure":
     """Mean and interval of several answers to one picture, a line each; the mark says the decision.
 
     Args:
-        answers: label -> answer.
+        answers: label -> answer, none refused.
     """
     import plotly.graph_objects as go
 
     figure = go.Figure()
     for decision, (colour, symbol) in MARKS.items():
-        mine = {label: a for label, a in answers.items() if a.decision == decision}
+        mine = [
+            (label, a.probability, *a.interval)
+            for label, a in answers.items()
+            if a.decision == decision and a.probability is not None and a.interval is not None
+        ]
         if not mine:
             continue
-        means = [a.probability if a.probability is not None else 0.5 for a in mine.values()]
-        ranges = [a.interval or (m, m) for a, m in zip(mine.values(), means, strict=True)]
+        labels, means, lows, highs = (list(part) for part in zip(*mine, strict=True))
         figure.add_scatter(
             x=means,
-            y=list(mine),
+            y=labels,
             mode="markers",
             marker={"size": 13, "color": colour, "symbol": symbol},
             error_x={
                 "type": "data",
                 "symmetric": False,
-                "array": [high - m for (_, high), m in zip(ranges, means, strict=True)],
-                "arrayminus": [m - low for (low, _), m in zip(ranges, means, strict=True)],
+                "array": np.subtract(highs, means),
+                "arrayminus": np.subtract(means, lows),
                 "thickness": 3,
                 "color": colour,
             },

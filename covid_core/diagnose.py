@@ -4,9 +4,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from typing import Any, TypeVar
 
-from covid_core import engine, registry, weights
+from covid_core import registry, weights
 from covid_core.classify import LEVEL, Classification, Classifier, Features, Method, Model, glance_features
 from covid_core.ensemble import Ensemble
 from covid_core.explain import Explanation, explain
@@ -33,11 +33,9 @@ class Evidence:
     features: Features | None
     refusal: str
 
-    def answer(
-        self, method: Method = "ensemble_mc_dropout", level: float = LEVEL, kind: engine.Kind = "auto"
-    ) -> Classification:
+    def answer(self, method: Method = "ensemble_mc_dropout", level: float = LEVEL) -> Classification:
         """The answer by this method and at this level; no network runs."""
-        chosen = classifier(self.model, kind)
+        chosen = classifier(self.model)
         if self.features is None or self.glance is None:
             return chosen.refuse(self.glance, self.modality, self.refusal, level)
         return chosen.answer(self.features, self.glance, self.modality, method, level)
@@ -90,44 +88,45 @@ class Diagnosis:
     seconds: float
 
 
-_loading = threading.Lock()
+Loaded = TypeVar("Loaded")
+_loaded: dict[str, Any] = {}
+_loading: dict[str, threading.Lock] = {}
 
 
-@lru_cache(maxsize=8)
-def _classifier(name: str, kind: engine.Kind) -> Classifier:
-    return Classifier.load(registry.get(name), kind)
+def _once(spec: registry.ModelSpec, load: Callable[[registry.ModelSpec], Loaded]) -> Loaded:
+    """A model, loaded by the first who asks for it. Others who ask for it wait; who asks for another does not."""
+    if spec.name not in _loaded:
+        with _loading.setdefault(spec.name, threading.Lock()):  # setdefault is atomic
+            if spec.name not in _loaded:
+                _loaded[spec.name] = load(spec)
+    found: Loaded = _loaded[spec.name]
+    return found
 
 
-def _model(spec: registry.ModelSpec, kind: engine.Kind) -> Model:
-    if spec.members:
-        return Ensemble(spec, [_classifier(name, kind) for name in spec.members], weights.load_config(spec))
-    return _classifier(spec.name, kind)
+def _member(name: str) -> Classifier:
+    return _once(registry.get(name), Classifier.load)
 
 
-@lru_cache(maxsize=8)
-def _segmenter(name: str, kind: engine.Kind) -> Segmenter:
-    return Segmenter.load(registry.get(name), kind)
+def _ensemble(spec: registry.ModelSpec) -> Ensemble:
+    return Ensemble(spec, [_member(name) for name in spec.members], weights.load_config(spec))
 
 
-def classifier(name: str = registry.DEFAULT, kind: engine.Kind = "auto") -> Model:
+def classifier(name: str = registry.DEFAULT) -> Model:
     """The classifier of this name; its networks are loaded once per process and shared."""
     spec = registry.get(name)
     if spec.task != "classify":
         raise ValueError(f"'{name}' marks lungs and lesions, it does not classify.")
-    with _loading:  # two visitors at once must not load it twice
-        return _model(spec, kind)
+    return _once(spec, _ensemble) if spec.members else _member(name)
 
 
-def segmenter(modality: str, kind: engine.Kind = "auto") -> Segmenter:
+def segmenter(modality: str) -> Segmenter:
     """The U-Net of a modality, loaded once per process and shared."""
-    with _loading:
-        return _segmenter(registry.segmenter_for(modality).name, kind)
+    return _once(registry.segmenter_for(modality), Segmenter.load)
 
 
-def look(image: DecodedImage, kind: engine.Kind = "auto") -> Glance:
+def look(image: DecodedImage) -> Glance:
     """One look at the whole picture: which modality, and how far from the training images; by the default classifier."""
-    with _loading:
-        first = _classifier(registry.DEFAULT, kind)
+    first = _member(registry.DEFAULT)
     return first.gate.look(glance_features(first.runs["xray"], image.pixels, first.spec.sizes["xray"]))
 
 
@@ -136,7 +135,6 @@ def see(
     image: DecodedImage,
     modality: str = "auto",
     model: str = registry.DEFAULT,
-    kind: engine.Kind = "auto",
     progress: Callable[[str], None] = lambda step: None,
 ) -> Seen:
     """Run the networks on a picture; all samples are drawn from what they leave.
@@ -145,7 +143,6 @@ def see(
         image: decoded picture.
         modality: "xray", "ct", or "auto": what the file says, else what the network sees.
         model: name of a classifier.
-        kind: engine.
         progress: called with a short sentence before each step.
 
     Raises:
@@ -155,16 +152,16 @@ def see(
     if modality not in ("auto", "xray", "ct"):
         raise ValueError(f"There is no modality '{modality}'. Choose one of: auto, xray, ct.")
     started = time.perf_counter()
-    chosen = classifier(model, kind)
+    chosen = classifier(model)
     reason = look_at_pixels(image.pixels, image.chroma)
     if reason:
         stated = image.modality_hint or "" if modality == "auto" else modality
         return Seen(image, Evidence(model, stated, None, None, reason), None, None, time.perf_counter() - started)
     progress("Looking at the whole picture")
-    glance = look(image, kind)
+    glance = look(image)
     used = (image.modality_hint or glance.modality) if modality == "auto" else modality
     progress("Marking lungs and lesions")
-    found = segmenter(used, kind).segment(image)
+    found = segmenter(used).segment(image)
     reason = refusal(glance, found.reason, used)
     if reason:
         return Seen(image, Evidence(model, used, glance, None, reason), found, None, time.perf_counter() - started)
@@ -180,19 +177,16 @@ def diagnose(
     model: str = registry.DEFAULT,
     method: Method = "ensemble_mc_dropout",
     level: float = LEVEL,
-    kind: engine.Kind = "auto",
     progress: Callable[[str], None] = lambda step: None,
 ) -> Diagnosis:
     """From a picture to an answer: `see`, then `conclude`; the arguments are theirs."""
-    return conclude(see(image, modality, model, kind, progress), method, level, kind)
+    return conclude(see(image, modality, model, progress), method, level)
 
 
-def conclude(
-    seen: Seen, method: Method = "ensemble_mc_dropout", level: float = LEVEL, kind: engine.Kind = "auto"
-) -> Diagnosis:
+def conclude(seen: Seen, method: Method = "ensemble_mc_dropout", level: float = LEVEL) -> Diagnosis:
     """The answer to a picture the networks have seen, by this method and at this level."""
     started = time.perf_counter()
-    answer = seen.evidence.answer(method, level, kind)
+    answer = seen.evidence.answer(method, level)
     seconds = seen.seconds + time.perf_counter() - started
     return Diagnosis(seen.image, answer, seen.segmentation, seen.explanation, seen.evidence.glance, seconds)
 

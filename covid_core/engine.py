@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from covid_core.weights import WeightsError
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 Kind = Literal["auto", "openvino", "torch"]
+CHOICE = "COVID_CORE_ENGINE"  # environment variable: the kind, for everything that names none itself
 # The two engines agree within this on features and logits (largest absolute difference); a test holds them to it.
 TOLERANCE = 2e-3
 # Beside a converted network: the sha256 of its files, in this order.
@@ -36,42 +37,48 @@ FIXED, ANY = (1, 2), -1
 _one_at_a_time = threading.Lock()
 
 
-def start(spec: ModelSpec, modality: str, kind: Kind = "auto", folder: Path | None = None) -> Run:
+def start(spec: ModelSpec, modality: str, kind: Kind | None = None) -> Run:
     """A function that runs the model's network for a modality.
 
     Args:
         spec: the model.
         modality: "xray" or "ct", one that the model reads.
-        kind: "openvino", "torch", or "auto": torch where it has a GPU, else OpenVINO.
-        folder: a local folder with weights, searched after the bundled ones.
+        kind: "openvino", "torch", or "auto": torch where it has a GPU, else OpenVINO. Without it COVID_CORE_ENGINE is looked
+            at; without that it is "auto".
 
     Returns:
         [N, 1, S, S] float32 in -1..1 -> features [N, C, s, s] or logits [N, channels, S, S], float32. Safe to call from
         several threads at once.
 
     Raises:
-        WeightsError: the weights are nowhere, or damaged, or their conversion cannot be written.
+        WeightsError: the weights are nowhere, or damaged, or their conversion cannot be written; COVID_CORE_ENGINE names
+            no engine.
         ValueError: another kind.
     """
-    if kind not in ("auto", "openvino", "torch"):
-        raise ValueError(f"There is no engine '{kind}'. Choose one of: auto, openvino, torch.")
-    return of_files(spec, modality, weights.locate_weights(spec, folder), kind)
+    return of_files(spec, modality, weights.locate_weights(spec), kind)
 
 
-def of_files(spec: ModelSpec, modality: str, files: Sequence[Path], kind: Kind = "auto") -> Run:
+def of_files(spec: ModelSpec, modality: str, files: Sequence[Path], kind: Kind | None = None) -> Run:
     """`start` for weights of one's own, as they come out of training: one file, or all shards."""
     import threadpoolctl
+
+    wanted = kind or os.environ.get(CHOICE) or "auto"
+    if wanted not in get_args(Kind):
+        known = f"Choose one of: {', '.join(get_args(Kind))}."
+        if kind:
+            raise ValueError(f"There is no engine '{wanted}'. {known}")
+        raise WeightsError(f"There is no engine '{wanted}', which {CHOICE} names. {known}")
 
     # numpy's BLAS keeps its threads spinning for a while after a product; they took the cores from the next inference, which
     # made answers in a row half as slow again. The products here are too small to gain from threads.
     threadpoolctl.threadpool_limits(1, user_api="blas")
-    if kind == "torch" or (kind == "auto" and _gpu_asked_for()):
+    if wanted == "torch" or (wanted == "auto" and _has_gpu()):
         return _torch(spec, modality, files)
     return _openvino(spec, modality, files)
 
 
-def _gpu_asked_for() -> bool:
-    """Whether a GPU is to be used. Asking torch would import it, so look for the driver first."""
+def _has_gpu() -> bool:
+    """Whether torch has one to use. Asking torch would import it, so look for the driver first."""
     if shutil.which("nvidia-smi") is None and sys.platform != "darwin":
         return False
     import torch
@@ -159,7 +166,7 @@ def converted(spec: ModelSpec, modality: str, files: Sequence[Path]) -> Path:
         except (OSError, RuntimeError) as error:
             if not _is_whole(home / key):
                 raise WeightsError(
-                    f"The network of {spec.name} could not be kept in {home}: {error} Make room there, or set "
+                    f"The network of {spec.name} could not be kept in {home} ({error}). Make room there, or set "
                     "COVID_CORE_CACHE to another folder."
                 ) from error
         finally:

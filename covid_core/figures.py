@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from covid_core import registry, report
 from covid_core.classify import Classification
@@ -40,6 +41,7 @@ HATCHES: dict[str, Callable[[Places, Places], NDArray[np.bool_]]] = {
     CAM: lambda down, across: (down + 0 * across) % 1 < 0.5,
 }
 STRIPES = 40  # in the longer side of a picture
+LARGEST = 2048  # side of a painted picture, px: more than a screen shows, and seconds and gigabytes to paint
 BETWEEN = 0.35  # of a layer's strength, between its stripes
 
 
@@ -160,6 +162,12 @@ def _mixed(picture: NDArray[Any], name: str, amount: NDArray[Any]) -> NDArray[An
     return mixed
 
 
+def _reduced(array: NDArray[Any], step: int) -> Places:
+    """[H, W] -> [H / step, W / step], each the mean of what it stands for."""
+    whole = np.asarray(array, np.float32)
+    return whole if step == 1 else np.asarray(Image.fromarray(whole).reduce(step))
+
+
 def swatch(name: str) -> Pixels:
     """A small patch of a hatched layer for the key beside a picture, [24, 36, 3]."""
     paper = np.full((24, 36, 3), 255, np.float32)
@@ -184,25 +192,27 @@ def layers(
         hatched: each layer in a pattern of its own, so that they are told apart without colours.
 
     Returns:
-        [H, W, 3] uint8.
+        [H, W, 3] uint8; of a picture of more than `LARGEST` pixels a side, fewer of them.
     """
-    picture: NDArray[Any] = np.repeat((diagnosis.image.pixels if below is None else below)[:, :, None], 3, axis=2) * 255
+    pixels = diagnosis.image.pixels if below is None else below
+    step = -(-max(pixels.shape) // LARGEST)
+    picture: NDArray[Any] = np.repeat(_reduced(pixels, step)[:, :, None], 3, axis=2) * 255
     found, explanation = diagnosis.segmentation, diagnosis.explanation
     # Functions, for some are costly, and mostly few are shown.
     strength: dict[str, Callable[[], NDArray[Any]]] = {}
     if found is not None:
         strength = {
-            "Lungs": lambda: found.lungs * 0.5,
-            "Lesions": lambda: found.lesions * 1.0,
+            "Lungs": lambda: found.lungs * np.float32(0.5),
+            "Lesions": lambda: found.lesions,
             "Lesion uncertainty": lambda: found.uncertainty,
         }
         if (dense := found.consolidation) is not None:
-            strength["Consolidation"] = lambda: dense * 1.0
+            strength["Consolidation"] = lambda: dense
     if explanation is not None:
         strength[CAM] = lambda: np.clip(explanation.heatmap / FULL_SCALE, 0, 1)
     for name in LAYERS:
         if name in shown and name in strength:
-            amount = strength[name]() * opacity
+            amount = _reduced(strength[name](), step) * np.float32(opacity)
             if hatched:
                 amount = amount * _hatch(name, amount.shape, max(amount.shape) / STRIPES)
             picture = _mixed(picture, name, amount)

@@ -21,13 +21,8 @@ class Case:
         file: its name.
         finding: what the source says it shows.
         view: projection.
-        modality: "X-ray".
-        age: of the patient, "" where unknown.
-        sex: of the patient, "" where unknown.
-        location: where it was taken, "" where unknown.
         licence: under which it may be shown.
         source_url: page to credit.
-        doi: of the article it is from, "" where there is none.
         sha256: of the file.
         bytes: its size.
         download_url: where the file is.
@@ -36,13 +31,8 @@ class Case:
     file: str
     finding: str
     view: str
-    modality: str
-    age: str
-    sex: str
-    location: str
     licence: str
     source_url: str
-    doi: str
     sha256: str
     bytes: int
     download_url: str

@@ -7,7 +7,6 @@ from those of the training images, and the shape of the lungs found in it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,15 +88,15 @@ class Gate:
         )
 
     @classmethod
-    def of_default(cls, folder: Path | None = None) -> "Gate":
+    def of_default(cls) -> "Gate":
         """That of the default model, whose X-ray backbone takes the first look at every picture, whatever model answers.
 
         Raises:
             WeightsError: its files are nowhere, or damaged.
         """
         spec = registry.get(registry.DEFAULT)
-        tensors = weights.read(weights.locate_weights(spec, folder), "gate.")
-        return cls.load(tensors, weights.load_config(spec, folder)["gate"])
+        tensors = weights.read(weights.locate_weights(spec), "gate.")
+        return cls.load(tensors, weights.load_config(spec)["gate"])
 
     def look(self, pooled: Array) -> Glance:
         """Modality and distances of one picture's pooled features.

@@ -1,7 +1,8 @@
 """How good answers, their uncertainty and their masks are.
 
 Classes are 0 `non_covid` and 1 `covid`, the positive one. A metric that its input leaves undefined raises ValueError,
-so no table holds a number that means nothing; `bootstrap` draws such resamples again. `doi:X` is at https://doi.org/X.
+so no table holds a number that means nothing (of several rates at once one is nan); `bootstrap` draws such resamples again.
+`doi:X` is at https://doi.org/X.
 """
 
 import contextlib
@@ -58,9 +59,11 @@ def balanced_accuracy(predicted: ArrayLike, labels: ArrayLike) -> float:
 
     Args:
         predicted: [N] of any kind.
-        labels: [N] of the same.
+        labels: [N] of the same, at least one.
     """
     named, own = np.asarray(predicted), np.asarray(labels)
+    if not own.size:
+        raise ValueError("Balanced accuracy is not defined without images.")
     return float(np.mean([np.mean(named[own == label] == label) for label in np.unique(own)]))
 
 

@@ -103,7 +103,7 @@ def marked(found: Segmentation) -> str:
     if found.lesion_percent_of_lung is None or found.lesion_interval is None:
         return f"cannot say. {found.reason}"
     low, high = found.lesion_interval
-    said = f"{found.lesion_percent_of_lung:.1f} % of the lungs, 90 % interval {low:.1f} to {high:.1f} %"
+    said = f"{found.lesion_percent_of_lung:.1f} % of the lungs, {report.percent(found.level)} interval {low:.1f} to {high:.1f} %"
     return f"{said}: {HARDLY}" if says_little(found.lesion_interval) else said
 
 

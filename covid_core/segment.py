@@ -6,7 +6,6 @@ where they or the average are undecided the pixel is uncertain.
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,12 +65,12 @@ class Segmentation:
         lungs: [H, W] bool.
         lesions: [H, W] bool, inside the lungs.
         lesion_probability: [H, W] float32, 0..1.
-        shape: what the lung mask looks like.
         plausible: whether the lung mask looks like that of a chest image.
         reason: why not, "" when plausible.
         lung_percent: lungs in per cent of the picture.
         lesion_percent_of_lung: None when the lung mask is implausible.
-        lesion_interval: (low, high) of that share at the level in the model's config, in per cent, or None.
+        lesion_interval: (low, high) of that share in per cent, or None.
+        level: of that interval, 0..1.
         model: name.
         weights_sha256: of the weights.
         network_lesion: [S, S] float32, lesion probability at the network's resolution.
@@ -84,12 +83,12 @@ class Segmentation:
     lungs: Mask
     lesions: Mask
     lesion_probability: Array = field(repr=False)
-    shape: LungShape
     plausible: bool
     reason: str
     lung_percent: float
     lesion_percent_of_lung: float | None
     lesion_interval: tuple[float, float] | None
+    level: float
     model: str
     weights_sha256: str
     network_lesion: Array = field(repr=False)
@@ -127,13 +126,13 @@ class Segmenter:
         self.spec, self.run, self.config = spec, run, config
 
     @classmethod
-    def load(cls, spec: ModelSpec, kind: engine.Kind = "auto", folder: Path | None = None) -> "Segmenter":
+    def load(cls, spec: ModelSpec) -> "Segmenter":
         """The model's network and config.
 
         Raises:
             WeightsError: the files are nowhere, or damaged.
         """
-        return cls(spec, engine.start(spec, spec.modalities[0], kind, folder), weights.load_config(spec, folder))
+        return cls(spec, engine.start(spec, spec.modalities[0]), weights.load_config(spec))
 
     @property
     def modality(self) -> str:
@@ -176,12 +175,12 @@ class Segmenter:
             lungs=lungs,
             lesions=lesions,
             lesion_probability=lesion,
-            shape=shape,
             plausible=not reason,
             reason=reason,
             lung_percent=100 * shape.area,
             lesion_percent_of_lung=None if reason else 100 * share,
             lesion_interval=None if reason else (100 * low, 100 * high),
+            level=float(self.config["lesion_interval"]["level"]),
             model=self.spec.name,
             weights_sha256=weights_sha256(self.spec),
             network_lesion=probability[1],

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from covid_core import degrade, engine, preprocess, registry
+from covid_core import degrade, preprocess, registry
 from covid_core.classify import Method
 from covid_core.diagnose import Evidence, classifier, look, see, segmenter
 from covid_core.images import DecodedImage
@@ -114,18 +114,17 @@ def with_marker(image: DecodedImage, text: str, across: float, down: float) -> D
     return replace(image, pixels=np.maximum(image.pixels, np.asarray(letters, np.float32) / np.float32(255)))
 
 
-def in_box(unchanged: Chest, image: DecodedImage, kind: engine.Kind = "auto") -> Evidence:
+def in_box(unchanged: Chest, image: DecodedImage) -> Evidence:
     """What the classifier makes of the box around the lungs, whatever the gate says of the picture.
 
     Args:
         unchanged: whose lungs and kind of image count.
         image: the picture, changed.
-        kind: engine.
     """
     modality, model = unchanged.evidence.modality, unchanged.evidence.model
-    found = replace(segmenter(modality, kind).segment(image), lungs=unchanged.lungs)
-    features = classifier(model, kind).features(image, modality, found)
-    return Evidence(model, modality, look(image, kind), features, "").light()
+    found = replace(segmenter(modality).segment(image), lungs=unchanged.lungs)
+    features = classifier(model).features(image, modality, found)
+    return Evidence(model, modality, look(image), features, "").light()
 
 
 def marker_map(unchanged: Chest, text: str, method: Method, places: int = 5) -> NDArray[np.float32]:

@@ -76,13 +76,12 @@ def _hash(path: str, size: int, modified: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def locate(spec: ModelSpec, file: str, folder: Path | None = None) -> Path:
+def locate(spec: ModelSpec, file: str) -> Path:
     """Path of one verified file of a model, downloaded where no nearer place has it.
 
     Args:
         spec: the model.
         file: one of `spec.files`.
-        folder: local folder holding `<model>/<file>`; without it COVID_CORE_WEIGHTS is looked at.
 
     Raises:
         WeightsError: the file is nowhere, damaged, or cannot be downloaded.
@@ -99,17 +98,17 @@ def locate(spec: ModelSpec, file: str, folder: Path | None = None) -> Path:
         if bundled.is_file():
             cure = f"Restore it with `git -C {bundled.parent} checkout -- {file}`, or install the package again."
             return _intact(bundled, spec.files[file], cure)
-        home = _local_folder(folder)
+        home = _local_folder()
         if home is not None and (local := home / spec.name / file).is_file():
             return _intact(local, spec.files[file], f"Put the right file there, or delete it: `rm {local}`.")
         return _from_hub(spec, file, home)
 
 
-def locate_weights(spec: ModelSpec, folder: Path | None = None) -> list[Path]:
+def locate_weights(spec: ModelSpec) -> list[Path]:
     """Paths of the verified files that hold a model's tensors. Arguments and errors are those of `locate`."""
     if not spec.weights:
         raise WeightsError(f"The weights of {spec.name} were not looked for. {_unpublished(spec)}")
-    return [locate(spec, file, folder) for file in spec.weights]
+    return [locate(spec, file) for file in spec.weights]
 
 
 def in_folder(home: Path) -> list[Path]:
@@ -154,30 +153,30 @@ def read(files: Sequence[Path], *prefixes: str) -> "dict[str, NDArray[np.float32
     return found
 
 
-def locate_all(spec: ModelSpec, folder: Path | None = None) -> dict[str, Path]:
+def locate_all(spec: ModelSpec) -> dict[str, Path]:
     """Paths of all verified files of a model: its config, and its weights with every shard.
 
     Shards may lie in different folders, so read them by these paths. Arguments and errors are those of `locate`.
     """
     if not spec.files:
         raise WeightsError(f"The files of {spec.name} were not looked for. {_unpublished(spec)}")
-    return {file: locate(spec, file, folder) for file in spec.files}
+    return {file: locate(spec, file) for file in spec.files}
 
 
-def load_config(spec: ModelSpec, folder: Path | None = None) -> dict[str, Any]:
+def load_config(spec: ModelSpec) -> dict[str, Any]:
     """Read the model's verified config.json. Arguments and errors are those of `locate`."""
-    config: dict[str, Any] = json.loads(locate(spec, CONFIG, folder).read_text(encoding="utf-8"))
+    config: dict[str, Any] = json.loads(locate(spec, CONFIG).read_text(encoding="utf-8"))
     return config
 
 
-def status(spec: ModelSpec, folder: Path | None = None) -> Status:
+def status(spec: ModelSpec) -> Status:
     """Where the files would come from: the farthest place that any of them needs. Neither hashes nor asks the network.
 
     Raises:
         ValueError: the model is not pinned to a commit.
     """
     _check(spec)
-    home = _local_folder(folder)
+    home = _local_folder()
     farthest = Status.BUNDLED if spec.files else Status.MISSING
     order = list(Status)
     for file in spec.files:
@@ -199,9 +198,7 @@ def _check(spec: ModelSpec) -> None:
         raise ValueError(f"{spec.name} must be pinned to a commit of 40 hex digits, not to '{spec.revision}'.")
 
 
-def _local_folder(folder: Path | None) -> Path | None:
-    if folder is not None:
-        return folder
+def _local_folder() -> Path | None:
     named = os.environ.get("COVID_CORE_WEIGHTS")
     return Path(named).expanduser() if named else None
 

@@ -18,7 +18,7 @@ SHORT: dict[classify.Method, str] = {
 
 def agreement(answers: dict[str, classify.Classification]) -> None:
     """Whether the answers agree, in one sentence, and how far apart they lie."""
-    known = {label: a for label, a in answers.items() if a.probability is not None}
+    known = {label: a.probability for label, a in answers.items() if a.probability is not None}
     decisions = {report.DECISIONS[a.decision] for a in answers.values()}
     said = (
         f"All {len(answers)} say *{decisions.pop()}*."
@@ -26,12 +26,8 @@ def agreement(answers: dict[str, classify.Classification]) -> None:
         else f"They differ: {', '.join(sorted(decisions))}."
     )
     if len(known) > 1:
-        low = min(known, key=lambda label: known[label].probability or 0)
-        high = max(known, key=lambda label: known[label].probability or 0)
-        said += (
-            f" The probabilities run from {report.percent(known[low].probability or 0)} ({low}) to "
-            f"{report.percent(known[high].probability or 0)} ({high})."
-        )
+        low, high = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
+        said += f" The probabilities run from {report.percent(known[low])} ({low}) to {report.percent(known[high])} ({high})."
     st.markdown(said)
 
 

@@ -43,6 +43,14 @@ def test_files_and_archives_become_entries_in_their_order() -> None:
     assert "text file" in found["all.zip/read.txt"] and "empty" in found["last.png"]
 
 
+def test_an_entry_without_a_name_is_no_file() -> None:
+    good = pictures.encode(pictures.GREY)
+    nameless = bytearray(packed({"n": b"x", "one.png": good}))
+    for at in (nameless.index(b"PK\x03\x04") + 26, nameless.index(b"PK\x01\x02") + 28):
+        nameless[at], nameless[at + 2] = 0, 1  # the letter counts to what follows the name
+    assert reasons([("x.zip", bytes(nameless))]) == {"x.zip/one.png": ""}
+
+
 def test_a_bad_archive_is_one_bad_file() -> None:
     good = pictures.encode(pictures.GREY)
     whole = packed({"one.png": good})

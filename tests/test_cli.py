@@ -151,6 +151,14 @@ def test_names_too_long_for_their_masks_are_cut(good: Path, tmp_path: Path, caps
     assert Path(row["mask_file"]).is_file() and Path(row["mask_file"]).name.startswith("ä" * 100)
 
 
+def test_masks_of_names_that_differ_in_case_alone_do_not_meet(good: Path, tmp_path: Path, capsys) -> None:
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / good.name.upper()
+    other.write_bytes(good.read_bytes())
+    assert main(["segment", str(good), str(other), "--modality", "ct", "--out", str(tmp_path / "masks"), "--json"]) == 0
+    assert len({row["mask_file"].lower() for row in lines(capsys)}) == 2
+
+
 def test_who_reads_only_the_first_answer_stops_the_others(good: Path) -> None:
     command = f"{sys.executable} -m covid_core classify {good} missing.png {good} | head -n 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)

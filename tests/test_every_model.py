@@ -1,6 +1,9 @@
 """One contract for every model: files, hashes, engines that agree, shapes, and figures that say their n."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -52,6 +55,55 @@ def test_pictures_answer_alike_however_many_run_at_once() -> None:
     together = run(batch)
     for count in (1, 2, 3, 1):  # there and back between networks of a fixed and of any number
         assert np.abs(run(batch[:count]) - together[:count]).max() < engine.TOLERANCE
+
+
+def test_the_engine_can_be_chosen_for_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = registry.get(registry.DEFAULT)
+    monkeypatch.setenv("COVID_CORE_ENGINE", "torch")
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "_torch", lambda *_: "by torch")
+        assert engine.start(spec, "xray") == "by torch"
+        assert engine.start(spec, "xray", "openvino") != "by torch"
+    monkeypatch.setenv("COVID_CORE_ENGINE", "tensorflow")
+    with pytest.raises(
+        weights.WeightsError, match="no engine 'tensorflow', which COVID_CORE_ENGINE names. Choose one of"
+    ):
+        engine.start(spec, "xray")
+    with pytest.raises(ValueError, match="no engine 'onnx'. Choose one of: auto, openvino, torch"):
+        engine.start(spec, "xray", "onnx")  # type: ignore[arg-type]
+
+
+def test_modalities_of_one_backbone_may_differ_in_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = replace(registry.get("resnet50"), sizes={"xray": 224, "ct": 256})
+    started: list[str] = []
+    monkeypatch.setattr(engine, "start", lambda _, modality: started.append(modality) or len(started))
+    runs = classify.Classifier.load(spec).runs
+    assert started == ["xray", "ct"] and runs["xray"] != runs["ct"]
+    started.clear()
+    runs = classify.Classifier.load(registry.get("resnet50")).runs
+    assert len(started) == 1 and runs["xray"] == runs["ct"]
+
+
+def test_a_model_that_is_loading_holds_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnose, "_loaded", {})
+    monkeypatch.setattr(diagnose, "_loading", {})
+    begun, go_on, loaded = threading.Event(), threading.Event(), []
+
+    def load(spec: registry.ModelSpec) -> str:
+        loaded.append(spec.name)
+        if spec.name == "resnet50":
+            begun.set()
+            assert go_on.wait(30)
+        return spec.name
+
+    monkeypatch.setattr(classify.Classifier, "load", load)
+    with ThreadPoolExecutor(2) as pool:
+        slow = [pool.submit(diagnose.classifier, "resnet50") for _ in range(2)]
+        assert begun.wait(30)
+        assert str(diagnose.classifier("mobilenetv2")) == "mobilenetv2"
+        go_on.set()
+        assert [str(one.result(30)) for one in slow] == ["resnet50"] * 2
+    assert loaded == ["resnet50", "mobilenetv2"]
 
 
 @pytest.mark.parametrize("kind", ["openvino", "torch"])

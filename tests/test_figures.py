@@ -34,6 +34,15 @@ def test_layers_are_painted_on_other_grey_levels(result: Diagnosis) -> None:
     np.testing.assert_array_equal(painted.any(axis=2), found.consolidation)
 
 
+def test_a_large_picture_is_painted_smaller(result: Diagnosis, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = figures.layers(result, ["Lesions"], 0.5)
+    monkeypatch.setattr(figures, "LARGEST", max(whole.shape) // 2)
+    half = figures.layers(result, ["Lesions"], 0.5)
+    assert half.shape == (whole.shape[0] // 2, whole.shape[1] // 2, 3)
+    means = whole.reshape(half.shape[0], 2, half.shape[1], 2, 3).mean(axis=(1, 3))
+    assert np.abs(half - means).max() < 30 and np.abs(half - means).mean() < 1
+
+
 def test_zoom_stays_for_pictures_of_one_size_alone() -> None:
     wide, other, tall = (np.zeros((*shape, 3), np.uint8) for shape in ((20, 30), (20, 30), (30, 20)))
     revisions = [figures.views(picture, picture).layout.uirevision for picture in (wide, other, tall)]

@@ -45,10 +45,10 @@ def put(folder: Path, contents: dict[str, bytes] = CONTENTS) -> Path:
     return folder
 
 
-def error(spec: ModelSpec = SPEC, file: str = WEIGHTS, folder: Path | None = None) -> str:
+def error(spec: ModelSpec = SPEC, file: str = WEIGHTS) -> str:
     """The message of the error that asking for a file raises."""
     with pytest.raises(WeightsError) as caught:
-        weights.locate(spec, file, folder)
+        weights.locate(spec, file)
     return str(caught.value)
 
 
@@ -95,12 +95,10 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
 
 def test_order(hub: HubServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert weights.locate(SPEC, WEIGHTS).is_relative_to(tmp_path / "hub")
-    local = put(tmp_path / "local")
-    monkeypatch.setenv("COVID_CORE_WEIGHTS", str(put(tmp_path / "named")))
-    assert weights.locate(SPEC, WEIGHTS) == tmp_path / "named" / "small" / WEIGHTS
-    assert weights.locate(SPEC, WEIGHTS, local) == local / "small" / WEIGHTS
+    monkeypatch.setenv("COVID_CORE_WEIGHTS", str(put(tmp_path / "local")))
+    assert weights.locate(SPEC, WEIGHTS) == tmp_path / "local" / "small" / WEIGHTS
     put(tmp_path / "assets")
-    assert weights.locate(SPEC, WEIGHTS, local) == tmp_path / "assets" / "small" / WEIGHTS
+    assert weights.locate(SPEC, WEIGHTS) == tmp_path / "assets" / "small" / WEIGHTS
 
 
 def test_download_once_then_no_request(hub: HubServer) -> None:
@@ -149,12 +147,16 @@ def test_threads_share_one_download(hub: HubServer) -> None:
 
 
 @pytest.mark.parametrize("place", ["assets", "local"])
-def test_a_damaged_file_is_never_used(place: str, hub: HubServer, tmp_path: Path) -> None:
-    folder = put(tmp_path / place)
-    path = weights.locate(SPEC, WEIGHTS, tmp_path / "local")
+def test_a_damaged_file_is_never_used(
+    place: str, hub: HubServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COVID_CORE_WEIGHTS", str(tmp_path / "local"))
+    put(tmp_path / place)
+    path = weights.locate(SPEC, WEIGHTS)
     damage(path)
     cure = "git -C" if place == "assets" else f"rm {path}"
-    message = error(folder=folder)
+    message = error()
+    assert path.is_relative_to(tmp_path / place)
     assert f"{path} is damaged or was changed" in message and cure in message
     assert path.exists() and hub.requests == []
 
@@ -262,11 +264,12 @@ def test_offline(variable: str, hub: HubServer, monkeypatch: pytest.MonkeyPatch)
     assert hub.requests == before
 
 
-def test_server_down(hub: HubServer, tmp_path: Path) -> None:
+def test_server_down(hub: HubServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("COVID_CORE_WEIGHTS", str(tmp_path / "local"))
     path = weights.locate(SPEC, WEIGHTS)
     hub.close()
     assert weights.locate(SPEC, WEIGHTS) == path
-    message = error(file=CONFIG, folder=tmp_path / "local")
+    message = error(file=CONFIG)
     assert "There is no connection to the Hub" in message
     for place in (tmp_path / "assets" / "small", tmp_path / "local" / "small", tmp_path / "hub", REPO):
         assert str(place) in message

@@ -16,8 +16,6 @@ from torch.nn.functional import interpolate
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 
-import covid_core._torchvision  # noqa: F401  (must come before torchvision)
-
 Pair = tuple[Tensor, Tensor]
 # Share of the draws of X-rays that take on the style of another training picture: in them the sources with lesions are
 # others than those without. In CT slices grey levels are densities, and exchanging them cost lesions on val.
@@ -25,7 +23,7 @@ EXCHANGED = 0.5
 
 
 class GreyLevels(torch.nn.Module):
-    """Another window, gamma and, seldom, inversion-free contrast: what differs between machines and converters."""
+    """A random window and gamma: what differs between machines and converters."""
 
     def __init__(self, window: float = 0.2, gamma: float = 0.5) -> None:
         super().__init__()

@@ -18,8 +18,10 @@ def between(before: Mapping[str, Tensor], after: Mapping[str, Tensor], share: fl
     """Every tensor at `share` of the way from before to after, in its own dtype.
 
     Raises:
-        ValueError: these are not weights of one network.
+        ValueError: these are not weights of one network, or there is no such share.
     """
+    if not 0 <= share <= 1:
+        raise ValueError(f"--share is {share:g}, but must lie between 0 and 1.")
     if {n: v.shape for n, v in before.items()} != {n: v.shape for n, v in after.items()}:
         raise ValueError("The two files are not weights of one network: names or shapes of their tensors differ.")
     return {n: before[n].float().lerp(v.float(), share).to(v.dtype) for n, v in after.items()}

@@ -12,7 +12,7 @@ without opacities from the source of the positives.
 import argparse
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ NOBODY = -1.0  # not marked by anybody
 MARGIN = 0.08  # kept around the crop, as a share of it, so that augmentation can move without inventing black borders
 NOTHING = 0.02  # mean lesion probability in the lungs up to which there is nothing to see
 HARDLY_KNOWN = 0.4  # target of a COVID-19 X-ray without visible opacity
+MOST_IMAGES, MOST = 2500, {"ct_lesions": 1000}  # of one source and finding, by data set; more only cost time
 TRANSPLANTED = 0.4  # share of the draws of pictures that can give or take lesions
 
 Example = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -101,10 +102,10 @@ def views(records: Sequence[Record], segmenter: segment.Segmenter, size: int) ->
     return loading.in_parallel(lambda record: view(record, segmenter, size), records, "lung crops")
 
 
-def select(records: Sequence[Record], modality: str, without: Sequence[str], seed: int = 0) -> list[Record]:
+def select(records: Sequence[Record], modality: str, without: Sequence[str]) -> list[Record]:
     """Training records: those with a finding, and CT slices and X-rays with lesion masks; no source of `without`.
 
-    Of a source and finding with more than `MOST` images a random part is taken: beyond it they only cost time.
+    Of a source and finding with more than `MOST_IMAGES` a random part is taken.
     X-rays with lesion masks are of COVID-19 patients.
     """
     chosen = [
@@ -113,17 +114,13 @@ def select(records: Sequence[Record], modality: str, without: Sequence[str], see
         if r.split == "train" and r.source not in without
     ]
     found = [r for r in chosen if r.finding]
-    marked = [Record(**{**r.__dict__, "finding": "covid"}) for r in chosen if r.dataset == "xray_lesions"]
+    marked = [replace(r, finding="covid") for r in chosen if r.dataset == "xray_lesions"]
     slices = [r for r in chosen if r.dataset == "ct_lesions"]
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     result: list[Record] = []
     for key, members in _by(found + marked + slices).items():
-        limit = 1000 if key[0] == "ct_lesions" else MOST
-        result += [members[i] for i in rng.permutation(len(members))[:limit]]
+        result += [members[i] for i in rng.permutation(len(members))[: MOST.get(key[0], MOST_IMAGES)]]
     return result
-
-
-MOST = 2500
 
 
 def _by(records: Sequence[Record]) -> dict[tuple[str, str, str], list[Record]]:
@@ -325,6 +322,10 @@ def data(options: argparse.Namespace, size: int) -> tuple[Views, list[float], li
     watched: list[DataLoader[Example]] = []
     for modality, segmenter in segmenters.items():
         chosen = select(records, modality, options.without)
+        if not {r.covid for r in chosen} >= {0, 1}:
+            raise ValueError(
+                f"--data needs {modality} images to train on with COVID-19 and without, of sources not left out."
+            )
         for key, members in sorted(_by(chosen).items()):
             print(*key, len(members), flush=True)
         drawn = balance(chosen)
@@ -337,7 +338,7 @@ def data(options: argparse.Namespace, size: int) -> tuple[Views, list[float], li
             if r.finding and r.modality == modality and ((r.source, r.split) in unseen if unseen else r.split == "val")
         ]
         if not val:
-            raise SystemExit(f"error: no {modality} image to validate on: --data holds none of {told}.")
+            raise ValueError(f"no {modality} image to validate on: --data holds none of {told}.")
         watched.append(DataLoader(Views(val, views(val, segmenter, size), size, augment=False), 32))
     return Views(train, crops, size, augment=True), weight, watched
 

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     val = [r for r in records if r.split == "val" and r.lesions_known]
     found = outcomes(val, segment.Segmenter(spec, run, {}))
     threshold = calibrate.lesion_threshold(found)
-    interval = {"spread": calibrate.interval_spread(found, threshold)}
+    interval = {"level": calibrate.LEVEL, "spread": calibrate.interval_spread(found, threshold)}
     config = {"lesion_threshold": threshold, "lesion_interval": interval}
     options.results.mkdir(parents=True, exist_ok=True)
     marks.rows(segment.Segmenter(spec, run, config), records).to_csv(file(options.results), index=False)

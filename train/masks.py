@@ -1,4 +1,4 @@
-"""What a U-Net makes of every image with masks: its probabilities beside the truth, at the network's own resolution."""
+"""What a U-Net makes of every image with masks: its probabilities beside the truth, in the picture's own pixels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -50,7 +50,7 @@ def unmarked(records: Sequence[Record], modality: str) -> list[Record]:
     ]
 
 
-def select(records: Sequence[Record], modality: str, split: str, seed: int = 0) -> list[Record]:
+def select(records: Sequence[Record], modality: str, split: str) -> list[Record]:
     """Records with masks of one modality and split; for X-ray training also healthy adults, marked as free of lesions.
 
     Images that a classifier is validated or tested on are left out of training, also where they come back in another
@@ -61,12 +61,8 @@ def select(records: Sequence[Record], modality: str, split: str, seed: int = 0) 
         return marked
     lesions = [r for r in without_returning(records) if r.modality == modality and r.split == split and r.lesions_known]
     healthy = [r for r in records if r.modality == "xray" and r.finding == "normal" and r.split == "train"]
-    order = np.random.default_rng(seed).permutation(len(healthy))[:HEALTHY]
-    return (
-        [r for r in marked if r.lungs]
-        + lesions
-        + [Record(**{**healthy[i].__dict__, "lesions_known": True}) for i in order]
-    )
+    order = np.random.default_rng(0).permutation(len(healthy))[:HEALTHY]
+    return [r for r in marked if r.lungs] + lesions + [replace(healthy[i], lesions_known=True) for i in order]
 
 
 class Examples(Dataset[tuple[Tensor, Tensor]]):
@@ -164,7 +160,6 @@ class SegmenterTask(lightning.LightningModule):
 
     def __init__(self, architecture: str, channels: int, rate: float) -> None:
         super().__init__()
-        self.save_hyperparameters()
         self.network = networks.UNet(architecture, channels)
         self.rate = rate
         # Pooled over all pixels the F1 score is the Dice coefficient.

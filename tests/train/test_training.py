@@ -301,7 +301,7 @@ def test_nothing_to_validate_on_is_said_before_training(collection: Path, tmp_pa
         "--out",
         str(tmp_path / "out"),
     ]
-    with pytest.raises(SystemExit, match="no ct image to validate on: --data holds none of covid:val"):
+    with pytest.raises(ValueError, match="no ct image to validate on: --data holds none of covid:val"):
         classifier.main([*given, "--unseen", "covid:val"])
     assert not (tmp_path / "out").exists()
 

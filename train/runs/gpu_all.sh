@@ -89,6 +89,13 @@ for name in xray_random sars_random sars_grouped covid_ct_to_sars sars_to_covid_
   protocol $name --init "$mobilenet"
   protocol $name --model resnet50 --init "$resnet" --out $work/protocols/resnet50_$name
 done
+# X-rays alone teach InceptionResNetV2 to see, so that no CT is known to it.
+inception=(--model inception_resnet_v2 --size 128)
+trains distill "${inception[@]}" --modality xray --segmenters $nets --init random --out $work/protocols/inception_start \
+  --rate 1.5e-3 --batch 64 --epochs 8 --examples 10000
+for name in sars_random sars_grouped covid_ct_to_sars sars_to_covid_ct; do
+  protocol $name "${inception[@]}" --init $work/protocols/inception_start/backbone.safetensors --out $work/protocols/inception_$name
+done
 trains lesion_folds --init "$mobilenet" --out $work/protocols/lesion_folds --results $results --epochs 12 --batch 48
 trains segmenter --modality ct --kinds --init $nets/unet_ct/model.safetensors --teacher $nets/unet_ct/model.safetensors \
   --out $work/protocols/kinds --epochs 12 --examples 2600 --batch 48

@@ -30,4 +30,13 @@ for set in sars_random sars_grouped covid_ct_to_sars sars_to_covid_ct; do
   python -m train.protocols --protocol $set --model resnet50 --data "$data" --init "$resnet" --size 160 --epochs 12 \
     --batch 32 --precision bf16-mixed --out $work/protocols/resnet50_$set
 done
+# For InceptionResNetV2 there is no ImageNet start: X-rays alone, with the bundled MobileNetV2 as teacher, so that no CT is known
+# to it.
+inception=(--model inception_resnet_v2 --precision bf16-mixed --rate 1.5e-3)
+python -m train.distill "${inception[@]}" --modality xray --data "$data" --init random --size 96 --epochs 4 --examples 10000 \
+  --batch 64 --workers 2 --out $work/protocols/inception_start
+for set in sars_random sars_grouped covid_ct_to_sars sars_to_covid_ct; do
+  python -m train.protocols --protocol $set "${inception[@]}" --data "$data" --init $work/protocols/inception_start/backbone.safetensors \
+    --epochs 12 --batch 32 --out $work/protocols/inception_$set
+done
 python -m train.scoreboard
