@@ -93,11 +93,10 @@ def _segment(options: argparse.Namespace) -> int:
         started = time.perf_counter()
         try:
             image = images.read(file)
-            with images.enough_memory():
-                modality = options.modality
-                if modality == "auto":
-                    modality = image.modality_hint or diagnose.look(image).modality
-                found = diagnose.segmenter(modality).segment(image)
+            seen = diagnose.see(image, options.modality)
+            found = seen.segmentation
+            if found is None or seen.evidence.refusal:
+                raise images.ImageError(seen.evidence.refusal)
         except images.ImageError as error:
             failed = True
             _print({"file": str(file), "error": str(error)}, options.json, _in_words)
@@ -112,7 +111,7 @@ def _segment(options: argparse.Namespace) -> int:
             Path(mask_file).write_bytes(report.mask_png(found))
             Path(uncertainty_file).write_bytes(report.uncertainty_png(found))
         seconds = time.perf_counter() - started
-        row = report.segmentation_row(str(file), modality, found, mask_file, uncertainty_file, seconds)
+        row = report.segmentation_row(str(file), seen.evidence.modality, found, mask_file, uncertainty_file, seconds)
         _print(row, options.json, _lesions_in_words)
     return SOME_FAILED if failed else OK
 

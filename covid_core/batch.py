@@ -80,10 +80,23 @@ def search(folder: Path) -> Found:
             continue
         seen.add(real)
         found += [Path(place, name) for name in files if not name.startswith(".")]
-    pictures = sorted(file for file in found if file.suffix.lower() in SUFFIXES)
+    pictures = sorted(file for file in found if file.suffix.lower() in SUFFIXES or _is_dicom_without_ending(file))
     if not pictures and not closed:
-        raise ValueError(f"There is no picture in {folder}. Looked for {', '.join(SUFFIXES)}.")
+        raise ValueError(f"There is no picture in {folder}. Looked for {', '.join(SUFFIXES)}, and DICOM without an ending.")
     return Found(pictures, sorted(set(found) - set(pictures)), sorted(closed))
+
+
+def _is_dicom_without_ending(file: Path) -> bool:
+    """As archives of hospitals name them: IM0001, or the numbers of their identifier."""
+    if file.suffix and not file.suffix[1:].isdigit():
+        return False
+    try:
+        if not file.is_file():  # opening a pipe would wait for ever
+            return False
+        with file.open("rb") as stream:
+            return stream.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 def of_uploads(files: Sequence[tuple[str, bytes]]) -> list[Entry]:

@@ -27,7 +27,8 @@ class Backbone(nn.Module):
 
         self.body: Any = timm.create_model(architecture, pretrained=False, num_classes=0, in_chans=1)
         if architecture == "resnetv2_50":
-            self.body.stem = _normed(self.body.stem)
+            stem: Any = self.body.stem
+            self.body.stem = nn.Sequential(OrderedDict([*_normed(stem.conv).named_children(), ("pool", stem.pool)]))
         self.channels: int = self.body.num_features  # type: ignore[assignment]
 
     def forward(self, image: Tensor) -> Tensor:
@@ -36,12 +37,11 @@ class Backbone(nn.Module):
         return features
 
 
-def _normed(stem: Any) -> nn.Module:
-    """ResNet-50 v2's stem with a norm and a ReLU before the pooling, as its published weights want it; timm's has none."""
+def _normed(convolution: Any) -> nn.Sequential:
+    """The first convolution of ResNet-50 v2 with a norm and a ReLU, as its published weights want it; timm's has none."""
     from timm.layers.norm_act import BatchNormAct2d
 
-    norm = BatchNormAct2d(stem.conv.out_channels)
-    return nn.Sequential(OrderedDict(conv=stem.conv, norm=norm, pool=stem.pool))
+    return nn.Sequential(OrderedDict(conv=convolution, norm=BatchNormAct2d(convolution.out_channels)))
 
 
 class UNet(nn.Module):
@@ -56,6 +56,9 @@ class UNet(nn.Module):
         self.body: Any = smp.Unet(
             f"tu-{architecture}", encoder_weights=None, in_channels=1, classes=channels, decoder_channels=self.DECODER
         )
+        if architecture == "resnetv2_50":
+            encoder = self.body.encoder.model
+            encoder["stem_conv"] = _normed(encoder["stem_conv"])
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits; a sigmoid of each channel is its probability, that of consolidation one given a lesion."""

@@ -148,8 +148,8 @@ def check_count(count: int) -> None:
     """Raise ImageError if there are too few slices for a volume."""
     if count < MIN_SLICES:
         raise ImageError(
-            f"This CT has only {count} axial slice{'s' * (count > 1)}. Upload the whole series, or diagnose a single slice "
-            "as a picture."
+            f"This CT has only {count} axial slice{'s' * (count > 1)}. Upload the whole series, or save a single slice as PNG or "
+            "DICOM and upload that."
         )
 
 

@@ -42,8 +42,12 @@ SHOWN = 20  # pairs of near-copies in the report
 Pair = tuple[int, int]
 
 
-def read(manifest: Path) -> pd.DataFrame:
+def read(manifest: Path, split: str = "") -> pd.DataFrame:
     """The manifest with the column names of `COLUMNS`; those that it lacks are "".
+
+    Args:
+        manifest: a CSV file.
+        split: the column to take for the split, where that is none of `COLUMNS`; rows without a value in it are left out.
 
     Raises:
         ValueError: it cannot be read, or names no image or no split.
@@ -54,10 +58,16 @@ def read(manifest: Path) -> pd.DataFrame:
         raise ValueError(f"{manifest} cannot be read as a CSV file: {error}") from error
     lower = {str(name).lower(): name for name in table.columns}
     found = {role: next((lower[n] for n in names if n in lower), None) for role, names in COLUMNS.items()}
+    if split:
+        found["split"] = lower.get(split.lower())
+        if found["split"] is None:
+            raise ValueError(f"{manifest} has no column '{split}'.")
     for role in ("image", "split"):
         if found[role] is None:
             raise ValueError(f"{manifest} has no column '{role}' (nor {', '.join(COLUMNS[role][1:])}).")
     result = pd.DataFrame({role: table[name] if name is not None else "" for role, name in found.items()}, table.index)
+    if split:
+        result = result[result.split != ""].reset_index(drop=True)
     # Hospitals count their patients each for itself.
     numbered = (result.patient != "") & (result.source != "")
     result.loc[numbered, "patient"] = result.source + "/" + result.patient
@@ -222,11 +232,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("manifest", type=Path)
+    parser.add_argument(
+        "--split", default="", metavar="COLUMN", help='another column than "split", such as "official_split"'
+    )
     parser.add_argument("--without", nargs="*", default=[], metavar="SPLIT", help='such as "excluded", not looked at')
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
     options = parser.parse_args(arguments)
     try:
-        table = read(options.manifest)
+        table = read(options.manifest, options.split)
     except ValueError as error:
         parser.error(str(error))
     table = table[~table.split.isin(options.without)].reset_index(drop=True)

@@ -351,6 +351,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     generator = initial.seed_everything(options.seed)
     spec = registry.get(options.model)
+    train, weight, watched = data(options, options.size or max(spec.sizes[m] for m in modalities(options)))
     task = ClassifierTask(
         spec.architecture,
         options.rate,
@@ -358,8 +359,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.smoothing,
         [f"val_{m}" for m in modalities(options)],
     )
-    print(initial.initialise(task.network, spec.architecture, options.init), flush=True)
-    train, weight, watched = data(options, options.size or max(spec.sizes[m] for m in modalities(options)))
+    print(initial.initialise(task.network, spec.architecture, options.init, options.modality), flush=True)
     sampler = WeightedRandomSampler(weight, options.examples, generator=generator)
     batches = DataLoader(train, options.batch, sampler=sampler, drop_last=True, **trainer.workers(options))
     trainer.fit(task, batches, watched, options)

@@ -105,6 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("--batch must be 2 at least: the teacher's features are compared between pictures.")
     generator = initial.seed_everything(options.seed)
     spec, order = registry.get(options.model), modalities(options)
+    train, weight, watched = data(options, options.size or max(spec.sizes[m] for m in order))
     task = DistillTask(
         spec.architecture,
         options.rate,
@@ -113,8 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         [f"val_{m}" for m in order],
         Teacher(registry.get(options.teacher), order),
     )
-    print(initial.initialise(task.network, spec.architecture, options.init), flush=True)
-    train, weight, watched = data(options, options.size or max(spec.sizes[m] for m in order))
+    print(initial.initialise(task.network, spec.architecture, options.init, options.modality), flush=True)
     sampler = WeightedRandomSampler(weight, options.examples, generator=generator)
     batches = DataLoader(
         Taught(train, order), options.batch, sampler=sampler, drop_last=True, **trainer.workers(options)

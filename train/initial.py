@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from covid_core import registry, weights
 from covid_core.networks import Backbone, UNet
+from train import script
 
 Scale = tuple[Sequence[float], Sequence[float]]  # mean and standard deviation of red, green and blue in 0..1
 # timm's weights on the Hugging Face Hub, for `--init imagenet`.
@@ -25,6 +27,8 @@ STEMS = {
     "resnetv2_50": ("stem.conv.weight", "stem.norm.running_mean"),
     "inception_resnet_v2": ("conv2d_1a.conv.weight", "conv2d_1a.bn.running_mean"),
 }
+# How names begin in ResNet50, and in the same network as the encoder of a U-Net.
+ENCODER_NAMES = {"stages.": "stages_", "stem.": "stem_conv."}
 # What ImageNet weights in a file expect.
 SCALES: dict[str, Scale] = {
     "mobilenetv2_100": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
@@ -33,22 +37,25 @@ SCALES: dict[str, Scale] = {
 }
 
 
-def initialise(network: Backbone | UNet, architecture: str, init: str) -> str:
+def initialise(network: Backbone | UNet, architecture: str, init: str, modality: str = "") -> str:
     """Load starting weights in place.
 
     Args:
         network: to be filled; its own first convolution takes one grey channel.
         architecture: timm's name.
-        init: "imagenet" (needs a network), "random", or a safetensors file: ImageNet weights under timm's names, the
-            weights of a network like this one (all of it is loaded; what a U-Net marks besides starts from zeros), or of
-            another network of this project with the same backbone (a U-Net's encoder starts a classifier).
+        init: "imagenet" (needs a network), "random", the name of a bundled classifier, whose backbone is taken, or a safetensors
+            file: ImageNet weights under timm's names, the weights of a network like this one (all of it is loaded; what a
+            U-Net marks besides starts from zeros), or of another network of this project with the same backbone (a U-Net's
+            encoder starts a classifier).
+        modality: whose backbone, where that classifier has one for each.
 
     Returns:
         one line on what was loaded.
     """
     if init == "random":
         return "random weights"
-    if init != "imagenet" and _is_like(network, Path(init)):
+    is_named = init == "imagenet" or init in script.TRAINED
+    if not is_named and _is_like(network, Path(init)):
         from safetensors.torch import load_file
 
         try:
@@ -56,11 +63,18 @@ def initialise(network: Backbone | UNet, architecture: str, init: str) -> str:
         except RuntimeError as error:  # tensors of other shapes
             raise ValueError(f"{init} holds the weights of another network than {architecture}.") from error
         return f"all tensors from {init}"
-    state, scale = _from_hub(architecture) if init == "imagenet" else (_from_file(Path(init)), SCALES.get(architecture))
+    scale = SCALES.get(architecture)
+    if init == "imagenet":
+        state, scale = _from_hub(architecture)
+    else:
+        state = _of_bundled(init, modality) if is_named else _from_file(Path(init))
     body = network.body.encoder.model if isinstance(network, UNet) else network.body
     wanted = body.state_dict()
     if scale is not None:
         state = _for_grey(state, *STEMS[architecture], *scale)
+    if isinstance(network, UNet):
+        for begin, other in ENCODER_NAMES.items():
+            state = {other + n.removeprefix(begin) if n.startswith(begin) else n: v for n, v in state.items()}
     found = {name: value for name, value in state.items() if name in wanted and value.shape == wanted[name].shape}
     if len(found) < len(wanted) // 2:
         raise ValueError(f"{init} holds {len(found)} of the {len(wanted)} tensors of {architecture}: another network?")
@@ -112,9 +126,21 @@ def _for_grey(
 def _from_hub(architecture: str) -> tuple[dict[str, Tensor], Scale]:
     import timm
 
-    pretrained: Any = timm.create_model(HUB_TAGS[architecture], pretrained=True)
+    try:
+        pretrained: Any = timm.create_model(HUB_TAGS[architecture], pretrained=True)
+    except (OSError, RuntimeError) as error:  # huggingface_hub's errors are OSErrors, some without a connection are not
+        raise ValueError(
+            f"timm's weights {HUB_TAGS[architecture]} could not be fetched from the Hub: {error}\n"
+            "Without a connection give `--init FILE` (safetensors), the name of a bundled classifier, or `--init random`."
+        ) from error
     expects = pretrained.pretrained_cfg
     return dict(pretrained.state_dict()), (expects["mean"], expects["std"])
+
+
+def _of_bundled(name: str, modality: str) -> dict[str, Tensor]:
+    files = weights.locate_weights(registry.get(name))
+    start = f"{weights.prefix(files, modality)}body."
+    return {n.removeprefix(start): torch.from_numpy(v) for n, v in weights.read(files, start).items()}
 
 
 def _from_file(file: Path) -> dict[str, Tensor]:

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number, fold in enumerate(folds(records)):
         generator = initial.seed_everything(options.seed + number)
         task = SegmenterTask(spec.architecture, len(spec.channels), options.rate)
-        print(initial.initialise(task.network, spec.architecture, options.init), flush=True)
+        print(initial.initialise(task.network, spec.architecture, options.init, "ct"), flush=True)
         home = out / f"fold{number}"
         options.out = str(home)
         sampler = WeightedRandomSampler(sampling_weights(fold.train), options.examples, generator=generator)

@@ -42,10 +42,11 @@ def rows(segmenter: segment.Segmenter, records: Sequence[Record]) -> pd.DataFram
 
 def overlaps(segmenter: segment.Segmenter, records: Sequence[Record], threshold: float) -> pd.DataFrame:
     """A row for each record: who it is, and the overlaps and totals of lungs and lesions, as in `rows`."""
-    return pd.DataFrame([_facts(o) | _lesion(o, threshold) for o in outcomes(records, segmenter)])
+    return pd.DataFrame([facts(o) | lesions(o, threshold) for o in outcomes(records, segmenter)])
 
 
-def _facts(found: Outcome) -> dict[str, object]:
+def facts(found: Outcome) -> dict[str, object]:
+    """Who an image is, and overlap and total of its lungs where those are known."""
     record = found.record
     row: dict[str, object] = {"image": record.image.name}
     row |= {"dataset": record.dataset, "source": record.source, "group": record.group}
@@ -54,7 +55,8 @@ def _facts(found: Outcome) -> dict[str, object]:
     return row
 
 
-def _lesion(found: Outcome, threshold: float) -> dict[str, object]:
+def lesions(found: Outcome, threshold: float) -> dict[str, object]:
+    """Overlap and total of the lesions of one image; nothing where they are not known."""
     if found.lesion_truth is None:
         return {}
     overlap, total = sums(found.lesion > threshold, found.lesion_truth)
@@ -63,7 +65,7 @@ def _lesion(found: Outcome, threshold: float) -> dict[str, object]:
 
 def _row(found: Outcome, segmenter: segment.Segmenter) -> dict[str, object]:
     threshold = float(segmenter.config["lesion_threshold"])
-    record, row = found.record, _facts(found)
+    record, row = found.record, facts(found)
     if found.lesion_truth is None:
         return row
     if found.kinds is not None:
@@ -77,7 +79,7 @@ def _row(found: Outcome, segmenter: segment.Segmenter) -> dict[str, object]:
         row["mean_dice"] = metrics.mean_dice_over_thresholds(maps, truth)
         row["dice"] = metrics.dice_at(maps, truth, 0.5)
         return row
-    row |= _lesion(found, threshold)
+    row |= lesions(found, threshold)
     if (found.lung > 0.5).mean() > LEAST_LUNG:
         share, true_share = calibrate.shares(found, threshold)
         low, high = segment.share_interval(share, float(segmenter.config["lesion_interval"]["spread"]))

@@ -179,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number, fold in enumerate(protocol.folds(records, options.seed)):
         generator = initial.seed_everything(options.seed + number)
         task = ClassifierTask(spec.architecture, options.rate, opacity_weight=0.0, smoothing=0.0)
-        print(initial.initialise(task.network, spec.architecture, options.init), flush=True)
+        print(initial.initialise(task.network, spec.architecture, options.init, protocol.modality), flush=True)
         options.out = str(Path(out) / f"fold{number}")
         batches = DataLoader(
             Pictures(fold.train, size, augment=True),

@@ -1,10 +1,11 @@
 """Every figure from stored rows: `python -m train.scoreboard`.
 
 Reads `train/results`: the app's answers of the bundled classifiers (`train.answers`), what else these could follow
-(`train.probes`), what the masks of the U-Nets amount to (`train.marks`, `train.kinds`), and the tables of networks that were
-trained for one protocol of the literature (`train.protocols`, `train.lesion_folds`) or from two starts (`train.starts`). Writes
-`scoreboard.json` beside them, with the figures that others published under the same protocols. Each figure of ours carries n
-and a 95 % interval by bootstrap over groups; anyone can compute it again without a GPU and without images.
+(`train.probes`), what the masks of the U-Nets amount to (`train.marks`, `train.kinds`), and the tables of networks that
+were trained for one protocol of the literature (`train.protocols`, `train.lesion_folds`), from two starts (`train.starts`)
+or by several choices (`train.choices`). Writes `scoreboard.json` beside them, with the figures that others published under
+the same protocols. Each figure of ours carries n and a 95 % interval by bootstrap over groups; anyone can compute it again
+without a GPU and without images.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covid_core import classify, metrics, registry, uncertainty
-from train import answers, evaluate, kinds, lesion_folds, marks, probes, script, starts
+from train import answers, choices, evaluate, kinds, lesion_folds, marks, probes, script, starts
 from train.evaluate import Figure, figure, of_probabilities
 from train.protocols import PROTOCOLS
 
@@ -29,6 +30,7 @@ RARE = 0.02  # share of the people examined who have COVID-19, for PPV and NPV; 
 DOUBT = 0.5  # bits of total entropy above which an answer counts as uncertain in USen, USpe, UPre and UAcc
 SHOWN = ("accuracy", "auc", "lesion_dice", "mean_dice_over_thresholds")  # on the command line
 LINEAR = "logistic regression"
+SHORT = "U-Net trained shortly"
 MULTI_CLASS = "U-Net with a channel for consolidation"
 PROBES = ("as_it_is", "lungs_blacked_out", "only_border", "thumbnail")
 METHODS = {
@@ -124,6 +126,17 @@ def folded(table: pd.DataFrame) -> dict[str, Any]:
     return {**row, "n": len(table), "groups": len(volumes), "figures": figures}
 
 
+def chosen(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """What encoder, start and loss are worth on val, from the rows of `train.choices`."""
+    found = []
+    for name, part in table.groupby("choice", sort=False):
+        figures = {f"{channel}_dice": evaluate.dice_figure(part, channel) for channel in ("lesion", "lung")}
+        row = {"protocol": f"choices / {name}", "modality": "lesions", "model": SHORT, "kind": "trained for it"}
+        counted = {"n": len(part), "groups": int(part.group.nunique()), "slices": int(part.slices.iloc[0])}
+        found.append({**row, **counted, "figures": figures})
+    return found
+
+
 def probed(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
     """What the answers could follow besides the lungs, from the rows of `train.probes`."""
     found = []
@@ -186,7 +199,8 @@ def together(tables: Mapping[str, pd.DataFrame]) -> tuple[str, pd.DataFrame]:
     first = next(iter(tables.values()))
     if any(list(table.image) != list(first.image) for table in tables.values()):
         raise ValueError(f"The tables of {', '.join(tables)} hold different images. Train them with one --seed.")
-    name = " and ".join(registry.get(model).title for model in tables) + " together"
+    *others, last = (registry.get(model).title for model in tables)
+    name = f"{', '.join(others)} and {last} together"
     return name, first.assign(covid_probability=np.mean([t.covid_probability for t in tables.values()], axis=0))
 
 
@@ -211,6 +225,8 @@ def board(folder: Path) -> list[dict[str, Any]]:
         rows += [trained(protocol, model, table) for model, table in tables.items()]
     if kinds.file(folder).exists():
         rows += marked(kinds.MODEL, marks.read(kinds.file(folder)), MULTI_CLASS)
+    if choices.file(folder).exists():
+        rows += chosen(marks.read(choices.file(folder)))
     if lesion_folds.file(folder).exists():
         rows.append(folded(marks.read(lesion_folds.file(folder))))
     return rows + [{**peer, "kind": "published"} for peer in json.loads(PEERS.read_text(encoding="utf-8"))]

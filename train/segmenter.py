@@ -36,6 +36,7 @@ from train.overlap import untrained, without_returning
 from train.transplant import Exchange
 
 MEASURED = ("lung", "lesion")  # on val, where no kinds are marked
+LOSSES = {"both": (1.0, 1.0), "entropy": (1.0, 0.0), "dice": (0.0, 1.0)}  # what cross-entropy and soft Dice count
 KINDS = 0.3  # what telling the kinds of lesions counts beside finding them
 TRANSPLANTED = 0.5  # share of the draws of X-rays that give or take lesions
 HEALTHY = 1500  # X-rays without a lesion added to those with one: the network must also learn to mark nothing
@@ -129,14 +130,16 @@ def sampling_weights(records: Sequence[Record]) -> list[float]:
     return [emphasis[key[1]] * counts[key] ** -0.5 for key in keys]
 
 
-def masked_loss(logits: Tensor, masks: Tensor) -> Tensor:
+def masked_loss(logits: Tensor, masks: Tensor, loss: str = "both") -> Tensor:
     """Binary cross-entropy plus soft Dice of lung and lesion, and `KINDS` times the cross-entropy of consolidation, each over the
     known pixels.
 
     Args:
         logits: [N, channels, S, S].
         masks: [N, channels, S, S] of 0, 1 or `UNKNOWN`.
+        loss: of `LOSSES`, which of the first two counts.
     """
+    entropy_counts, dice_counts = LOSSES[loss]
     kinds = _entropy(logits[:, 2:], masks[:, 2:])
     logits, masks = logits[:, :2], masks[:, :2]
     known = (masks != loading.UNKNOWN).float()
@@ -145,7 +148,8 @@ def masked_loss(logits: Tensor, masks: Tensor) -> Tensor:
     overlap = (probability * truth).sum(dim=(0, 2, 3))
     total = probability.sum(dim=(0, 2, 3)) + truth.sum(dim=(0, 2, 3))
     dice = 1 - (2 * overlap + 1) / (total + 1)
-    return _entropy(logits, masks) + dice[known.sum(dim=(0, 2, 3)) > 0].mean() + KINDS * kinds
+    measured = dice[known.sum(dim=(0, 2, 3)) > 0].mean()
+    return entropy_counts * _entropy(logits, masks) + dice_counts * measured + KINDS * kinds
 
 
 def _entropy(logits: Tensor, masks: Tensor) -> Tensor:
@@ -158,16 +162,16 @@ def _entropy(logits: Tensor, masks: Tensor) -> Tensor:
 class SegmenterTask(lightning.LightningModule):
     """The U-Net with its loss, one-cycle schedule and pooled Dice on val."""
 
-    def __init__(self, architecture: str, channels: int, rate: float) -> None:
+    def __init__(self, architecture: str, channels: int, rate: float, loss: str = "both") -> None:
         super().__init__()
         self.network = networks.UNet(architecture, channels)
-        self.rate = rate
+        self.rate, self.loss = rate, loss
         # Pooled over all pixels the F1 score is the Dice coefficient.
         self.dice: Any = torch.nn.ModuleList(BinaryF1Score(ignore_index=loading.UNKNOWN) for _ in MEASURED)
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         images, masks = batch
-        loss = masked_loss(self.network(images), masks)
+        loss = masked_loss(self.network(images), masks, self.loss)
         self.log("loss", loss, prog_bar=True)
         return loss
 
@@ -186,6 +190,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--modality", choices=["xray", "ct"], required=True)
+    parser.add_argument(
+        "--encoder",
+        choices=script.TRAINED,
+        default="mobilenetv2",
+        help="whose backbone; to bundle a U-Net with another one, name its architecture in covid_core/registry.py",
+    )
+    parser.add_argument("--loss", choices=list(LOSSES), default="both", help="cross-entropy, soft Dice or their sum")
     parser.add_argument("--examples", type=int, help="drawn per epoch; default: as many as there are")
     parser.add_argument(
         "--kinds", action="store_true", help="CT: tell consolidation from ground glass, in a third channel"
@@ -205,8 +216,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     spec = replace(spec, sizes={options.modality: size})  # teacher and finder see what the network sees
     records = untrained([r for r in datasets.read(options.data) if r.modality == options.modality])
     channels = len(spec.channels) + options.kinds
-    task = SegmenterTask(spec.architecture, channels, options.rate)
-    print(initial.initialise(task.network, spec.architecture, options.init), flush=True)
+    architecture = registry.get(options.encoder).architecture
+    task = SegmenterTask(architecture, channels, options.rate, options.loss)
+    print(initial.initialise(task.network, architecture, options.init, options.modality), flush=True)
     train_records = select(records, options.modality, "train")
     teacher, finder = (
         segment.Segmenter(spec, engine.of_files(spec, options.modality, [file]), {}) if file else None

@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if is_taught
             else ClassifierTask(*settings, names)
         )
-        print(start, initial.initialise(task.network, spec.architecture, options.init), flush=True)
+        print(start, initial.initialise(task.network, spec.architecture, options.init, options.modality), flush=True)
         options.out = str(out / start)
         sampler = WeightedRandomSampler(weight, options.examples, generator=generator)
         shown = Taught(train, order) if is_taught else train

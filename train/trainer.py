@@ -24,7 +24,11 @@ MAY_CHANGE = ("out", "results", "workers", "precision", "devices", "nodes")
 def add_arguments(parser: argparse.ArgumentParser, epochs: int, batch: int, rate: float) -> None:
     """Arguments with these defaults."""
     parser.add_argument("--data", nargs="+", required=True, metavar="NAME=FOLDER", help="data sets, see train/datasets")
-    parser.add_argument("--init", default="imagenet", help="imagenet (from the Hub), random, or a safetensors file")
+    parser.add_argument(
+        "--init",
+        default="imagenet",
+        help="imagenet (from the Hub), random, a bundled classifier, or a safetensors file",
+    )
     parser.add_argument("--out", required=True, help="folder for weights, checkpoints and logs; run again to resume")
     parser.add_argument("--epochs", type=int, default=epochs)
     add_step_arguments(parser, batch, rate)

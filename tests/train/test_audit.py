@@ -57,6 +57,20 @@ def test_a_patient_in_both_splits_is_a_leak(tmp_path: Path, capsys: pytest.Captu
     assert found["patients"] == {"test / train": ["y/0"]}
 
 
+def test_another_column_can_be_the_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest = write(tmp_path, rows())
+    header, *lines = manifest.read_text().splitlines()
+    official = ["train", "test", "train", "test", "", "", "", ""]  # which parts the patients 0 of both hospitals
+    manifest.write_text("\n".join([f"{header},official", *(f"{a},{b}" for a, b in zip(lines, official, strict=True))]))
+    assert run(manifest, capsys)[0] == 0
+    code, found = run(manifest, capsys, "--split", "official")
+    assert code == 1 and found["splits"] == {"train": 2, "test": 2} and found["images"] == 4
+    assert found["patients"] == {"test / train": ["x/0", "y/0"][:2]}
+    with pytest.raises(SystemExit):
+        run(manifest, capsys, "--split", "other")
+    assert "no column 'other'" in capsys.readouterr().err
+
+
 def test_the_same_number_in_another_hospital_is_another_patient(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

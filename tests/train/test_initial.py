@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from covid_core import networks
+from covid_core import networks, registry
 from train import initial
 
 
@@ -44,6 +44,35 @@ def test_what_a_unet_marks_besides_starts_from_zeros(tmp_path: Path) -> None:
     before, after = two.half().float().state_dict(), three.state_dict()
     assert all(after[name][: len(value)].equal(value) for name, value in before.items() if value.ndim)
     assert not any(after[f"body.segmentation_head.0.{part}"][2:].any() for part in ("weight", "bias"))
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2", "resnet50"])
+def test_a_unet_starts_from_a_bundled_classifier(name: str) -> None:
+    architecture = registry.get(name).architecture
+    unet, backbone = networks.UNet(architecture, 2), networks.Backbone(architecture)
+    initial.initialise(unet, architecture, name, "ct")
+    initial.initialise(backbone, architecture, name, "ct")
+    encoder = unet.body.encoder.model.eval()
+    picture = torch.rand(1, 1, 64, 64) * 2 - 1
+    with torch.inference_mode():
+        deepest = encoder(picture)[-1]
+        if name == "resnet50":  # pre-activation: the backbone has a norm more
+            deepest = backbone.body.norm.eval()(deepest)
+        # Of MobileNetV2 the encoder lacks the last convolution.
+        expected = backbone.eval()(picture)
+        found = deepest if name == "resnet50" else backbone.body.bn2(backbone.body.conv_head(deepest))
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
+
+
+def test_without_a_network_it_is_said_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    import timm
+
+    def offline(*_: object, **__: object) -> None:
+        raise OSError("no connection")
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    with pytest.raises(ValueError, match=r"could not be fetched from the Hub: no connection\n.*--init FILE"):
+        initial._from_hub("mobilenetv2_100")
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:

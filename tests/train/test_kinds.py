@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from covid_core import engine, phantom, registry, segment, weights
-from train import calibrate, evaluate, kinds, loading, marks, scoreboard, segmenter
+from train import calibrate, choices, evaluate, kinds, loading, marks, scoreboard, segmenter
 from train.datasets.records import Record
 from train.loading import CONSOLIDATION, GROUND_GLASS
 from train.masks import Outcome
@@ -82,7 +83,26 @@ def test_the_loss_of_kinds_is_added_where_they_are_known() -> None:
     assert segmenter.masked_loss(logits, masks) - without == pytest.approx(0, abs=1e-3)
 
 
-def test_the_multi_class_variant_is_trained_and_measured(tmp_path: Path) -> None:
+def test_losses_are_parts_of_their_sum() -> None:
+    torch.manual_seed(0)
+    logits, masks = torch.randn(2, 2, 8, 8), torch.randint(0, 2, (2, 2, 8, 8))
+    both, entropy, dice = (float(segmenter.masked_loss(logits, masks, loss)) for loss in ("both", "entropy", "dice"))
+    assert both == pytest.approx(entropy + dice) and min(entropy, dice) > 0
+    assert entropy == pytest.approx(float(binary_cross_entropy_with_logits(logits, masks.float())), abs=1e-6)
+
+
+def test_choices_become_rows_of_the_board() -> None:
+    one = {"lesion_overlap": 2.0, "lesion_total": 5.0, "lung_overlap": 4.0, "lung_total": 8.0, "slices": 99}
+    table = pd.DataFrame([one | {"group": g, "choice": c} for c in ("imagenet", "dice") for g in "ab"])
+    rows = scoreboard.chosen(table)
+    assert [(r["protocol"], r["n"], r["groups"], r["slices"]) for r in rows] == [
+        ("choices / imagenet", 2, 2, 99),
+        ("choices / dice", 2, 2, 99),
+    ]
+    assert rows[0]["figures"]["lesion_dice"]["value"] == 0.8 and rows[0]["figures"]["lung_dice"]["value"] == 1.0
+
+
+def test_the_multi_class_variant_is_trained_and_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = phantom.ct(seed=1, lesions=phantom.Lesions(count=8, size=0.24, density=0.9), size=128)
     for folder in ("ct_lesions", "ct_lesions_infnet"):
         (tmp_path / folder).mkdir()
@@ -110,3 +130,10 @@ def test_the_multi_class_variant_is_trained_and_measured(tmp_path: Path) -> None
     board = {r["protocol"]: r for r in scoreboard.board(tmp_path) if r["kind"] != "published"}
     assert set(board) == {"unet_ct / test", "unet_ct / infnet_test"}
     assert all(r["kind"] == "trained for it" and r["model"] == scoreboard.MULTI_CLASS for r in board.values())
+
+    tried = {"imagenet": ("mobilenetv2", None, "both"), "dice": ("mobilenetv2", "mobilenetv2", "dice")}
+    monkeypatch.setattr(choices, "CHOICES", tried)
+    choices.main([*data, *short, "--init", "random", "--out", str(tmp_path / "choices"), "--results", str(tmp_path)])
+    measured = marks.read(choices.file(tmp_path))
+    assert list(measured.choice) == ["imagenet", "dice"] and set(measured.slices) == {4}
+    assert (measured.lesion_total > 0).all() and (measured.lung_total > 0).all()

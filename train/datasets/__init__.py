@@ -31,7 +31,10 @@ def read(sources: Sequence[str]) -> list[Record]:
     for source in sources:
         name, _, folder = source.partition("=")
         if name not in READERS or not folder:
-            raise ValueError(f"'{source}' is not NAME=FOLDER with NAME one of {', '.join(READERS)}")
+            raise ValueError(
+                f"'{source}' is not NAME=FOLDER with NAME one of {', '.join(READERS)} (NIfTI volumes of COVID-19-CT-Seg are "
+                "cut into slices first, by train.datasets.covid_19_ct_seg)."
+            )
         if not Path(folder).is_dir():
             raise ValueError(f"{folder} is not a folder")
         records += READERS[name](Path(folder))

@@ -100,6 +100,7 @@ trains lesion_folds --init "$mobilenet" --out $work/protocols/lesion_folds --res
 trains segmenter --modality ct --kinds --init $nets/unet_ct/model.safetensors --teacher $nets/unet_ct/model.safetensors \
   --out $work/protocols/kinds --epochs 12 --examples 2600 --batch 48
 python kinds --data "$data" --weights $work/protocols/kinds/model.safetensors --results $results
+trains choices --init "$mobilenet" --out $work/protocols/choices --results $results --epochs 4 --examples 2600 --batch 32
 trains starts --model inception_resnet_v2 --modality both --segmenters $nets --out $work/starts --results $results --size 128 \
   --batch 64 --examples 20000
 python scoreboard --results $results

@@ -17,6 +17,7 @@ python -m train.protocols --protocol sars_grouped --data "$data" --init "$init" 
 # From the U-Net for X-rays, which has seen no CT: five epochs are not many.
 python -m train.lesion_folds --data "$data" --init covid_core/assets/unet_xray/model.safetensors --epochs 5 \
   --size 256 --precision bf16-mixed --out $work/protocols/lesion_folds
+python -m train.choices --data "$data" --init "$init" --epochs 4 --size 256 --precision bf16-mixed --workers 2 --out $work/protocols/choices
 # The bundled U-Net goes on with a third channel, for consolidation.
 bundled=covid_core/assets/unet_ct/model.safetensors
 python -m train.segmenter --modality ct --kinds --data "$data" --init $bundled --teacher $bundled --epochs 12 --examples 1300 \
@@ -35,8 +36,8 @@ done
 inception=(--model inception_resnet_v2 --precision bf16-mixed --rate 1.5e-3)
 python -m train.distill "${inception[@]}" --modality xray --data "$data" --init random --size 96 --epochs 4 --examples 10000 \
   --batch 64 --workers 2 --out $work/protocols/inception_start
-for set in sars_random sars_grouped covid_ct_to_sars sars_to_covid_ct; do
-  python -m train.protocols --protocol $set "${inception[@]}" --data "$data" --init $work/protocols/inception_start/backbone.safetensors \
-    --epochs 12 --batch 32 --out $work/protocols/inception_$set
+for set in covid_ct_to_sars:12 sars_to_covid_ct:12 sars_random:8 sars_grouped:8; do
+  python -m train.protocols --protocol "${set%:*}" "${inception[@]}" --data "$data" --epochs "${set#*:}" --batch 32 \
+    --init $work/protocols/inception_start/backbone.safetensors --out "$work/protocols/inception_${set%:*}"
 done
 python -m train.scoreboard

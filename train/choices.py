@@ -1,0 +1,63 @@
+"""What the encoder, its start and the loss of the CT U-Net are worth: `python -m train.choices --data manifests=ROOT --out FOLDER`.
+
+Trains a U-Net shortly by each of `CHOICES`, all on as many slices, and marks the val images with it, the threshold of each chosen
+there too. A row an image and choice, in `train/results/choices-unet_ct.csv`.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from covid_core import engine, registry, segment
+from train import calibrate, datasets, marks, script, segmenter, trainer
+from train.answers import RESULTS
+from train.masks import outcomes
+
+MODEL = "unet_ct"
+# Name -> encoder, what it starts from, and loss; `--init` where no start is named.
+CHOICES = {
+    "imagenet": ("mobilenetv2", None, "both"),
+    "backbone": ("mobilenetv2", "mobilenetv2", "both"),
+    "resnet50": ("resnet50", "resnet50", "both"),
+    "entropy": ("mobilenetv2", "mobilenetv2", "entropy"),
+    "dice": ("mobilenetv2", "mobilenetv2", "dice"),
+}
+
+
+def file(folder: Path) -> Path:
+    """Where the rows lie."""
+    return folder / f"choices-{MODEL}.csv"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; see `--help`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--examples", type=int, default=1300, help="drawn per epoch")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the table")
+    trainer.add_arguments(parser, epochs=4, batch=16, rate=1e-3)
+    options = parser.parse_args(arguments)
+    plain = registry.get(MODEL)
+    size = options.size or plain.sizes["ct"]
+    val = [r for r in datasets.read(options.data) if r.modality == "ct" and r.split == "val" and r.lesions_known]
+    told = ("epochs", "examples", "batch", "rate", "precision", "workers", "devices", "nodes", "seed")
+    given = [f"--{name}={getattr(options, name)}" for name in told]
+    tables = []
+    for name, (encoder, start, loss) in CHOICES.items():
+        out = Path(options.out) / name
+        asked = ["--modality", "ct", "--encoder", encoder, "--loss", loss, "--size", str(size), "--out", str(out)]
+        segmenter.main([*asked, *given, "--init", start or options.init, "--data", *options.data])
+        spec = replace(plain, architecture=registry.get(encoder).architecture, sizes={"ct": size})
+        unet = segment.Segmenter(spec, engine.of_files(spec, "ct", [out / "model.safetensors"]), {})
+        found = outcomes(val, unet)
+        threshold = calibrate.lesion_threshold(found)
+        table = pd.DataFrame([marks.facts(o) | marks.lesions(o, threshold) for o in found])
+        tables.append(table.assign(choice=name, slices=options.epochs * options.examples))
+    options.results.mkdir(parents=True, exist_ok=True)
+    pd.concat(tables).to_csv(file(options.results), index=False)
+
+
+if __name__ == "__main__":
+    script.run(main)
