@@ -29,6 +29,7 @@ from pydicom.uid import (
 )
 
 from covid_core.images import Array, ImageError, check_size, over_full_range
+from covid_core.scan import AIR, LUNG_WINDOW
 
 TAGS = [
     *("SOPClassUID", "Modality", "ImageType"),
@@ -60,11 +61,6 @@ OTHER_MODALITIES = {
     "SEG": "a segmentation",
     "PR": "a display setting",
 }
-
-AIR = -1024  # HU
-# The usual lung window, and a fixed one: a file carries the window that its last viewer liked, often one for soft
-# tissue, in which lungs are black, and the same patient would look different to a model from one hospital to the next.
-LUNG_CENTRE, LUNG_WIDTH = -600, 1500
 
 # Run lengths can stand for 64 times as much, and pydicom unpacks them before it looks how much was to be expected.
 MAX_RLE_BYTES = 16 * 1024 * 1024
@@ -201,7 +197,7 @@ def _grey(dataset: Dataset, stored: NDArray[Any], modality: str | None) -> tuple
             hounsfield: Array = np.maximum(values, AIR)
             hounsfield[padding] = AIR
             # Not turned round for MONOCHROME1: what Hounsfield units mean does not depend on how they were shown.
-            return _window(hounsfield, LUNG_CENTRE, LUNG_WIDTH), hounsfield
+            return _window(hounsfield, *LUNG_WINDOW), hounsfield
     pixels = _as_shown(dataset, values, ~padding)
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         pixels = 1 - pixels

@@ -25,6 +25,9 @@ MAX_UNPACKED = 512 * 1024**2
 MAX_VOXELS = MAX_FILES * 512 * 512
 MIN_SLICES = 3
 AIR = -1024  # HU; nothing is thinner, lower values are padding
+# Level and width, HU. The usual lung window, and a fixed one: a file carries the window that its last viewer liked, often one for
+# soft tissue, in which lungs are black, and the same patient would look different to a model from one hospital to the next.
+LUNG_WINDOW = (-600.0, 1500.0)
 ACCEPTED = "a NIfTI file (.nii, .nii.gz), the DICOM files of one CT series, or a zip archive of them"
 DAMAGED = f"This CT is damaged, incomplete or of an unusual kind. Export it again, as {ACCEPTED}."
 TOO_LONG = (

@@ -14,7 +14,7 @@ from PIL import Image
 
 from covid_core import phantom, report
 from covid_core.images import Array, DecodedImage, ImageError, check_size
-from covid_core.scan import AIR, DAMAGED, open_scan
+from covid_core.scan import AIR, DAMAGED, LUNG_WINDOW, open_scan
 from covid_core.thorax import Anatomy
 
 MAX_SLICES, MAX_SIDE = 200, 320  # kept of a volume; 40 MB
@@ -22,7 +22,7 @@ PERSON = 1  # seed of the phantom
 STORED_WATER = 1024  # where 12 bits without a sign have water
 DENSEST = 3071  # HU; the most that 12 bits hold, and more than any bone
 WINDOWS: dict[str, tuple[float, float]] = {  # level and width, HU
-    "lung": (-600, 1500),
+    "lung": LUNG_WINDOW,
     "mediastinum": (40, 400),
     "bone": (400, 1800),
     "wide": (0, 2000),

@@ -11,7 +11,7 @@ from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless
 
-from covid_core import dicom, phantom, scan, volume
+from covid_core import phantom, scan, volume
 from covid_core.images import decode
 from covid_core.volume import WINDOWS, read_volume, slice_image, slice_png
 from tests import pictures
@@ -231,7 +231,7 @@ def test_unusable_nifti_files(hounsfield: np.ndarray) -> None:
 
 
 def test_windows_and_pictures(hounsfield: np.ndarray) -> None:
-    assert WINDOWS["lung"] == (dicom.LUNG_CENTRE, dicom.LUNG_WIDTH) == phantom.WINDOW
+    assert WINDOWS["lung"] == scan.LUNG_WINDOW == phantom.WINDOW
     files = slices(hounsfield)
     found = read_volume(files)
     picture = slice_image(found, 2)
