@@ -82,7 +82,9 @@ def search(folder: Path) -> Found:
         found += [Path(place, name) for name in files if not name.startswith(".")]
     pictures = sorted(file for file in found if file.suffix.lower() in SUFFIXES or _is_dicom_without_ending(file))
     if not pictures and not closed:
-        raise ValueError(f"There is no picture in {folder}. Looked for {', '.join(SUFFIXES)}, and DICOM without an ending.")
+        raise ValueError(
+            f"There is no picture in {folder}. Looked for {', '.join(SUFFIXES)}, and DICOM without an ending."
+        )
     return Found(pictures, sorted(set(found) - set(pictures)), sorted(closed))
 
 

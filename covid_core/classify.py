@@ -38,22 +38,25 @@ NO_LUNGS = (
 AMBIGUOUS = "Neither answer can be ruled out at this level."
 UNUSUAL = "The probability is unusual for either class: it lies where hardly any image of known answer lay."
 # Beside a probability far below one half, too, so it says what that means.
-ONLY = "COVID-19 alone is possible at this level: few calibration images without it came as high as {probability} %. "
-UNPROVEN = ONLY + (
-    "Still too close to call: to say so takes {firm} %, for pictures without COVID-19 come close to that when only their look is "
-    "changed."
+ONLY = (
+    " (By the probability alone only COVID-19 could not be ruled out: few calibration images without it came as high as "
+    "{probability} %.)"
+)
+UNPROVEN = (
+    "Too close to call: to say 'COVID-19 pattern' takes {firm} %, for pictures without COVID-19 come close to that when only their "
+    "look is changed." + ONLY
 )
 UNCLEAR = (
     "Too close to call: to say 'no COVID-19' takes {clear} % or less, for some pictures of COVID-19 patients come as low as the "
     "{probability} % here when only their look is changed."
 )
-INVISIBLE = ONLY + (
-    "But little or no opacity was marked in the lungs with certainty: the answer would rest on how the picture looks, not on "
-    "what the lungs show."
+INVISIBLE = (
+    "Too little opacity was marked with certainty in the lungs, so an answer would rest on how the picture looks, not on what the "
+    "lungs show." + ONLY
 )
-ONE_SIDED = ONLY + (
-    "But in one of the lungs too little opacity was marked: COVID-19 pneumonia mostly shows plainly in both, other pneumonias "
-    "and tuberculosis often in one."
+ONE_SIDED = (
+    "In one of the lungs too little opacity was marked: COVID-19 pneumonia mostly shows plainly in both, other pneumonias and "
+    "tuberculosis often in one." + ONLY
 )
 
 

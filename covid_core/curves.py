@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from covid_core import report
 from covid_core.classify import Classification
-from covid_core.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, compact
+from covid_core.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, compact, whiskers
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -25,6 +25,15 @@ MARKS = {
 }
 
 
+def mark(decision: str, size: int) -> dict[str, Any]:
+    """A marker of `MARKS`, with an outline: orange alone is pale on a white page."""
+    colour, symbol = MARKS[decision]
+    return {"size": size, "color": colour, "symbol": symbol, "line": {"color": GREY, "width": 1}}
+
+
+Points = Sequence[tuple[float, Classification]]
+
+
 def over_strength(answers: Mapping[float, Classification], at: float) -> "Figure":
     """Probability with its interval, doubt and distance of a picture spoilt more and more.
 
@@ -35,6 +44,7 @@ def over_strength(answers: Mapping[float, Classification], at: float) -> "Figure
     from plotly.subplots import make_subplots
 
     points = sorted(answers.items())
+    known = [(s, a) for s, a in points if a.probability is not None]
     figure = make_subplots(
         rows=3,
         shared_xaxes=True,
@@ -42,7 +52,17 @@ def over_strength(answers: Mapping[float, Classification], at: float) -> "Figure
         row_heights=[0.5, 0.25, 0.25],
         subplot_titles=("Probability of COVID-19", "Doubt in bits", "Distance from the training images"),
     )
-    known = [(s, a) for s, a in points if a.probability is not None and a.interval is not None]
+    _draw_probability(figure, points, known)
+    _draw_doubt(figure, known)
+    _draw_distance(figure, known)
+    figure.add_vline(x=at, line={"color": GREY, "width": 2}, opacity=0.5)
+    figure.update_xaxes(range=[-0.04, 1.04], dtick=0.2)
+    figure.update_xaxes(title="Strength", row=3, col=1)
+    return compact(figure, 560).update_layout(legend_y=1.06, margin_t=64)
+
+
+def _draw_probability(figure: "Figure", points: Points, known: Points) -> None:
+    """The first row: the interval as a band, a line, and a mark for each decision."""
     strengths = [s for s, _ in known]
     figure.add_scatter(
         x=[*strengths, *strengths[::-1]],
@@ -66,33 +86,53 @@ def over_strength(answers: Mapping[float, Classification], at: float) -> "Figure
         row=1,
         col=1,
     )
-    for decision, (colour, symbol) in MARKS.items():
+    for decision in MARKS:
         mine = [(s, a) for s, a in points if a.decision == decision]
+        said = "no answer<extra></extra>" if decision == "refused" else "%{y:.0%}<extra>%{fullData.name}</extra>"
         if mine:
             figure.add_scatter(
                 x=[s for s, _ in mine],
                 # A refused picture has no probability; its mark stands on the axis.
                 y=[a.probability or 0 for _, a in mine],
                 mode="markers",
-                marker={"size": 10, "color": colour, "symbol": symbol},
+                marker=mark(decision, 10),
                 name=report.DECISIONS[decision],
-                hovertemplate="strength %{x:.1f}: %{y:.0%}<extra>%{fullData.name}</extra>",
+                hovertemplate="strength %{x:.1f}: " + said,
                 row=1,
                 col=1,
             )
-    for name, values, colour in (
-        ("aleatoric", [a.aleatoric for _, a in known], ORANGE),
-        ("epistemic", [a.epistemic for _, a in known], PURPLE),
+    figure.update_yaxes(range=[-0.03, 1.03], tickformat=".0%", row=1, col=1)
+
+
+def _draw_doubt(figure: "Figure", known: Points) -> None:
+    """The second row: both kinds of doubt."""
+    for name, values, colour, dash, symbol in (
+        ("aleatoric", [a.aleatoric for _, a in known], ORANGE, "solid", "circle"),
+        ("epistemic", [a.epistemic for _, a in known], PURPLE, "dot", "square"),
     ):
-        figure.add_scatter(x=strengths, y=values, mode="lines+markers", line={"color": colour}, name=name, row=2, col=1)
-    # Of a refused picture the lungs' box was never looked at, so its distance is not the same measure.
+        figure.add_scatter(
+            x=[s for s, _ in known],
+            y=values,
+            mode="lines+markers",
+            line={"color": colour, "dash": dash},
+            marker={"symbol": symbol},
+            name=name,
+            hovertemplate="%{y:.2f} bit<extra>" + name + "</extra>",
+            row=2,
+            col=1,
+        )
+    figure.update_yaxes(range=[-0.03, 1.03], row=2, col=1)
+
+
+def _draw_distance(figure: "Figure", known: Points) -> None:
+    """The third row. Of a refused picture the lungs' box was never looked at, so its distance is not the same measure."""
     figure.add_scatter(
-        x=strengths,
+        x=[s for s, _ in known],
         y=[a.gate.ood_score for _, a in known],
         mode="lines+markers",
         line={"color": GREEN},
         showlegend=False,
-        name="distance",
+        hovertemplate="distance %{y:.2f}<extra></extra>",
         row=3,
         col=1,
     )
@@ -104,13 +144,7 @@ def over_strength(answers: Mapping[float, Classification], at: float) -> "Figure
         annotation_text="above: unlike them",
         annotation_position="bottom right",
     )
-    figure.add_vline(x=at, line={"color": GREY, "width": 2}, opacity=0.5)
-    figure.update_xaxes(range=[-0.04, 1.04], dtick=0.2)
-    figure.update_xaxes(title="Strength", row=3, col=1)
-    figure.update_yaxes(range=[-0.03, 1.03], tickformat=".0%", row=1, col=1)
-    figure.update_yaxes(range=[-0.03, 1.03], row=2, col=1)
     figure.update_yaxes(rangemode="tozero", row=3, col=1)
-    return compact(figure, 560).update_layout(legend_y=1.06, margin_t=64)
 
 
 def side_by_side(answers: Mapping[str, Classification]) -> "Figure":
@@ -122,28 +156,22 @@ def side_by_side(answers: Mapping[str, Classification]) -> "Figure":
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    for decision, (colour, symbol) in MARKS.items():
+    for decision, (colour, _) in MARKS.items():
         mine = [
-            (label, a.probability, *a.interval)
+            (label, a.probability, a.interval)
             for label, a in answers.items()
             if a.decision == decision and a.probability is not None and a.interval is not None
         ]
         if not mine:
             continue
-        labels, means, lows, highs = (list(part) for part in zip(*mine, strict=True))
+        labels, means, ends = (list(part) for part in zip(*mine, strict=True))
         figure.add_scatter(
             x=means,
             y=labels,
             mode="markers",
-            marker={"size": 13, "color": colour, "symbol": symbol},
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": np.subtract(highs, means),
-                "arrayminus": np.subtract(means, lows),
-                "thickness": 3,
-                "color": colour,
-            },
+            marker=mark(decision, 13),
+            error_x=whiskers(means, ends, thickness=3, color=colour),
+            cliponaxis=False,
             name=report.DECISIONS[decision],
             hovertemplate="%{x:.1%}<extra>%{y}</extra>",
         )
@@ -204,29 +232,34 @@ def predictive_values(prevalence: ArrayLike, values: Mapping[str, ArrayLike], at
         )
     figure.add_vline(x=at, line={"color": GREY, "width": 2}, opacity=0.6)
     ticks = [0.001, 0.005, 0.02, 0.1, 0.5]
-    figure.update_xaxes(title="Share who have COVID-19", type="log", tickvals=ticks, tickformat=".1~%")
+    ends = [np.log10(ticks[0]), np.log10(ticks[-1]) + 0.05]
+    figure.update_xaxes(title="Share who have COVID-19", type="log", range=ends, tickvals=ticks, tickformat=".1~%")
     figure.update_yaxes(title="Share of such answers that is right", range=[0, 1.03], tickformat=".0%")
     return compact(figure, 360)
 
 
-def reliability_pair(diagrams: Mapping[str, Sequence[Mapping[str, float]]]) -> "Figure":
-    """Reliability diagrams over each other.
+def reliability(diagrams: Mapping[str, Sequence[Mapping[str, float]]]) -> "Figure":
+    """Reliability diagrams over each other: on the diagonal a model is as right as it claims.
 
     Args:
-        diagrams: name -> bins by `metrics.reliability`.
+        diagrams: name -> bins by `metrics.reliability`, one or two; the last is the one to look at.
     """
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    figure.add_scatter(x=[0.5, 1], y=[0.5, 1], mode="lines", line={"dash": "dot"}, name="perfect", hoverinfo="skip")
-    for (name, bins), colour, symbol in zip(diagrams.items(), (GREY, BLUE), ("square", "circle"), strict=False):
+    perfect = {"dash": "dot", "color": GREY}
+    figure.add_scatter(x=[0.5, 1], y=[0.5, 1], mode="lines", line=perfect, name="perfect", hoverinfo="skip")
+    styles = ((GREY, "square"), (BLUE, "circle"))[-len(diagrams) :]
+    for (name, bins), (colour, symbol) in zip(diagrams.items(), styles, strict=True):
+        counts = [b["n"] for b in bins]
         figure.add_scatter(
             x=[b["confidence"] for b in bins],
             y=[b["accuracy"] for b in bins],
             mode="markers+lines",
-            marker={"size": 8, "color": colour, "symbol": symbol},
+            # The more images, the larger.
+            marker={"size": [6 + 4 * float(np.log10(max(n, 1))) for n in counts], "color": colour, "symbol": symbol},
             line={"color": colour},
-            customdata=[b["n"] for b in bins],
+            customdata=counts,
             hovertemplate="claims %{x:.0%}, right %{y:.0%}, %{customdata} images<extra></extra>",
             name=name,
         )

@@ -2,7 +2,7 @@
 
 import base64
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,15 +67,7 @@ def probability_bar(answer: Classification) -> "Figure":
         y=[0],
         mode="markers",
         marker={"size": 16, "symbol": "diamond", "color": VERMILION, "line": {"color": "white", "width": 1.5}},
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [high - answer.probability],
-            "arrayminus": [answer.probability - low],
-            "thickness": 4,
-            "width": 12,
-            "color": VERMILION,
-        },
+        error_x=whiskers([answer.probability], [answer.interval], thickness=4, width=12, color=VERMILION),
         name=f"mean and {100 * answer.level:.0f} % interval",
         hovertemplate=f"mean {answer.probability:.3f}, {low:.3f} to {high:.3f}<extra></extra>",
     )
@@ -100,19 +92,19 @@ def uncertainty_bar(answer: Classification) -> "Figure":
         raise ValueError("A refused picture has no uncertainty to draw.")
     disagree = "networks and heads" if registry.get(answer.model).members else "heads"
     figure = go.Figure()
-    for name, value, colour in (
-        ("aleatoric: doubt all samples share", answer.aleatoric, ORANGE),
-        (f"epistemic: the {disagree} disagree", answer.epistemic, PURPLE),
+    for name, value, colour, pattern in (
+        ("aleatoric: doubt all samples share", answer.aleatoric, ORANGE, ""),
+        (f"epistemic: the {disagree} disagree", answer.epistemic, PURPLE, "/"),
     ):
         figure.add_bar(
             x=[value],
             y=[""],
             orientation="h",
             name=name,
-            marker_color=colour,
+            marker={"color": colour, "pattern": {"shape": pattern, "fillmode": "overlay"}},
             hovertemplate="%{x:.3f} bit<extra></extra>",
         )
-    figure.update_layout(barmode="stack")
+    figure.update_layout(barmode="stack", legend_traceorder="normal")  # else the legend of a stack is turned round
     figure.update_xaxes(range=[0, 1], title="Uncertainty in bits (1 = no idea)")
     return compact(figure, 160)
 
@@ -168,10 +160,11 @@ def _reduced(array: NDArray[Any], step: int) -> Places:
     return whole if step == 1 else np.asarray(Image.fromarray(whole).reduce(step))
 
 
-def swatch(name: str) -> Pixels:
-    """A small patch of a hatched layer for the key beside a picture, [24, 36, 3]."""
+def swatch(name: str, hatched: bool) -> Pixels:
+    """A small patch of a layer for the key beside a picture, [24, 36, 3]."""
     paper = np.full((24, 36, 3), 255, np.float32)
-    painted: Pixels = np.round(_mixed(paper, name, _hatch(name, paper.shape[:2], 12))).astype(np.uint8)
+    amount = _hatch(name, paper.shape[:2], 12) if hatched else np.ones(paper.shape[:2], np.float32)
+    painted: Pixels = np.round(_mixed(paper, name, amount)).astype(np.uint8)
     return painted
 
 
@@ -242,39 +235,6 @@ def views(plain: Pixels, layered: Pixels) -> "Figure":
     )
 
 
-def reliability_diagram(bins: list[dict[str, float]]) -> "Figure":
-    """Accuracy over confidence, by `metrics.reliability`; on the diagonal a model is as right as it claims."""
-    import plotly.graph_objects as go
-
-    figure = go.Figure()
-    figure.add_scatter(x=[0.5, 1], y=[0.5, 1], mode="lines", line={"dash": "dot"}, name="perfect", hoverinfo="skip")
-    figure.add_scatter(
-        x=[b["confidence"] for b in bins],
-        y=[b["accuracy"] for b in bins],
-        mode="markers+lines",
-        marker={"size": _sizes([b["n"] for b in bins]), "color": BLUE},
-        customdata=[b["n"] for b in bins],
-        hovertemplate="confidence %{x:.2f}, right %{y:.2f}, %{customdata} images<extra></extra>",
-        name="measured",
-    )
-    figure.update_xaxes(title="Confidence", range=[0.45, 1.02])
-    figure.update_yaxes(title="Share right", range=[0, 1.05])
-    return compact(figure, 340)
-
-
-def by_count(figure: "Figure") -> "Figure":
-    """The figure with each mark as large as the number of images behind it, its custom data, asks for."""
-    for trace in figure.data:
-        if trace.customdata is not None:
-            trace.marker.size = _sizes(trace.customdata)
-    return figure
-
-
-def _sizes(counts: Iterable[float]) -> list[float]:
-    """Of marks that stand for so many images, px."""
-    return [6 + 4 * float(np.log10(max(n, 1))) for n in counts]
-
-
 def on_picture(figure: "Figure", pixels: NDArray[np.float32], box: Frame) -> "Figure":
     """A heat map over a picture's fields, seen through, with the picture beneath and a dashed box.
 
@@ -312,15 +272,22 @@ KINDS = {
 }
 
 
-def forest(figures: dict[str, dict[str, Any]], axis: str) -> "Figure":
-    """Measured values with their intervals, one line each.
+WRAPPED = 54  # letters in a line as long as a plot on a phone is wide
+
+
+def forest(figures: dict[str, dict[str, Any]], axis: str, shares: bool = False) -> "Figure":
+    """Measured values with their intervals, one line each, below its label.
 
     Args:
         figures: label -> {"value", "low", "high", "n"}, as in a model's metrics, and "kind" for a legend. Figures of others
             may have a value alone.
         axis: title of the axis, which runs from 0 to 1, or to the largest value.
+        shares: whether they are told in per cent.
     """
     import plotly.graph_objects as go
+
+    def told(value: float) -> str:
+        return report.share(value) if shares else f"{value:.3f}"
 
     figure = go.Figure()
     lines = [(_broken(f"{label} (n\u00a0=\u00a0{f['n']:,})" if "n" in f else label), f) for label, f in figures.items()]
@@ -328,45 +295,55 @@ def forest(figures: dict[str, dict[str, Any]], axis: str) -> "Figure":
         mine = [(label, f) for label, f in lines if f.get("kind", "") == kind]
         if not mine:
             continue
-        ends = [(f["low"], f["high"]) if "low" in f else (f["value"], f["value"]) for _, f in mine]
-        bars = {
-            "type": "data",
-            "symmetric": False,
-            "array": [high - f["value"] for (_, high), (_, f) in zip(ends, mine, strict=True)],
-            "arrayminus": [f["value"] - low for (low, _), (_, f) in zip(ends, mine, strict=True)],
-            "thickness": 3,
-            "color": BLUE,
-        }
+        values = [f["value"] for _, f in mine]
+        ends = [(f.get("low", f["value"]), f.get("high", f["value"])) for _, f in mine]
         figure.add_scatter(
-            x=[f["value"] for _, f in mine],
+            x=values,
             y=[label for label, _ in mine],
             mode="markers",
             name=kind,
             showlegend=bool(kind),
             marker={"size": 11, "color": colour, "symbol": symbol},
-            error_x=bars if any("low" in f for _, f in mine) else None,
-            customdata=[f", 95 % interval {f['low']:.3f} to {f['high']:.3f}" if "low" in f else "" for _, f in mine],
-            hovertemplate="%{x:.3f}%{customdata}<extra></extra>",
+            error_x=whiskers(values, ends, thickness=3, color=BLUE) if any("low" in f for _, f in mine) else None,
+            customdata=[
+                told(f["value"]) + (f", 95 % interval {told(f['low'])} to {told(f['high'])}" if "low" in f else "")
+                for _, f in mine
+            ],
+            hovertemplate="%{customdata}<extra></extra>",
         )
     for label, f in lines:
-        figure.add_annotation(
-            x=1, xref="paper", xanchor="left", y=label, text=f"{f['value']:.3f}", showarrow=False, font={"size": 12}
-        )
+        beside = {"xref": "paper", "xanchor": "left", "y": label, "showarrow": False, "font": {"size": 12}}
+        figure.add_annotation(x=1, text=told(f["value"]), **beside)
+        figure.add_annotation(x=0, text=label, yanchor="bottom", yshift=7, align="left", **beside)
     largest = max((f.get("high") or f["value"] for f in figures.values()), default=1)
-    figure.update_xaxes(range=[0, 1.05 * max(largest, 1)], title=_broken(axis))
+    figure.update_xaxes(range=[0, 1.05 * max(largest, 1)], title=_broken(axis), tickformat=".0%" if shares else None)
+    row = 17 * (1 + max((label.count("<br>") for label, _ in lines), default=0)) + 24  # px
+    below = 12 / row
     figure.update_yaxes(
-        range=[len(lines) - 0.5, -0.5],
-        automargin=True,
+        range=[len(lines) - 1 + below, below - 1],
+        showticklabels=False,
         categoryorder="array",
         categoryarray=[label for label, _ in lines],
     )
-    tall = 13 * max((label.count("<br>") for label, _ in lines), default=0) + 24
-    return compact(figure, 90 + tall * len(lines)).update_layout(margin_r=48)
+    return compact(figure, 90 + row * len(lines)).update_layout(margin_r=48)
+
+
+def whiskers(values: Sequence[float], ends: Sequence[Sequence[float]], **style: Any) -> dict[str, Any]:
+    """Error bars as plotly wants them.
+
+    Args:
+        values: [N].
+        ends: [N, 2], of the interval of each.
+        style: of the bars.
+    """
+    lows, highs = np.transpose(ends)
+    arms = {"array": highs - values, "arrayminus": values - lows}
+    return {"type": "data", "symmetric": False, **arms, **style}
 
 
 def _broken(label: str) -> str:
-    """A label in short lines, so that on a phone it leaves room for the plot."""
-    return "<br>".join(part for line in label.split("<br>") for part in textwrap.wrap(line, 34))
+    """A label in lines that a phone has room for."""
+    return "<br>".join(part for line in label.split("<br>") for part in textwrap.wrap(line, WRAPPED))
 
 
 def compact(figure: "Figure", height: int) -> "Figure":

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from covid_core import report
-from covid_core.curves import MARKS
-from covid_core.figures import GREY, compact
+from covid_core.curves import MARKS, mark
+from covid_core.figures import GREY, compact, whiskers
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -49,7 +49,7 @@ def probabilities(rows: Sequence[dict[str, Any]]) -> "Figure":
         (row for row in rows if row.get("covid_interval") is not None), key=lambda row: -row["covid_probability"]
     )
     figure = go.Figure()
-    for name, (colour, symbol) in MARKS.items():
+    for name in MARKS:
         mine = [(rank, row) for rank, row in enumerate(answered, start=1) if row["decision"] == name]
         if not mine:
             continue
@@ -58,20 +58,18 @@ def probabilities(rows: Sequence[dict[str, Any]]) -> "Figure":
             y=[row["covid_probability"] for _, row in mine],
             mode="markers",
             name=OUTCOMES[name],
-            marker={"color": colour, "symbol": symbol, "size": 9},
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": [row["covid_interval"][1] - row["covid_probability"] for _, row in mine],
-                "arrayminus": [row["covid_probability"] - row["covid_interval"][0] for _, row in mine],
-                "thickness": 1.5,
-                "width": 0,
-            },
+            marker=mark(name, 9),
+            error_y=whiskers(
+                [row["covid_probability"] for _, row in mine],
+                [row["covid_interval"] for _, row in mine],
+                thickness=1.5,
+                width=0,
+            ),
             customdata=[row["file"] for _, row in mine],
-            hovertemplate="%{customdata}: %{y:.2f}<extra></extra>",
+            hovertemplate="%{customdata}: %{y:.0%}<extra></extra>",
         )
     figure.update_xaxes(title="Pictures, the most probable first", dtick=_step(len(answered)))
-    figure.update_yaxes(title="Probability of COVID-19", range=[-0.02, 1.02])
+    figure.update_yaxes(title="Probability of COVID-19", range=[-0.02, 1.02], tickformat=".0%")
     return compact(figure, 340)
 
 

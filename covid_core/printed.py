@@ -46,7 +46,7 @@ def page(result: Diagnosis, shown: Sequence[str], opacity: float) -> str:
     pictures = _picture(figures.layers(result, [], 0), "The picture", "The picture")
     if result.segmentation is not None and shown:
         painted = figures.layers(result, list(shown), opacity, hatched=True)
-        pictures += _picture(painted, f"The picture with layers: {', '.join(shown)}", _key(result, shown))
+        pictures += _picture(painted, f"The picture with layers: {', '.join(shown)}", key(result, shown, hatched=True))
     rows = "".join(f"<tr><th>{label}</th><td>{value}</td></tr>" for label, value in _facts(result))
     stored = html.escape(json.dumps(report.classification_row(result.image.name, result), indent=1))
     return f"""<!doctype html>
@@ -75,7 +75,7 @@ def _facts(result: Diagnosis) -> list[tuple[str, str]]:
             ("Probability of COVID-19", f"{report.percent(answer.probability)}, interval {low} to {high}"),
             ("Level of interval and set", report.percent(answer.level)),
             ("Way of sampling", report.METHOD_TITLES[answer.method]),
-            ("Still possible at that level", report.held(answer.prediction_set)),
+            ("Not ruled out at that level", report.held(answer.prediction_set)),
             ("Aleatoric and epistemic doubt", f"{answer.aleatoric:.3f} and {answer.epistemic:.3f} bit"),
             ("Distance from the training images", f"{answer.gate.ood_score:.2f} (above 1: unlike them)"),
         ]
@@ -103,7 +103,8 @@ def marked(found: Segmentation) -> str:
     if found.lesion_percent_of_lung is None or found.lesion_interval is None:
         return f"cannot say. {found.reason}"
     low, high = found.lesion_interval
-    said = f"{found.lesion_percent_of_lung:.1f} % of the lungs, {report.percent(found.level)} interval {low:.1f} to {high:.1f} %"
+    share = report.share(found.lesion_percent_of_lung / 100, 1)
+    said = f"{share} of the lungs, {report.percent(found.level)} interval {low:.1f} to {high:.1f} %"
     return f"{said}: {HARDLY}" if says_little(found.lesion_interval) else said
 
 
@@ -150,10 +151,10 @@ def _bar(result: Diagnosis) -> str:
 <p class="small">{key}</p>"""
 
 
-def _key(result: Diagnosis, shown: Sequence[str]) -> str:
-    """What the colours and patterns of the layers stand for."""
+def key(result: Diagnosis, shown: Sequence[str], hatched: bool) -> str:
+    """What the colours of the layers stand for, or their patterns: HTML, whose pictures the page around it makes small."""
     return " ".join(
-        f'<span class="key">{_image(figures.swatch(name), "")} {figures.described(result, name)}</span>'
+        f'<span class="key">{_image(figures.swatch(name, hatched), "")} {figures.described(result, name)}</span>'
         for name in figures.LAYERS
         if name in shown
     )

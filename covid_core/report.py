@@ -15,9 +15,9 @@ from covid_core.segment import Segmentation
 
 # Ways of sampling in words, by `classify.METHODS`.
 METHOD_TITLES = {
-    "ensemble_mc_dropout": "Five heads and head-only dropout (250 samples a network)",
-    "ensemble": "Five heads (5 samples a network)",
-    "mc_dropout": "Head-only dropout (50 samples a network)",
+    "ensemble_mc_dropout": "Heads + head-only dropout",
+    "ensemble": "Heads alone",
+    "mc_dropout": "Head-only dropout alone",
 }
 # In words, by `Classification.decision`.
 DECISIONS = {
@@ -63,18 +63,26 @@ def segmentation_row(
         "lung_percent": _rounded(found.lung_percent, 3),
         "lesion_percent_of_lung": _rounded(found.lesion_percent_of_lung, 3),
         "lesion_interval": None if found.lesion_interval is None else [_rounded(v, 3) for v in found.lesion_interval],
-        "consolidation_percent_of_lesions": _rounded(found.consolidation_percent_of_lesions, 3),
         "mask_file": mask_file,
         "uncertainty_file": uncertainty_file,
         "model": found.model,
         "weights_sha256": found.weights_sha256,
         "seconds": round(seconds, 3),
+        "consolidation_percent_of_lesions": _rounded(found.consolidation_percent_of_lesions, 3),
     }
 
 
 def percent(value: float) -> str:
     """A probability for reading: "37 %", and never a claim of certainty, so "< 1 %" and "> 99 %"."""
     return "< 1 %" if value < 0.01 else "> 99 %" if value > 0.99 else f"{100 * value:.0f} %"
+
+
+def share(value: float, digits: int = 0) -> str:
+    """What was measured or marked, for reading: "1.1 %"; what is neither none nor all never rounds to it: "< 0.1 %", "> 99.9 %"."""
+    least = 10.0**-digits
+    if 0 < 100 * value < least:
+        return f"< {least:.{digits}f} %"
+    return f"> {100 - least:.{digits}f} %" if 100 - least < 100 * value < 100 else f"{100 * value:.{digits}f} %"
 
 
 def caution(answer: Classification) -> str:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import streamlit as st
-from streamlit.elements.lib.mutable_status_container import StatusContainer
+from streamlit.delta_generator import DeltaGenerator
 
 from covid_core import degrade, images, shortcuts, trial
 from covid_core.classify import Method
 from covid_core.diagnose import Diagnosis, Evidence, Seen, conclude, see
+from covid_core.weights import WeightsError
 from pages._pictures import Upload
 from pages._ui import Settings
 
@@ -30,11 +31,22 @@ def by_method(picture: Upload, settings: Settings, methods: Iterable[Method]) ->
     return {method: conclude(seen, method, settings.level) for method in methods}
 
 
-def answer_with_status(status: StatusContainer, picture: Upload, settings: Settings) -> Diagnosis:
-    """`answer`; its steps are shown in the status while it is computed."""
-    with status:
-        result = answer(picture, settings, lambda step: status.update(label=step))
-        status.update(label=f"Done in {result.seconds:.2f} s", state="complete")
+def answer_with_status(place: DeltaGenerator, picture: Upload, settings: Settings) -> Diagnosis:
+    """`answer`; in an empty place its steps are shown while it is computed, and that the picture could not be read.
+
+    The status is made before the answer is asked for: what a cached function draws is drawn again with every cached answer, but
+    not how it went on. An answer that is there already has none, or what stands below would jump.
+    """
+    about, status = (picture.sha256, settings.modality, settings.model), None
+    if st.session_state.get("computed") != about:
+        status = place.status("Reading the picture", expanded=False)
+    try:
+        result = answer(picture, settings, lambda step: status.update(label=step) if status else None)
+    except (images.ImageError, WeightsError) as error:
+        place.status("Not read" if isinstance(error, images.ImageError) else "No answer", state="error")
+        raise
+    st.session_state["computed"] = about
+    place.empty()
     return result
 
 

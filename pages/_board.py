@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from covid_core import curves, figures, registry, report, stored, weights
+from covid_core import curves, registry, report, stored, weights
 from covid_core.classify import LEVEL
 from pages import _words
 
@@ -123,7 +123,7 @@ def known_aucs(models: Mapping[str, str]) -> str:
 def show_reliability(part: str, answers: stored.Answers, key: str) -> None:
     """How right the answers to a part are over how sure, before and after the temperature."""
     st.plotly_chart(
-        figures.by_count(curves.reliability_pair(answers.reliability())),
+        curves.reliability(answers.reliability()),
         key=key,
         config={"displayModeBar": False},
         alt="Share right over confidence, before and after the temperature",

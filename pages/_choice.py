@@ -17,13 +17,16 @@ SLIDERS = {
 }
 
 
-def choose_picture() -> Upload | None:
+def choose_picture(has_own: bool = False) -> Upload | None:
     """Upload widget and samples; None until there is a picture. The last choice stays when the page changes.
 
     Of a whole CT the picture is a slice, with a slider for another one.
+
+    Args:
+        has_own: whether the page has a picture of its own to show as long as none is chosen.
     """
     files = st.file_uploader(
-        "Chest X-ray or CT",
+        "Chest X-ray or CT (PNG, JPEG, DICOM, NIfTI, zip)",
         accept_multiple_files=True,
         max_upload_size=scan.MAX_BYTES // 2**20,
         help=f"A picture of up to {images.MAX_BYTES // 2**20} MB ({images.ACCEPTED}), or a whole CT of up to "
@@ -41,11 +44,13 @@ def choose_picture() -> Upload | None:
         st.session_state["remark"] = _take(new)
     below = st.container()
     shown: Upload | None = st.session_state.get("picture")
-    # Beside a shared picture, or one's own, the list is folded up: on a phone it would stand before the answer.
-    is_open = not st.session_state.get("is_linked") and (shown is None or shown.sample != "")
+    # Beside a picture the list is folded up: on a phone it would stand before the answer.
+    is_open = shown is None and not has_own
     with st.expander("No picture at hand? Pick a sample", expanded=is_open, icon=":material/image_search:"):
         _choose_sample()
     picture: Upload | None = st.session_state.get("picture")
+    if picture is not None and shown is None:
+        st.rerun()  # which folds it
     with below:
         _remark(picture, bool(files))
         of = volume_of(picture) if picture is not None else None

@@ -48,7 +48,7 @@ def choose_window() -> str:
 
 def whole(of: volume.Volume, index: int) -> None:
     """Lesions over all slices, on a click: it takes some seconds. The most affected slice can be shown."""
-    st.markdown("#### The whole CT")
+    st.markdown("### The whole CT")
     for remark in of.remarks:
         st.caption(remark)
     if not st.toggle(

@@ -81,10 +81,24 @@ button[data-variant][data-selected="true"][data-hovered="true"] {
   background: color-mix(in srgb, currentColor 10%, transparent) !important; }
 h1 { font-size: 2rem !important; }
 h2 { font-size: 1.5rem !important; }
+h3 { font-size: 1.25rem !important; }
+h4 { font-size: 1.1rem !important; }
+/* Else what is moved to by keys hides behind navigation or disclaimer. */
+[data-testid="stMain"] { scroll-padding: 4rem 0 5rem; }
+[data-testid="stTopNavLink"]:focus-visible { box-shadow: 0 0 0 3px light-dark(#0072B2, #56B4E9) !important; }
+.js-plotly-plot :is([class$="tick"], [class^="g-"], .annotation) text { fill: light-dark(#475569, #e2e8f0) !important; }
+[data-testid="stGraphVizChart"] .edge text { fill: light-dark(#475569, #e2e8f0); }
+/* Else a script that runs once moves what stands below it. */
+[data-testid="stElementContainer"]:has(> [data-testid="stHtml"] > script) { display: none; }
+[data-testid="stCaptionContainer"] code { color: inherit !important; background: none !important; }
+.key { white-space: nowrap; margin-right: 0.8rem; }
+.key img { width: 1.5rem; height: 1rem; vertical-align: middle; }
 [data-testid="stMetricValue"] { font-size: 1.35rem; }
 [data-testid="stBaseButton-primary"]:enabled, [data-testid="stBaseButton-primary"]:enabled * {
   color: light-dark(#ffffff, #0f172a) !important; }
-[data-testid="stMetricValue"], [data-testid="stMetricValue"] * { white-space: normal !important; overflow: visible !important; }
+:is([data-testid="stMetricValue"], [data-testid="stMetricDelta"]),
+:is([data-testid="stMetricValue"], [data-testid="stMetricDelta"]) * {
+  white-space: normal !important; overflow: visible !important; }
 </style>
 """
 
@@ -112,7 +126,6 @@ def follow_link() -> None:
             wanted["level"] = level
     st.session_state["settings"] = replace(usual, **wanted)
     if "sample" in given:
-        st.session_state["is_linked"] = True
         try:
             st.session_state["picture"] = sample(given["sample"])
         except images.ImageError as error:
@@ -162,6 +175,7 @@ def choose_settings(wanted: Sequence[str] = ("modality", "model", "method", "lev
                 index,
                 format_func=report.METHOD_TITLES.get,
                 key="method",
+                help="Samples a network: 250 of five heads with 50 dropout masks each, 5 of the heads alone, 50 of dropout alone.",
             )
             settings = replace(settings, method=method)
         if "level" in wanted:
@@ -170,6 +184,7 @@ def choose_settings(wanted: Sequence[str] = ("modality", "model", "method", "lev
                 *LEVELS,
                 settings.level,
                 0.01,
+                format="percent",
                 key="level",
                 help="Of the interval and of what cannot be ruled out.",
             )
@@ -200,19 +215,20 @@ def choose_model() -> str:
 
 
 def beside_picture(
-    wanted: Sequence[str] = ("modality", "model", "method", "level"),
+    wanted: Sequence[str] = ("modality", "model", "method", "level"), has_own: bool = False
 ) -> tuple[Upload | None, Settings, DeltaGenerator]:
     """The frame of a page about a picture: on the left picture and settings, which also go into the address.
 
     Args:
         wanted: of the settings, as in `choose_settings`.
+        has_own: whether the page has a picture of its own to show as long as none is chosen.
 
     Returns:
         picture, settings, and the column on the right.
     """
     side, main = st.columns([1, 3], gap="large")
     with side:
-        picture = choose_picture()
+        picture = choose_picture(has_own)
         settings = choose_settings(wanted)
     show_link(settings, picture)
     if picture is not None and picture.volume and settings.modality == "auto":

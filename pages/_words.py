@@ -70,15 +70,17 @@ HARDER = (
 # What the row of `transplanted` asks, and what it is no test of.
 MOVED = (
     "*Lesions moved between sources*: patients' lesions in healthy lungs from another hospital, and healthy lungs in place of "
-    "patients' lesions. Who knows the disease keeps the AUC there, who knows the hospital falls below one half. It is no test on "
-    "unseen images: U-Net and backbone were trained on pictures made in the same way."
+    "patients' lesions. A model that knows the disease keeps its AUC there, one that knows the hospital falls below one half. "
+    "It is no test on unseen images: U-Net and backbone were trained on pictures made in the same way."
 )
+# Of a reliability curve.
+AT_THE_END = "Most images count at the right end; where few lie, one number for all can make a claim worse."
 # In words, in the order in which pages offer them.
 MEASURES = {
     "accuracy": "Accuracy of the more probable class",
     "auc": "AUC: chance that a COVID-19 image gets the higher probability (0.5 = guessing)",
     "balanced_accuracy": "Share of each source named rightly, mean over the sources",
-    "balanced_accuracy_by_chance": "The same by always naming one source",
+    "balanced_accuracy_by_chance": "Chance level: share named rightly by always naming one source",
     "sensitivity": "Sensitivity: share of the COVID-19 images recognised",
     "specificity": "Specificity: share of the other images recognised",
     "ppv_at_2%": "PPV: share of the COVID-19 answers that are right, where 2 % have COVID-19",

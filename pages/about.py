@@ -87,7 +87,14 @@ st.markdown(
 left, right = st.columns(2, gap="large")
 with left:
     st.header("From image to answer")
-    st.graphviz_chart(FLOW, width="stretch")
+    st.graphviz_chart(
+        FLOW,
+        width="stretch",
+        alt="From file to answer: the file is checked and decoded, one look at the whole picture tells X-ray from CT, the U-Net of "
+        "that kind finds lungs and lesions, the backbone sees the box around the lungs, five heads and fifty dropout masks give "
+        "250 samples, and calibration turns them into an answer or cannot say. Colour pictures, blank ones and those without "
+        "plausible lungs get no answer, with the reason.",
+    )
     st.caption(
         "The networks run once. Samples, interval, prediction set and heat map are computed from the features they leave, which "
         "costs next to nothing."

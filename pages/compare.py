@@ -1,5 +1,6 @@
 """Compare: one picture, every model and every way of sampling, side by side."""
 
+from collections import Counter
 from dataclasses import replace
 
 import streamlit as st
@@ -19,12 +20,9 @@ SHORT: dict[classify.Method, str] = {
 def agreement(answers: dict[str, classify.Classification]) -> None:
     """Whether the answers agree, in one sentence, and how far apart they lie."""
     known = {label: a.probability for label, a in answers.items() if a.probability is not None}
-    decisions = {report.DECISIONS[a.decision] for a in answers.values()}
-    said = (
-        f"All {len(answers)} say *{decisions.pop()}*."
-        if len(decisions) == 1
-        else f"They differ: {', '.join(sorted(decisions))}."
-    )
+    (most, count), *others = Counter(report.DECISIONS[a.decision] for a in answers.values()).most_common()
+    said = f"{f'{count} of' if others else 'All'} {len(answers)} say *{most}*"
+    said += "".join(f", {n} *{other}*" for other, n in others) + "."
     if len(known) > 1:
         low, high = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
         said += f" The probabilities run from {report.percent(known[low])} ({low}) to {report.percent(known[high])} ({high})."
@@ -42,7 +40,7 @@ def table(answers: dict[str, classify.Classification]) -> list[dict[str, object]
             "high": a.interval and a.interval[1],
             "aleatoric, bits": a.aleatoric,
             "epistemic, bits": a.epistemic,
-            "still possible": report.held(a.prediction_set),
+            "not ruled out": report.held(a.prediction_set),
             "samples": a.samples.size,
         }
         for label, a in answers.items()
@@ -62,7 +60,7 @@ def show(results: dict[str, dict[classify.Method, Diagnosis]]) -> None:
         return
     agreement(answers)
     st.plotly_chart(
-        curves.side_by_side(answers),
+        curves.side_by_side({label.replace(", ", "<br>"): a for label, a in answers.items()}),
         key="side-by-side",
         config={"displayModeBar": False},
         alt="Probability of COVID-19 with its interval, a line for each model and way of sampling",
@@ -93,11 +91,10 @@ chosen, settings, main = _ui.beside_picture(("modality", "level"))
 with main:
     if chosen is None:
         st.markdown(
-            "Pick a phantom or upload a picture on the left. Every model answers it by every way of sampling, and you see where "
-            "they part."
+            "Pick a phantom or upload a picture. Every model answers it by every way of sampling, and you see where they differ."
         )
     else:
-        st.subheader(chosen.name)
+        st.header(chosen.name)
         place = _ui.room((chosen.sha256, settings.modality, "compare"))
         try:
             with st.spinner("Asking every model"):

@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from covid_core import figures, images, printed, registry, report, trial, volume, weights
+from covid_core import classify, figures, images, printed, registry, report, trial, volume, weights
 from covid_core.diagnose import Diagnosis
 from covid_core.weights import WeightsError
 from pages import _answers, _board, _pictures, _scans, _ui, _words
@@ -26,8 +26,8 @@ TRUST = (("xray", "test"), ("xray", "external"), ("ct", "covid_ct_official_test"
 def invitation() -> None:
     """What a visitor sees before there is a picture."""
     st.markdown(
-        "Upload a **chest X-ray**, a **chest CT slice** or a whole CT on the left, or press one of the phantoms for an answer "
-        "right away. You get:"
+        "Upload a **chest X-ray**, a **chest CT slice** or a whole CT, or press one of the phantoms for an answer right away. "
+        "You get:"
     )
     cards = (
         (":material/balance:", "An answer with bars", "COVID-19 or not, from 250 samples, with their spread."),
@@ -41,7 +41,7 @@ def invitation() -> None:
     )
     for column, (icon, title, text) in zip(st.columns(4), cards, strict=True):
         with column.container(border=True, height="stretch"):
-            st.markdown(f"### {icon}\n**{title}**\n\n{text}")
+            st.markdown(f"{icon} **{title}**\n\n{text}")
     try:
         expectation(weights.load_config(registry.get(registry.DEFAULT))["metrics"])
     except WeightsError as error:
@@ -50,7 +50,7 @@ def invitation() -> None:
 
 def expectation(metrics: dict[str, Any]) -> None:
     """How often the default model's answers were right, at home and elsewhere."""
-    st.markdown("#### How far can you trust it?")
+    st.markdown("## How far can you trust it?")
     st.markdown(
         "How often it is right when it gives an answer, with 95 % intervals. On X-rays from the hospitals it learned from it "
         "looks excellent; on those of other hospitals the same model errs far more often. The CT slices are of other patients "
@@ -63,13 +63,18 @@ def expectation(metrics: dict[str, Any]) -> None:
         answered = f"answers {report.percent(part['decided']['value'])} of {part['n']:,}"
         shown[f"{_words.part_name(f'{modality} / {name}')}<br>{answered}"] = part["accuracy_of_decided"]
     st.plotly_chart(
-        figures.forest(shown, "Share of its answers that are right"),
+        figures.forest(shown, "Share of its answers that are right", shares=True),
         key="trust",
         config={"displayModeBar": False},
         alt="Share of the default model's answers that are right, at home and in other hospitals",
     )
     if said := _board.confounded():
         st.caption(said)
+
+
+def is_baseless(answer: classify.Classification) -> bool:
+    """Whether it is withheld because of the picture, so that the probability means nothing."""
+    return answer.reason in (classify.UNLIKE, classify.NO_LUNGS)
 
 
 def verdict(result: Diagnosis) -> None:
@@ -79,10 +84,12 @@ def verdict(result: Diagnosis) -> None:
     lines = [f"**{report.DECISIONS[answer.decision]}.**"]
     if answer.probability is not None and answer.interval is not None:
         low, high = (report.percent(v) for v in answer.interval)
-        lines.append(
-            f"Seen as a {KINDS[answer.modality]}. Probability of COVID-19 **{report.percent(answer.probability)}**, "
-            f"{report.percent(answer.level)} interval {low} to {high}."
-        )
+        lines.append(f"Seen as a {KINDS[answer.modality]}.")
+        if not is_baseless(answer):
+            lines.append(
+                f"Probability of COVID-19 **{report.percent(answer.probability)}**, "
+                f"{report.percent(answer.level)} interval {low} to {high}."
+            )
     lines += filter(None, (answer.reason, report.caution(answer)))
     getattr(st, kind)(" ".join(lines), icon=icon)
 
@@ -93,9 +100,16 @@ def summary(result: Diagnosis) -> None:
     if answer.probability is None:
         return
     first, second, third, fourth = st.columns(4)
-    first.metric("COVID-19 probability", report.percent(answer.probability), border=True, height="stretch")
+    said = report.percent(answer.probability)
+    first.metric(
+        "COVID-19 probability",
+        "withheld" if is_baseless(answer) else said,
+        border=True,
+        height="stretch",
+        help=f"Computed was {said}, which means nothing for such a picture." if is_baseless(answer) else None,
+    )
     second.metric(
-        f"Still possible ({report.percent(answer.level)})",
+        f"Not ruled out ({report.percent(answer.level)})",
         report.held(answer.prediction_set),
         border=True,
         height="stretch",
@@ -108,10 +122,12 @@ def summary(result: Diagnosis) -> None:
             "Lesions in the lungs", "cannot say", border=True, height="stretch", help=found.reason if found else None
         )
     else:
+        low, high = found.lesion_interval
         third.metric(
             "Lesions in the lungs",
-            f"{found.lesion_percent_of_lung:.0f} %",
-            printed.HARDLY if printed.says_little(found.lesion_interval) else None,
+            report.share(found.lesion_percent_of_lung / 100),
+            f"{low:.0f} to {high:.0f} %"
+            + (f", {printed.HARDLY}" if printed.says_little(found.lesion_interval) else ""),
             delta_color="off",
             delta_arrow="off",
             border=True,
@@ -133,7 +149,9 @@ def uncertainty(result: Diagnosis) -> None:
     answer = result.classification
     if answer.probability is None:
         return
-    st.markdown("#### How sure is it?")
+    st.markdown("### How sure is it?")
+    if is_baseless(answer):
+        st.caption("The bars show what was computed, which means nothing for such a picture.")
     plain = {"displayModeBar": False}
     words = f"Probability of COVID-19 {report.percent(answer.probability)}, with its interval and all samples"
     st.plotly_chart(figures.probability_bar(answer), key="probability", config=plain, alt=words)
@@ -144,7 +162,9 @@ def uncertainty(result: Diagnosis) -> None:
             "- **Interval:** where the middle part of the samples lies. Each sample asks one of five heads with part of "
             "its inputs dropped (head-only dropout: the last layer alone is sampled, not the whole network).\n"
             "- **Aleatoric** uncertainty is doubt every sample shares, **epistemic** is disagreement between them.\n"
-            "- **What is still possible** was calibrated on images of known answer, for each class on its own.\n"
+            "- **Grey band** of the bar: probabilities at which no answer is given, because pictures of either class reach "
+            "them when only their look changes.\n"
+            "- **What is not ruled out** was calibrated on images of known answer, for each class on its own.\n"
             "- All of this holds for images like those. A confident answer on a picture from another hospital can still "
             "be wrong: compare *sources of training* and *other hospitals* on the Models page."
         )
@@ -153,7 +173,7 @@ def uncertainty(result: Diagnosis) -> None:
 def lesions(result: Diagnosis) -> None:
     """Share of the lungs that is lesion, and how much of the evidence lies inside them."""
     found = result.segmentation
-    if found is None:
+    if found is None or result.classification.decision == "refused":
         return
     st.markdown(f"**Marked as lesion:** {printed.marked(found)}")
     if (dense := found.consolidation_percent_of_lesions) is not None:
@@ -195,12 +215,17 @@ def picture(
         window = _scans.choose_window()
         grey = volume.windowed(hounsfield, window)
         level, width = volume.WINDOWS[window]
-        words += f", {window} window ({level:.0f}/{width:.0f} HU),"
-    words += f" with layers: {', '.join(shown) or 'none'}"
-    painted = figures.layers(result, shown, opacity, grey)
-    is_wide = st.toggle(
-        "Side by side, to zoom", key="zoom", help="Drag to move, scroll to enlarge; both pictures follow."
-    )
+        words += f", {window} window ({level:.0f}/{width:.0f} HU)"
+    if shown:
+        words += f"; layers: {', '.join(shown)}"
+    is_wide = is_hatched = False
+    if available:
+        with st.container(horizontal=True):
+            is_wide = st.toggle(
+                "Side by side, to zoom", key="zoom", help="Drag to move, scroll to enlarge; both pictures follow."
+            )
+            is_hatched = st.toggle("Patterns", key="hatched", help="To tell the layers apart without their colours.")
+    painted = figures.layers(result, shown, opacity, grey, is_hatched)
     if is_wide:
         wide.plotly_chart(
             figures.views(figures.layers(result, [], 0, grey), painted),
@@ -211,14 +236,7 @@ def picture(
         place.caption(words)
     else:
         place.image(painted, caption=words, alt=words, width="stretch")
-    place.markdown(
-        " ".join(
-            f"<span style='color:{figures.LAYERS[n]}'>&#9632;</span> {figures.described(result, n)}&nbsp;&nbsp;"
-            for n in available
-            if n in shown
-        ),
-        unsafe_allow_html=True,
-    )
+    place.markdown(printed.key(result, shown, is_hatched), unsafe_allow_html=True)
     return shown, opacity
 
 
@@ -291,12 +309,11 @@ with main:
     if chosen is None:
         invitation()
     else:
-        # Made in this order, so that the former answer goes before the new name comes. The status is made out here: what a
-        # cached function draws is drawn again with every cached answer, but not how it went on.
-        heading, status = st.container(), st.status("Reading the picture", expanded=False)
+        # Made in this order, so that the former answer goes before the new name comes.
+        heading, status = st.container(), st.empty()
         of = _pictures.volume_of(chosen)
         place = _ui.room((chosen.sha256, settings.modality, settings.model))
-        heading.subheader(chosen.name)
+        heading.header(chosen.name)
         if chosen.credit:
             heading.caption(f"Credit: {chosen.credit}")
         if chosen.is_phantom or chosen.is_computed:

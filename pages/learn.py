@@ -12,6 +12,7 @@ from covid_core.weights import WeightsError
 from pages import _answers, _board, _pictures, _ui, _words
 
 QUIET = {"displayModeBar": False}
+PHANTOM = "ct-lesions"  # shown as long as no picture is chosen
 
 
 class Step(NamedTuple):
@@ -27,10 +28,7 @@ class Step(NamedTuple):
 def cam_only(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """The picture, and the cells that the answer came from."""
     left, right = st.columns(2)
-    left.image(result.image.pixels, width="stretch", caption="What you see", alt=picture.name)
-    if result.explanation is None:
-        right.info(result.classification.reason)
-        return
+    left.image(result.image.pixels, width="stretch", caption=f"What you see: {picture.name}", alt=picture.name)
     right.image(
         figures.layers(result, [figures.CAM], 0.8),
         width="stretch",
@@ -42,9 +40,6 @@ def cam_only(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosi
 def heads(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """The five heads, one by one."""
     answer = _answers.answer(picture, replace(settings, method="ensemble")).classification
-    if answer.probability is None:
-        st.info(answer.reason)
-        return
     st.markdown(
         f"Five heads, five opinions on the same features of **{picture.name}**: "
         + ", ".join(f"**{report.percent(float(p))}**" for p in answer.samples)
@@ -76,9 +71,6 @@ def overconfident(picture: _pictures.Upload, settings: _ui.Settings, result: Dia
 
 def two_kinds(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """All samples, and the doubt split in two."""
-    if result.classification.probability is None:
-        st.info(result.classification.reason)
-        return
     st.plotly_chart(figures.probability_bar(result.classification), key="learn-bar", config=QUIET, alt="All samples")
     st.plotly_chart(
         figures.uncertainty_bar(result.classification),
@@ -95,22 +87,20 @@ def calibrated(picture: _pictures.Upload, settings: _ui.Settings, result: Diagno
     _board.show_reliability(part, answers, key="learn-pair")
     before, after = answers.ece()
     st.markdown(
-        f"Claims missed the truth by **{before:.3f}** on average before (ECE), by **{after:.3f}** after. Most images count at the "
-        "right end; where few lie, one number for all can make a claim worse."
+        f"Claims missed the truth by **{before:.3f}** on average before (ECE), by **{after:.3f}** after. "
+        f"{_words.AT_THE_END}"
     )
 
 
 def sets(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """The prediction set at a level one moves, and what the promise is worth."""
-    if kind := result.classification.modality:
-        st.caption(_board.promise(kind, settings.model))
-    level = st.slider("Confidence level", *_ui.LEVELS, 0.9, 0.01, key="learn-level", persist_state="session")
+    st.caption(_board.promise(result.classification.modality, settings.model))
+    level = st.slider(
+        "Confidence level", *_ui.LEVELS, 0.9, 0.01, format="percent", key="learn-level", persist_state="session"
+    )
     answer = _answers.answer(picture, replace(settings, level=level)).classification
-    if answer.probability is None:
-        st.info(answer.reason)
-        return
     left, right = st.columns(2)
-    left.metric("Still possible", report.held(answer.prediction_set), border=True)
+    left.metric("Not ruled out", report.held(answer.prediction_set), border=True)
     right.metric("The app says", report.DECISIONS[answer.decision], border=True)
 
 
@@ -177,8 +167,8 @@ def paper(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) 
     )
     st.caption(
         "The first row asks the report's question of a plain network, which is right about "
-        f"{accuracy:.1%} of the images. The others are of {registry.get(registry.DEFAULT).title}. They show the AUC, because an "
-        f"accuracy also depends on how many images of a set show COVID-19. {_words.MOVED}"
+        f"{report.share(accuracy, 1)} of the images. The others are of {registry.get(registry.DEFAULT).title}. They show the AUC, "
+        f"because an accuracy also depends on how many images of a set show COVID-19. {_words.MOVED}"
     )
 
 
@@ -275,13 +265,36 @@ STEPS = (
 )
 
 
+# Else one who comes by the buttons below stays at the end of the page. A block, for it runs again with every step.
+TO_THE_BEGINNING = """{
+const control = document.querySelector(".st-key-step");
+control.tabIndex = -1;
+control.focus({ preventScroll: true });
+control.scrollIntoView({ block: "start" });
+}"""
+
+
+def with_answer(picture: _pictures.Upload, settings: _ui.Settings) -> tuple[_pictures.Upload, _ui.Settings, Diagnosis]:
+    """The picture and its answer; where there is none, those of a phantom: most steps need no picture of the visitor's own."""
+    try:
+        result = _answers.answer(picture, settings)
+        reason = result.classification.reason if result.classification.decision == "refused" else ""
+    except images.ImageError as error:
+        reason = str(error)
+    if reason:
+        st.warning(f"{reason} A phantom takes its place here.", icon=":material/block:")
+        picture, settings = _pictures.sample(PHANTOM), replace(settings, modality="auto")
+        result = _answers.answer(picture, settings)
+    return picture, settings, result
+
+
 def step_number() -> int:
     """Which step is shown; chosen by name, or by the buttons below."""
+    st.session_state.setdefault("step", 0)
     return st.segmented_control(
         "Step",
         range(len(STEPS)),
         format_func=lambda i: f"{i + 1}",
-        default=0,
         required=True,
         key="step",
         persist_state="session",
@@ -291,22 +304,19 @@ def step_number() -> int:
 
 _ui.only_through_app()
 st.title("From pixels to 99.7 %")
-chosen, settings, main = _ui.beside_picture(())
-picture = chosen or _pictures.sample("ct-lesions")
+chosen, settings, main = _ui.beside_picture((), has_own=True)
 with main:
     number = step_number()
     step = STEPS[number]
+    if st.session_state.get("step_before", number) != number:
+        # With the number in it, for the same text would not run again.
+        st.html(f"<script>/* {number} */ {TO_THE_BEGINNING}</script>", unsafe_allow_javascript=True)
+    st.session_state["step_before"] = number
     st.progress((number + 1) / len(STEPS))
     st.header(f"{number + 1}. {step.title}")
     st.markdown(step.text)
     try:
-        try:
-            result = _answers.answer(picture, settings)
-        except images.ImageError as error:  # most steps need no picture of the visitor's own
-            st.warning(f"{error} A phantom takes its place here.", icon=":material/block:")
-            picture = _pictures.sample("ct-lesions")
-            result = _answers.answer(picture, settings)
-        step.live(picture, settings, result)
+        step.live(*with_answer(chosen or _pictures.sample(PHANTOM), settings))
     except WeightsError as error:
         st.error(str(error), icon=":material/error:")
     with st.container(border=True):

@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from covid_core import figures, registry, weights
+from covid_core import curves, figures, registry, weights
 from pages import _ui, _words
 
 KINDS = {"xray": "X-rays", "ct": "CT slices"}
@@ -66,7 +66,7 @@ def measured(spec: registry.ModelSpec, metrics: dict[str, Any]) -> None:
         binned = {name: part["reliability"] for name, part in parts.items() if "reliability" in part}
         chosen = st.selectbox("Reliability on", list(binned), key=f"reliability-{spec.name}")
         st.plotly_chart(
-            figures.reliability_diagram(binned[chosen]),
+            curves.reliability({"measured": binned[chosen]}),
             key=f"diagram-{spec.name}",
             config={"displayModeBar": False},
             alt=f"{spec.title}: share right over confidence, {chosen}",
@@ -90,8 +90,8 @@ st.title("Models")
 st.markdown(
     "Every figure was computed by `train/evaluate.py`, once with every finished model, on images kept out of its training "
     "(the cards name the exceptions), with a 95 % bootstrap interval over patients. Compare *sources of training* (patients "
-    "kept apart) with *other hospitals*: the gap is what the network learned about the sources instead of the disease, and that "
-    "there more of those without COVID-19 have another disease of the lungs."
+    "kept apart) with *other hospitals*. The gap has two causes: the network learned the sources instead of the disease, and in "
+    "the other hospitals more of the people without COVID-19 have another disease of the lungs."
 )
 st.markdown(_words.MOVED)
 for tab, spec in zip(st.tabs([s.title for s in registry.MODELS.values()]), registry.MODELS.values(), strict=True):
@@ -100,7 +100,8 @@ for tab, spec in zip(st.tabs([s.title for s in registry.MODELS.values()]), regis
         read = "Reads " + " and ".join(f"{KINDS[m]} at {side} px" for m, side in spec.sizes.items())
         if spec.members:
             read = "Each network reads X-rays and CT slices at its own size"
-        st.caption(f"On the command line {spec.name}; {spec.architecture}. {read}. Weights: {weights.status(spec)}.")
+        backbone = f"Backbone{'s' * bool(spec.members)}: {spec.architecture}"
+        st.caption(f"Command line: `{spec.name}`. {backbone}. {read}. Weights: {weights.status(spec)}.")
         try:
             config = weights.load_config(spec)
             card = weights.ASSETS / spec.name / "README.md"
@@ -112,7 +113,8 @@ for tab, spec in zip(st.tabs([s.title for s in registry.MODELS.values()]), regis
         with st.expander("All figures", icon=":material/table:"):
             st.dataframe(table(config["metrics"]), width="stretch", hide_index=True, alt=f"All figures of {spec.title}")
         with st.expander("Model card and training data", icon=":material/description:"):
-            st.markdown(card.read_text(encoding="utf-8").split("---", 2)[-1])
+            text = card.read_text(encoding="utf-8").split("---", 2)[-1]
+            st.markdown(text.lstrip().partition("\n")[2])  # its title stands above already
         if not files:
             st.caption("It has no weights of its own, but joins those of its members.")
         for number, file in enumerate(files, 1):

@@ -29,7 +29,7 @@ def label(row: dict[str, Any]) -> str:
 
 def title(model: str) -> str:
     """A model's name in words; what is none of the app's says its own."""
-    return registry.MODELS[model].title if model in registry.MODELS else model
+    return registry.MODELS[model].title if model in registry.MODELS else model[0].upper() + model[1:]
 
 
 def place(row: dict[str, Any]) -> int:
@@ -78,17 +78,15 @@ st.title("What is left of 99.7 %?")
 st.markdown(INTRODUCTION)
 held = {r["modality"] for r in _board.scoreboard()}
 groups = [name for name in GROUPS if name in held]
-group = st.segmented_control("Rows", groups, format_func=GROUPS.get, default="xray", key="board") or "xray"
+group = st.segmented_control("Images", groups, format_func=GROUPS.get, default="xray", key="board") or "xray"
 rows = sorted((r for r in _board.scoreboard() if r["modality"] == group), key=place)
 known = _words.measures(row["figures"] for row in rows)
 # Most val X-rays are of one class: there a network that calls all of them that has a fair accuracy.
 first = known.index("auc") if group == "starts" else 0
 measure = st.selectbox("Measure", known, first, format_func=_words.MEASURES.get, key=f"measure-{group}")
-if group == "xray" and (said := _board.confounded()):
-    st.caption(said)
 ours = list(dict.fromkeys(row["model"] for row in rows if row["kind"] != "published"))
 asked = st.pills(
-    "Rows of",
+    "Models",
     ours,
     selection_mode="multi",
     default=[registry.DEFAULT] if registry.DEFAULT in ours else ours,
@@ -98,8 +96,10 @@ asked = st.pills(
 )
 shown = [row for row in rows if row["kind"] == "published" or row["model"] in asked]
 if not shown:
-    st.info("Choose above whose rows to show.")
+    st.info("Choose a model above.")
 plot(shown, measure, _words.measure_name(measure))
+if group == "xray" and (said := _board.confounded()):
+    st.caption(said)
 if group in ("xray", "ct"):
     st.caption(
         "*As it is*, *lungs blacked out* and *only the border of the box* are the test images of the training's sources with parts "

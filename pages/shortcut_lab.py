@@ -56,7 +56,7 @@ def looks_like(found: list[shortcuts.Probe]) -> None:
     known = next(iter(guesses.values()))
     if not known:
         return
-    st.markdown("#### Which source does it look like?")
+    st.markdown("### Which source does it look like?")
     modality = found[0].alone.modality
     names = [_words.SOURCES.get(name, name) for name in known]
     likeliest = ", ".join(
@@ -72,10 +72,10 @@ def looks_like(found: list[shortcuts.Probe]) -> None:
     measured = _board.board_figures(f"{modality} / source_from_features", found[0].alone.model)
     right, chance = measured["balanced_accuracy"], measured["balanced_accuracy_by_chance"]
     st.caption(
-        f"Of {right['n']:,} test images the reader names {right['value']:.0%} of each source's rightly, on average. They come from "
-        f"{round(1 / chance['value'])} sources, so always naming the same one would get {chance['value']:.0%}. What it can read, a "
-        "classifier can lean on where the source gives the label away. A picture from elsewhere gets the name of whichever source "
-        "it resembles."
+        f"Of {right['n']:,} test images the reader names {report.share(right['value'])} of each source's rightly, on average. "
+        f"They come from {round(1 / chance['value'])} of the {len(known)} sources it can name, so always naming the same one would "
+        f"get {report.share(chance['value'])}. What it can read, a classifier can lean on where the source gives the label away. A "
+        "picture from elsewhere gets the name of whichever source it resembles."
     )
 
 
@@ -165,7 +165,7 @@ def everywhere(model: str) -> None:
         "of the hospital's pictures. A linear model on 16 x 16 pixels sees hardly any detail; at most a large, diffuse "
         "opacity survives the averaging."
     )
-    st.markdown("#### What others found")
+    st.markdown("### What others found")
     st.markdown(LITERATURE)
 
 
@@ -176,21 +176,21 @@ with main:
     if chosen is None:
         st.markdown(
             "Nearly every public set has its COVID-19 pictures from other hospitals than its healthy ones. A network can then "
-            "answer by the letters in a corner. Pick a phantom or upload a picture on the left to take its lungs away, or to burn "
-            "letters into it."
+            "answer by the letters in a corner. Pick a phantom or upload a picture to take its lungs away, or to burn letters into "
+            "it."
         )
     else:
-        st.subheader(chosen.name)
+        st.header(chosen.name)
         try:
             chest = _answers.chest(chosen, settings)
             if chest.evidence.refusal:
                 st.warning(f"There is nothing to take away. {chest.evidence.refusal}", icon=":material/block:")
             else:
-                st.markdown("#### Take the lungs away")
+                st.markdown("### Take the lungs away")
                 taken_away(chosen, settings, chest)
-                st.markdown("#### Burn letters in")
+                st.markdown("### Burn letters in")
                 letters(chosen, settings, chest)
         except (images.ImageError, WeightsError) as error:
             st.error(str(error), icon=":material/error:")
-    st.markdown("#### On whole sets of images")
+    st.markdown("## On whole sets of images")
     everywhere(settings.model)

@@ -57,8 +57,9 @@ def spoil(picture: _pictures.Upload, settings: _ui.Settings) -> None:
         answers[step] = evidence.answer(settings.method, settings.level)
         if step == strength:
             words.markdown(in_words(answers[step]))
+        is_known = any(answer.probability is not None for answer in answers.values())
         # Drawn while it fills; where all points were there already, once.
-        if len(answers) == len(STRENGTHS) or time.monotonic() - drawn > REDRAWN:
+        if is_known and (len(answers) == len(STRENGTHS) or time.monotonic() - drawn > REDRAWN):
             drawn = time.monotonic()
             chart.plotly_chart(
                 curves.over_strength(answers, strength),
@@ -66,6 +67,9 @@ def spoil(picture: _pictures.Upload, settings: _ui.Settings) -> None:
                 config=QUIET,
                 alt=f"Probability, doubt and distance over the strength of {degrade.KINDS[kind].title.lower()}",
             )
+    if not is_known:
+        chart.warning(f"No answer at any strength. {answers[strength].reason}", icon=":material/block:")
+        return
     right.caption(
         "What to look for: does the doubt grow before the answer turns wrong? Does the distance pass 1, so that the app "
         "withholds its answer? Often the probability wanders off while the heads agree: their doubt is that of the last layer "
@@ -81,7 +85,7 @@ def in_words(answer: classify.Classification) -> str:
     low, high = (report.percent(v) for v in answer.interval)
     return (
         f"**{decision}**: {report.percent(answer.probability)}, interval {low} to {high}  \n"
-        f"Still possible at {report.percent(answer.level)}: {report.held(answer.prediction_set)}. "
+        f"Not ruled out at {report.percent(answer.level)}: {report.held(answer.prediction_set)}. "
         f"Distance {answer.gate.ood_score:.2f}"
     )
 
@@ -101,7 +105,13 @@ def abstain(answers: dict[str, stored.Answers]) -> None:
     for column, (label, (coverage, risk)) in zip(columns, lines.items(), strict=True):
         at = max(round(share * len(risk)), 1) - 1
         column.metric(
-            label, f"{risk[at]:.1%} wrong", border=True, help=f"{at + 1:,} of {len(coverage):,} images answered."
+            label,
+            f"{report.share(risk[at], 1)} wrong",
+            f"of {at + 1:,} answers",
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+            help=f"{at + 1:,} of {len(coverage):,} images answered.",
         )
     st.plotly_chart(
         curves.risk_coverage(lines, share),
@@ -132,8 +142,9 @@ def temperature(answers: dict[str, stored.Answers]) -> None:
     second.metric("Calibration error after", f"{after:.3f}", border=True, help="ECE in 15 bins; smaller is better.")
     _board.show_reliability(part, answers[part], key="pair")
     st.caption(
-        "Points below the dotted line are promises not kept. The temperature was fitted for the sources of training; look at "
-        "the other hospitals, where it does not hold."
+        f"{_words.AT_THE_END} "
+        "Points below the dotted line are promises not kept. The temperature was fitted for the sources of training; look "
+        "at the other hospitals, where it does not hold."
     )
 
 
@@ -150,14 +161,18 @@ def prevalence(answers: dict[str, stored.Answers]) -> None:
         "Share of the people examined who have COVID-19",
         [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5],
         value=0.02,
-        format_func=lambda v: f"{v:.1%}",
+        format_func=lambda v: f"{100 * v:g} %",
         key="prevalence",
         persist_state="session",
     )
     positive, negative = answers[part].worth(common)
     first, second = st.columns(2)
-    first.metric("A COVID-19 answer is right", f"{positive:.0%}", border=True, help="Positive predictive value (PPV).")
-    second.metric("A negative answer is right", f"{negative:.1%}", border=True, help="Negative predictive value (NPV).")
+    first.metric(
+        "A COVID-19 answer is right", report.share(positive), border=True, help="Positive predictive value (PPV)."
+    )
+    second.metric(
+        "A negative answer is right", report.share(negative, 1), border=True, help="Negative predictive value (NPV)."
+    )
     grid = [10 ** (step / 20 - 3) for step in range(55)]
     worth = [answers[part].worth(share) for share in grid]
     st.plotly_chart(
@@ -168,7 +183,11 @@ def prevalence(answers: dict[str, stored.Answers]) -> None:
         config=QUIET,
         alt="Share of COVID-19 answers and of negative answers that are right, over how common the disease is",
     )
-    st.caption("Computed from the answers of the more probable class, without abstention.")
+    st.caption(
+        f"Computed from the answers of the more probable class to {len(answers[part].covid):,} images, "
+        f"{answers[part].covid.sum():,} of them with COVID-19, without abstention. The **Scoreboard** has such figures with their "
+        "intervals."
+    )
 
 
 _ui.only_through_app()
@@ -181,11 +200,11 @@ if section == SECTIONS[0]:
     with main:
         if chosen is None:
             st.markdown(
-                "Pick a phantom or upload a picture on the left, then spoil it by noise, blur or rotation, and watch probability, "
+                "Pick a phantom or upload a picture, then spoil it by noise, blur or rotation, and watch probability, "
                 "doubt and distance follow. Method and confidence level are under *Settings*."
             )
         else:
-            st.subheader(chosen.name)
+            st.header(chosen.name)
             try:
                 spoil(chosen, settings)
             except WeightsError as error:

@@ -39,6 +39,14 @@ def test_opacity_in_one_lung_alone_is_no_covid_on_an_xray() -> None:
 def test_the_reason_names_the_probability_that_is_asked_for() -> None:
     reason = classify.verdict((1,), 0.29, (0.1, 0.8), 0.9, SEEN, 0.2, True, "xray")[1]
     assert "as high as 29 %" in reason and "takes 80 %" in reason
+    for said in (
+        classify.INVISIBLE,
+        classify.ONE_SIDED,
+        classify.UNPROVEN,
+    ):  # the reason first, then what might mislead
+        assert said.endswith(classify.ONLY) and "COVID-19 could not be ruled out" not in said.removesuffix(
+            classify.ONLY
+        )
 
 
 def test_a_slice_without_two_lungs_is_not_judged() -> None:
@@ -88,6 +96,17 @@ def test_a_slice_needs_less_opacity_than_an_xray() -> None:
 def test_no_percentage_claims_certainty() -> None:
     shown = [report.percent(p) for p in (0.0, 0.004, 0.37, 0.994, 1.0)]
     assert shown == ["< 1 %", "< 1 %", "37 %", "> 99 %", "> 99 %"]
+
+
+def test_a_share_rounds_to_none_or_all_only_where_it_is() -> None:
+    assert [report.share(s) for s in (0.0, 0.004, 0.376, 0.997, 1.0)] == ["0 %", "< 1 %", "38 %", "> 99 %", "100 %"]
+    assert [report.share(s, 1) for s in (0.0, 0.0004, 0.0112, 0.9994, 1.0)] == [
+        "0.0 %",
+        "< 0.1 %",
+        "1.1 %",
+        "> 99.9 %",
+        "100.0 %",
+    ]
 
 
 @pytest.mark.parametrize(("modality", "turned"), [("xray", np.fliplr), ("ct", np.flipud)])

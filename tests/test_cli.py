@@ -23,8 +23,8 @@ CLASSIFY = (
     "weights_sha256 seconds"
 ).split()
 SEGMENT = (
-    "file modality lung_percent lesion_percent_of_lung lesion_interval consolidation_percent_of_lesions mask_file "
-    "uncertainty_file model weights_sha256 seconds"
+    "file modality lung_percent lesion_percent_of_lung lesion_interval mask_file uncertainty_file "
+    "model weights_sha256 seconds consolidation_percent_of_lesions"
 ).split()
 
 
@@ -149,6 +149,27 @@ def test_names_too_long_for_their_masks_are_cut(good: Path, tmp_path: Path, caps
     assert main(["segment", str(long), "--modality", "ct", "--out", str(tmp_path / "masks"), "--json"]) == 0
     (row,) = lines(capsys)
     assert Path(row["mask_file"]).is_file() and Path(row["mask_file"]).name.startswith("ä" * 100)
+
+
+def test_what_is_refused_gets_no_masks(good: Path, tmp_path: Path, capsys) -> None:
+    blank, colour = tmp_path / "blank.png", tmp_path / "colour.png"
+    Image.new("L", (200, 200), 90).save(blank)
+    Image.merge("RGB", [Image.effect_noise((200, 200), 60) for _ in range(3)]).save(colour)
+    out = tmp_path / "masks"
+    assert main(["segment", str(blank), str(colour), str(good), "--out", str(out), "--json"]) == 1
+    first, second, third = lines(capsys)
+    assert "is blank" in first["error"] and "colour picture" in second["error"] and "error" not in third
+    assert len(list(out.iterdir())) == 2
+
+
+def test_dicom_without_an_ending_is_scored(good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "export"
+    folder.mkdir()
+    (folder / "IM0001").write_bytes(bytes(128) + b"DICM")
+    (folder / "1.2.840.7").write_bytes(bytes(128) + b"DICM")
+    (folder / "README").write_bytes(b"read me")
+    assert main(["score", str(folder), "--out", str(tmp_path / "out.csv")]) == 1
+    assert "2 files, 2 failed, 1 left out" in capsys.readouterr().out
 
 
 def test_masks_of_names_that_differ_in_case_alone_do_not_meet(good: Path, tmp_path: Path, capsys) -> None:

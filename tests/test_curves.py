@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from covid_core import curves, degrade, images
+from covid_core import curves, degrade, images, report
 from covid_core.diagnose import see
+from covid_core.figures import GREY
 from tests import golden
 
 
@@ -22,6 +23,12 @@ def test_curve_over_the_strength(answers: dict) -> None:
     assert list(band.y[: len(known)]) == [a.interval[1] for a in known.values()]
     marked = {(x, y) for t in figure.data if t.mode == "markers" for x, y in zip(t.x, t.y, strict=True)}
     assert marked == {(s, a.probability or 0) for s, a in answers.items()}
+    told = {t.name: t.hovertemplate for t in figure.data if t.mode != "lines"}
+    assert answers[1.0].decision == "refused" and "no answer" in told[report.DECISIONS["refused"]]
+    assert all("%{y:.0%}" in told[report.DECISIONS[a.decision]] for a in answers.values() if a.probability is not None)
+    assert "bit" in told["aleatoric"] and "bit" in told["epistemic"] and "distance %{y:.2f}" in told[None]
+    dashes = {t.name: (t.line.dash, t.marker.symbol) for t in figure.data if t.name in ("aleatoric", "epistemic")}
+    assert len(set(dashes.values())) == 2
 
 
 def test_answers_side_by_side(answers: dict) -> None:
@@ -29,6 +36,7 @@ def test_answers_side_by_side(answers: dict) -> None:
     figure = curves.side_by_side(named)
     drawn = {y: x for t in figure.data for x, y in zip(t.x, t.y, strict=True)}
     assert drawn == {label: a.probability for label, a in named.items()}
+    assert all(t.cliponaxis is False and t.marker.line.color == GREY for t in figure.data)
 
 
 def test_lines_over_coverage_and_prevalence() -> None:
@@ -37,6 +45,8 @@ def test_lines_over_coverage_and_prevalence() -> None:
     assert len(line.x) <= 300 and line.y[-1] == pytest.approx(0.2) and line.x[0] == pytest.approx(0.001)
     first, second = curves.predictive_values([0.01, 0.1], {"PPV": [0.1, 0.5], "NPV": [0.99, 0.9]}, 0.01).data
     assert list(first.y) == [0.1, 0.5] and list(second.y) == [0.99, 0.9]
+    axis = curves.predictive_values([0.01, 0.1], {"PPV": [0.1, 0.5]}, 0.01).layout.xaxis
+    assert axis.range[0] <= np.log10(min(axis.tickvals)) and np.log10(max(axis.tickvals)) <= axis.range[1]
 
 
 def test_marker_effect_keeps_its_scale() -> None:

@@ -55,7 +55,24 @@ def test_the_bar_says_who_disagrees(result: Diagnosis, model: str, who: str) -> 
     drawn = {bar.name.split(":")[0]: bar for bar in figures.uncertainty_bar(answer).data}
     assert drawn["epistemic"].name == f"epistemic: {who} disagree"
     assert drawn["aleatoric"].name == "aleatoric: doubt all samples share"  # no more is known of it
+    assert [bar.split(":")[0] for bar in drawn] == ["aleatoric", "epistemic"]
+    assert figures.uncertainty_bar(answer).layout.legend.traceorder == "normal"  # as the bars
+    assert drawn["epistemic"].marker.pattern.shape != drawn["aleatoric"].marker.pattern.shape
     assert drawn["epistemic"].x == (answer.epistemic,) and drawn["aleatoric"].x == (answer.aleatoric,)
+
+
+def test_a_forest_has_its_labels_above_the_lines_and_tells_shares_in_per_cent() -> None:
+    label = "X-ray, other hospitals, images new to the U-Net too"
+    share = {"value": 0.684, "low": 0.58, "high": 0.997, "n": 1129}
+    drawn = figures.forest({label: share, "a claim": {"value": 0.997}}, "Share", shares=True)
+    first, second = drawn.data[0].y
+    assert first.replace("<br>", " ") == f"{label} (n\u00a0=\u00a01,129)" and second == "a claim"
+    assert max(map(len, first.split("<br>"))) <= figures.WRAPPED and drawn.layout.yaxis.categoryarray == (first, second)
+    texts = [(a.text, a.x, a.y, a.yanchor) for a in drawn.layout.annotations]
+    assert texts[:2] == [("68 %", 1, first, None), (first, 0, first, "bottom")] and texts[2][0] == "> 99 %"
+    assert drawn.data[0].customdata == ("68 %, 95 % interval 58 % to > 99 %", "> 99 %")
+    taller = figures.forest({f"{label}<br>MobileNetV2<br>and more": share, "a claim": {"value": 0.997}}, "Share")
+    assert taller.layout.height > drawn.layout.height and taller.layout.annotations[0].text == "0.684"
 
 
 def test_a_forest_has_room_for_values_above_one() -> None:
@@ -90,9 +107,10 @@ def test_a_legend_says_how_coarse_grad_cam_is(result: Diagnosis) -> None:
 
 
 def test_hatched_layers_differ_in_pattern(result: Diagnosis) -> None:
-    grey = {name: figures.swatch(name).astype(float).mean(axis=2) for name in figures.LAYERS}
+    grey = {name: figures.swatch(name, True).astype(float).mean(axis=2) for name in figures.LAYERS}
     patterns = {(values < values.mean()).tobytes() for values in grey.values()}
     assert len(patterns) == len(figures.LAYERS)
+    assert all(len(np.unique(figures.swatch(name, False).reshape(-1, 3), axis=0)) == 1 for name in figures.LAYERS)
     plain, hatched = (figures.layers(result, ["Lesions"], 0.5, hatched=on) for on in (False, True))
     found = result.segmentation
     assert found is not None
@@ -102,8 +120,10 @@ def test_hatched_layers_differ_in_pattern(result: Diagnosis) -> None:
 
 def test_marks_of_a_reliability_curve_grow_with_their_images() -> None:
     bins = [{"confidence": 0.6, "accuracy": 0.5, "n": 10}, {"confidence": 0.9, "accuracy": 0.8, "n": 1000}]
-    _, few_and_many = figures.by_count(curves.reliability_pair({"after": bins})).data
-    assert tuple(few_and_many.marker.size) == figures.reliability_diagram(bins).data[1].marker.size == (10, 18)
+    _, alone = curves.reliability({"measured": bins}).data
+    _, before, after = curves.reliability({"before": bins, "after": bins}).data
+    assert alone.marker.size == after.marker.size == (10, 18)
+    assert alone.line.color == after.line.color != before.line.color
 
 
 def test_a_map_lies_over_its_picture_with_the_box_cut_at_the_edge() -> None:

@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from covid_core import batch, images, phantom, registry, report, scan, weights
+from covid_core import batch, classify, images, phantom, registry, report, scan, segment, weights
 from covid_core.diagnose import diagnose
 from pages import _board
 from pages._pictures import PHANTOMS, Upload
+from pages._ui import Settings
 from tests import golden, pictures
 
 ROOT = Path(__file__).parents[1]
@@ -47,6 +48,9 @@ def test_an_unusable_file_gets_one_sentence(name: str, data: bytes, sentence: st
     (message,) = app.error
     assert sentence.lower() in message.value.lower()
     assert "Traceback" not in message.value
+    for _ in range(2):  # of a picture seen before, too
+        assert [(status.label, status.state) for status in app.status] == [("Not read", "error")]
+        app.run()
 
 
 def test_a_photograph_is_refused() -> None:
@@ -55,6 +59,69 @@ def test_a_photograph_is_refused() -> None:
     app.run()
     assert not app.exception
     assert any("colour picture" in w.value for w in app.warning)
+    assert (
+        app.get("image")[0].proto.imgs[0].caption == "photo.png" and not app.toggle
+    )  # no word of layers, nothing to zoom
+    assert not any("Marked as lesion" in m.value for m in app.markdown)
+
+
+@pytest.mark.parametrize(("distance", "reason"), [(1.3, classify.UNLIKE), (0.9, classify.NO_LUNGS), (0.9, "")])
+def test_a_probability_that_means_nothing_is_withheld(
+    monkeypatch: pytest.MonkeyPatch, distance: float, reason: str
+) -> None:
+    def unlike(self: classify.Model, *of: Any) -> classify.Classification:
+        gate = replace(given.gate, ood_score=distance)
+        return replace(given, decision="uncertain" if reason else given.decision, reason=reason, gate=gate)
+
+    given = diagnose(images.decode(golden.png("ct-lesions"), "x"), "ct").classification
+    assert given.probability is not None
+    monkeypatch.setattr(classify.Model, "answer", unlike)
+    app = open_app()
+    app.session_state["picture"] = Upload("cat.png", golden.png("ct-lesions"))
+    app.run()
+    assert not app.exception
+    card = next(m for m in app.metric if m.label == "COVID-19 probability")
+    said = report.percent(given.probability)
+    (verdict,) = app.warning if reason else app.error
+    assert card.value == ("withheld" if reason else said) and (said in verdict.value) != bool(reason)
+    assert (f"Computed was {said}, which means nothing" in card.help) == bool(reason)
+    assert any("which means nothing" in c.value for c in app.caption) == bool(reason)
+
+
+@pytest.mark.parametrize(
+    ("percent", "interval", "value", "delta"),
+    [
+        (0.4, (0.0, 43.0), "< 1 %", "0 to 43 %"),
+        (0.0, (0.0, 3.0), "0 %", "0 to 3 %"),
+        (40.0, (7.0, 100.0), "40 %", "7 to 100 %, hardly measurable"),
+    ],
+)
+def test_the_card_of_lesions_says_how_sure_it_is(
+    monkeypatch: pytest.MonkeyPatch, percent: float, interval: tuple[float, float], value: str, delta: str
+) -> None:
+    marked = segment.Segmenter.segment
+    monkeypatch.setattr(
+        segment.Segmenter,
+        "segment",
+        lambda *of: replace(marked(*of), lesion_percent_of_lung=percent, lesion_interval=interval),
+    )
+    app = open_app()
+    app.session_state["picture"] = Upload(f"{percent}.png", golden.png("ct-healthy"))
+    app.session_state["settings"] = Settings(modality="ct")
+    app.run()
+    card = next(m for m in app.metric if m.label == "Lesions in the lungs")
+    assert (card.value, card.delta) == (value, delta)
+
+
+def test_patterns_tell_the_layers_apart() -> None:
+    app = open_app()
+    app.session_state["picture"] = Upload("ct.png", golden.png("ct-lesions"))
+    app.run()
+    plain = next(m.value for m in app.markdown if 'class="key"' in m.value)
+    app.toggle(key="hatched").set_value(True).run()
+    assert not app.exception
+    hatched = next(m.value for m in app.markdown if 'class="key"' in m.value)
+    assert plain != hatched and plain.count("<img") == hatched.count("<img") == 2
 
 
 def test_disclaimer_and_invitation_without_a_picture() -> None:
@@ -84,9 +151,8 @@ def test_an_answer_survives_a_change_of_page() -> None:
     assert [h.value for h in app.header] == [spec.title for spec in registry.MODELS.values()]
     app.switch_page("pages/diagnose.py").run()
     assert not app.exception
-    assert any(s.value == "ct.png" for s in app.subheader)
-    (status,) = app.status  # of an answer from the cache
-    assert status.state == "complete" and status.label.startswith("Done in")
+    assert any(s.value == "ct.png" for s in app.header)
+    assert not app.status  # it went with the answer
 
 
 @pytest.mark.parametrize(
@@ -102,7 +168,7 @@ def test_the_prediction_set_says_where_its_promise_holds_and_how_it_was_kept(cas
     app.run()
     app.selectbox(key="model").set_value("resnet50").run()
     assert not app.exception
-    (said,) = (m.help for m in app.metric if m.label.startswith("Still possible"))
+    (said,) = (m.help for m in app.metric if m.label.startswith("Not ruled out"))
     assert "made for pictures like the calibration images" in said
     for protocol in protocols:
         (row,) = (r for r in _board.scoreboard() if (r["protocol"], r["model"]) == (protocol, "resnet50"))
@@ -166,15 +232,15 @@ def test_without_its_upload_the_page_is_as_before() -> None:
     said = app.file_uploader[0].help
     assert f"{images.MAX_BYTES // 2**20} MB" in said and f"{scan.MAX_BYTES // 2**20} MB" in said
     app.file_uploader[0].upload("mine.png", golden.png("ct-lesions")).run()
-    assert any(s.value == "mine.png" for s in app.subheader)
+    assert any(s.value == "mine.png" for s in app.header)
     app.file_uploader[0].clear().run()
-    assert not app.exception and not app.subheader
+    assert not app.exception and not app.header
     assert any("Upload a **chest X-ray**" in m.value for m in app.markdown)
     title = PHANTOMS["ct-healthy"][0]
     next(b for b in app.button if b.label == title).click().run()
     app.file_uploader[0].upload("mine.png", golden.png("ct-lesions")).run()
     app.file_uploader[0].clear().run()
-    assert [s.value for s in app.subheader] == [title]
+    assert [s.value for s in app.header] == [title]
 
 
 def test_a_picture_from_elsewhere_comes_back_when_the_upload_over_it_goes() -> None:
@@ -182,9 +248,9 @@ def test_a_picture_from_elsewhere_comes_back_when_the_upload_over_it_goes() -> N
     app.session_state["picture"] = Upload("row of a batch.png", golden.png("ct-healthy"))
     app.run()
     app.file_uploader[0].upload("mine.png", golden.png("ct-lesions")).run()
-    assert [s.value for s in app.subheader] == ["mine.png"]
+    assert [s.value for s in app.header] == ["mine.png"]
     app.file_uploader[0].clear().run()
-    assert [s.value for s in app.subheader] == ["row of a batch.png"]
+    assert [s.value for s in app.header] == ["row of a batch.png"]
 
 
 def test_pages_do_without_rows_that_somebody_did_not_measure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,8 @@ def test_a_share_with_a_wide_interval_is_hardly_measurable(result: Diagnosis) ->
     for interval, is_wide in (((7.0, 100.0), True), ((7.0, 20.0), False), ((30.0, 80.0), False)):
         assert printed.says_little(interval) is is_wide
         assert ("hardly measurable" in printed.marked(replace(found, lesion_interval=interval))) is is_wide
+    little = replace(found, lesion_percent_of_lung=0.03, lesion_interval=(0.0, 2.0))
+    assert printed.marked(little).startswith("< 0.1 % of the lungs")  # what is marked is not nothing
     none = replace(found, lesion_percent_of_lung=None, reason="There are no lungs.")
     assert printed.marked(none) == "cannot say. There are no lungs."
 

@@ -39,7 +39,7 @@ async def answered(page: Page, file: Path) -> float:
     """Upload; seconds until the answer is there."""
     started = time.perf_counter()
     await page.locator("input[type=file]").first.set_input_files(str(file))
-    await expect(page.get_by_text(f"{file.name} with layers")).to_be_visible(timeout=PATIENCE)
+    await expect(page.get_by_text(f"{file.name}; layers")).to_be_visible(timeout=PATIENCE)
     return time.perf_counter() - started
 
 

@@ -24,8 +24,8 @@ def test_a_page_opened_first_by_its_own_address(address: str, browser: Browser) 
 WATCH = """([former, name]) => {
   window.mixed = 0;
   const look = () => {
-    const isNew = [...document.querySelectorAll("h3")].some((heading) => heading.innerText.includes(name));
-    if (isNew && document.body.innerText.includes(`${former} with layers`)) window.mixed += 1;
+    const isNew = [...document.querySelectorAll("h2")].some((heading) => heading.innerText.includes(name));
+    if (isNew && document.body.innerText.includes(`${former}; layers`)) window.mixed += 1;
     setTimeout(look, 30);
   };
   look();
@@ -39,7 +39,7 @@ def test_an_answer_never_stands_under_another_name(address: str, browser: Browse
         file = tmp_path / f"{case}.png"
         file.write_bytes(golden.png(case))
         page.locator("input[type=file]").first.set_input_files(str(file))
-        expect(page.get_by_text(f"{file.name} with layers")).to_be_visible(timeout=120_000)
+        expect(page.get_by_text(f"{file.name}; layers")).to_be_visible(timeout=120_000)
         if case != "ct-lesions":
             assert page.evaluate("window.mixed") == 0
         page.evaluate(WATCH, [file.name, "xray-lesions.png" if case == "ct-lesions" else "ct-healthy.png"])

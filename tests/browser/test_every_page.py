@@ -46,8 +46,12 @@ def next_model(page: Page) -> None:
 
 
 def next_step(page: Page) -> None:
-    page.get_by_test_id("stBaseButton-primary").click()
-    expect(page.get_by_role("heading", name=re.compile("^2[.] "))).to_be_visible(timeout=60_000)
+    for number in (2, 3):
+        page.get_by_test_id("stBaseButton-primary").click()
+        heading = page.get_by_role("heading", name=re.compile(f"^{number}[.] "))
+        expect(heading).to_be_in_viewport(timeout=60_000)
+        expect(page.locator(".st-key-step")).to_be_focused()
+        page.mouse.click(1, 500)  # and away from it
 
 
 def read_on(page: Page) -> None:
@@ -154,7 +158,7 @@ def test_two_visitors_at_once_never_mix(address: str, browser: Browser, tmp_path
         file.write_bytes(golden.png(case))
         page.locator("input[type=file]").first.set_input_files(str(file))
     for number, (page, kind) in enumerate(zip(pages, ("CT slice", "X-ray"), strict=True)):
-        expect(page.get_by_text(f"visitor{number}.png with layers")).to_be_visible(timeout=120_000)
+        expect(page.get_by_text(f"visitor{number}.png; layers")).to_be_visible(timeout=120_000)
         expect(page.get_by_text(f"Seen as a chest {kind}")).to_be_visible()
         expect(page.get_by_text(f"visitor{1 - number}.png")).to_have_count(0)
     for context in contexts:
@@ -167,5 +171,5 @@ def test_a_large_picture_is_answered(address: str, browser: Browser, tmp_path: P
     page = browser.new_page()
     page.goto(address)
     page.locator("input[type=file]").first.set_input_files(str(file))
-    expect(page.get_by_text("large.png with layers")).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("large.png; layers")).to_be_visible(timeout=120_000)
     page.close()
