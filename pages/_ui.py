@@ -251,6 +251,28 @@ def room(about: tuple[str, ...]) -> DeltaGenerator:
     return outer if is_same else outer.empty()
 
 
+# Else one who comes by the buttons below stays at the end of the page. A block, for it runs again with every step.
+TO_THE_BEGINNING = """{
+const control = document.querySelector(".st-key-step");
+control.tabIndex = -1;
+control.focus({ preventScroll: true });
+control.scrollIntoView({ block: "start" });
+}"""
+
+
+def first_step() -> None:
+    """The lesson begins with its first step."""
+    st.session_state.setdefault("step", 0)
+
+
+def show_from_its_beginning(number: int) -> None:
+    """Scroll to the step, and take the keyboard there, on the run in which it changed."""
+    if st.session_state.get("step_before", number) != number:
+        # With the number in it, for the same text would not run again.
+        st.html(f"<script>/* {number} */ {TO_THE_BEGINNING}</script>", unsafe_allow_javascript=True)
+    st.session_state["step_before"] = number
+
+
 def go_to_step(number: int) -> None:
     """Show another step of the lesson."""
     st.session_state["step"] = number

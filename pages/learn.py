@@ -265,15 +265,6 @@ STEPS = (
 )
 
 
-# Else one who comes by the buttons below stays at the end of the page. A block, for it runs again with every step.
-TO_THE_BEGINNING = """{
-const control = document.querySelector(".st-key-step");
-control.tabIndex = -1;
-control.focus({ preventScroll: true });
-control.scrollIntoView({ block: "start" });
-}"""
-
-
 def with_answer(picture: _pictures.Upload, settings: _ui.Settings) -> tuple[_pictures.Upload, _ui.Settings, Diagnosis]:
     """The picture and its answer; where there is none, those of a phantom: most steps need no picture of the visitor's own."""
     try:
@@ -290,7 +281,7 @@ def with_answer(picture: _pictures.Upload, settings: _ui.Settings) -> tuple[_pic
 
 def step_number() -> int:
     """Which step is shown; chosen by name, or by the buttons below."""
-    st.session_state.setdefault("step", 0)
+    _ui.first_step()
     return st.segmented_control(
         "Step",
         range(len(STEPS)),
@@ -308,10 +299,7 @@ chosen, settings, main = _ui.beside_picture((), has_own=True)
 with main:
     number = step_number()
     step = STEPS[number]
-    if st.session_state.get("step_before", number) != number:
-        # With the number in it, for the same text would not run again.
-        st.html(f"<script>/* {number} */ {TO_THE_BEGINNING}</script>", unsafe_allow_javascript=True)
-    st.session_state["step_before"] = number
+    _ui.show_from_its_beginning(number)
     st.progress((number + 1) / len(STEPS))
     st.header(f"{number + 1}. {step.title}")
     st.markdown(step.text)

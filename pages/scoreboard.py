@@ -116,6 +116,12 @@ st.caption(
     "Bars are 95 % bootstrap intervals over patients or groups. *Bundled* models are those of this app; a network *trained for "
     "it* saw the training part of that split alone, in the plain way of most reports; *published* figures are others\u2019, and "
     "stand only beside ours of the same protocol."
+    + (
+        " For InceptionResNetV2 there were no ImageNet weights: it began those for CT with weights that X-rays alone had taught, with "
+        "MobileNetV2 as teacher."
+        if group == "ct"
+        else ""
+    )
 )
 if group == "lesions":
     st.caption(
