@@ -117,8 +117,8 @@ st.caption(
     "it* saw the training part of that split alone, in the plain way of most reports; *published* figures are others\u2019, and "
     "stand only beside ours of the same protocol."
     + (
-        " For InceptionResNetV2 there were no ImageNet weights: it began with weights that X-rays alone had taught, with MobileNetV2 "
-        "as teacher."
+        " For InceptionResNetV2 there were no ImageNet weights: it began with weights that X-rays alone had taught, with "
+        "MobileNetV2 as teacher."
         if group == "ct"
         else ""
     )
