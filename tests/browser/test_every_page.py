@@ -47,6 +47,7 @@ def next_model(page: Page) -> None:
 
 def next_step(page: Page) -> None:
     for number in (2, 3):
+        settle(page)  # until then the button is that of the step before
         page.get_by_test_id("stBaseButton-primary").click()
         heading = page.get_by_role("heading", name=re.compile(f"^{number}[.] "))
         expect(heading).to_be_in_viewport(timeout=60_000)
