@@ -18,6 +18,7 @@ from covid_core import engine, registry, segment
 from train import datasets, initial, marks, script, trainer
 from train.answers import RESULTS
 from train.datasets.records import Record
+from train.masks import outcomes
 from train.protocols import FOLDS, Fold, in_turn
 from train.segmenter import Examples, SegmenterTask, sampling_weights
 
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             weights = home / registry.WEIGHTS
             initial.save(task.network, weights)
             segmenter = segment.Segmenter(spec, engine.of_files(spec, "ct", [weights]), {})
-            rows.append(marks.overlaps(segmenter, fold.test, threshold=0.5).assign(fold=number))
+            rows.append(marks.overlaps(outcomes(fold.test, segmenter), threshold=0.5).assign(fold=number))
     if rows:
         options.results.mkdir(parents=True, exist_ok=True)
         pd.concat(rows).to_csv(file(options.results), index=False)

@@ -40,13 +40,12 @@ def rows(segmenter: segment.Segmenter, records: Sequence[Record]) -> pd.DataFram
     return pd.DataFrame([_row(o, segmenter) for o in outcomes(mine, segmenter)])
 
 
-def overlaps(segmenter: segment.Segmenter, records: Sequence[Record], threshold: float) -> pd.DataFrame:
-    """A row for each record: who it is, and the overlaps and totals of lungs and lesions, as in `rows`."""
-    return pd.DataFrame([facts(o) | lesions(o, threshold) for o in outcomes(records, segmenter)])
+def overlaps(found: Sequence[Outcome], threshold: float) -> pd.DataFrame:
+    """A row for each image: who it is, and the overlaps and totals of lungs and lesions, as in `rows`."""
+    return pd.DataFrame([_facts(o) | _lesions(o, threshold) for o in found])
 
 
-def facts(found: Outcome) -> dict[str, object]:
-    """Who an image is, and overlap and total of its lungs where those are known."""
+def _facts(found: Outcome) -> dict[str, object]:
     record = found.record
     row: dict[str, object] = {"image": record.image.name}
     row |= {"dataset": record.dataset, "source": record.source, "group": record.group}
@@ -55,8 +54,7 @@ def facts(found: Outcome) -> dict[str, object]:
     return row
 
 
-def lesions(found: Outcome, threshold: float) -> dict[str, object]:
-    """Overlap and total of the lesions of one image; nothing where they are not known."""
+def _lesions(found: Outcome, threshold: float) -> dict[str, object]:
     if found.lesion_truth is None:
         return {}
     overlap, total = sums(found.lesion > threshold, found.lesion_truth)
@@ -65,7 +63,7 @@ def lesions(found: Outcome, threshold: float) -> dict[str, object]:
 
 def _row(found: Outcome, segmenter: segment.Segmenter) -> dict[str, object]:
     threshold = float(segmenter.config["lesion_threshold"])
-    record, row = found.record, facts(found)
+    record, row = found.record, _facts(found)
     if found.lesion_truth is None:
         return row
     if found.kinds is not None:
@@ -79,7 +77,7 @@ def _row(found: Outcome, segmenter: segment.Segmenter) -> dict[str, object]:
         row["mean_dice"] = metrics.mean_dice_over_thresholds(maps, truth)
         row["dice"] = metrics.dice_at(maps, truth, 0.5)
         return row
-    row |= lesions(found, threshold)
+    row |= _lesions(found, threshold)
     if (found.lung > 0.5).mean() > LEAST_LUNG:
         share, true_share = calibrate.shares(found, threshold)
         low, high = segment.share_interval(share, float(segmenter.config["lesion_interval"]["spread"]))

@@ -79,13 +79,11 @@ class Protocol:
     """Which images, and how they are parted.
 
     Attributes:
-        title: in words.
         modality: "xray" or "ct".
         wanted: whether a record takes part.
         folds: (records, seed) -> folds.
     """
 
-    title: str
     modality: str
     wanted: Callable[[Record], bool]
     folds: Callable[[Sequence[Record], int], list[Fold]]
@@ -97,28 +95,20 @@ def _radiography(record: Record) -> bool:
     return bool({"radiography_db", "radiography_database"} & folders) and record.finding in ("covid", "normal")
 
 
+def _sao_paulo(record: Record) -> bool:
+    return record.dataset == "sars_cov_2_ct"
+
+
+def _either_ct_set(record: Record) -> bool:
+    return record.dataset in ("covid_ct", "sars_cov_2_ct")
+
+
 PROTOCOLS = {
-    "xray_random": Protocol(
-        "COVID-19 Radiography Database, all images, random split", "xray", _radiography, random_split
-    ),
-    "sars_random": Protocol(
-        "SARS-CoV-2 CT-scan, random split", "ct", lambda r: r.dataset == "sars_cov_2_ct", random_split
-    ),
-    "sars_grouped": Protocol(
-        "SARS-CoV-2 CT-scan, five folds by group", "ct", lambda r: r.dataset == "sars_cov_2_ct", grouped_folds
-    ),
-    "covid_ct_to_sars": Protocol(
-        "trained on COVID-CT, tested on SARS-CoV-2 CT-scan",
-        "ct",
-        lambda r: r.dataset in ("covid_ct", "sars_cov_2_ct"),
-        to_elsewhere("covid_ct"),
-    ),
-    "sars_to_covid_ct": Protocol(
-        "trained on SARS-CoV-2 CT-scan, tested on COVID-CT",
-        "ct",
-        lambda r: r.dataset in ("covid_ct", "sars_cov_2_ct"),
-        to_elsewhere("sars_cov_2_ct"),
-    ),
+    "xray_random": Protocol("xray", _radiography, random_split),
+    "sars_random": Protocol("ct", _sao_paulo, random_split),
+    "sars_grouped": Protocol("ct", _sao_paulo, grouped_folds),
+    "covid_ct_to_sars": Protocol("ct", _either_ct_set, to_elsewhere("covid_ct")),
+    "sars_to_covid_ct": Protocol("ct", _either_ct_set, to_elsewhere("sars_cov_2_ct")),
 }
 
 

@@ -25,3 +25,9 @@ def test_other_networks_are_refused(tmp_path: Path, capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit, match="2"):
         between.main(["--before", str(tmp_path / "a"), "--after", str(tmp_path / "b"), "--share", "1", "--out", "c"])
     assert "not weights of one network" in capsys.readouterr().err
+
+
+def test_a_share_beyond_the_way_is_refused() -> None:
+    weights = {"w": torch.zeros(2)}
+    with pytest.raises(ValueError, match="--share is 75, but must lie between 0 and 1"):
+        between.between(weights, weights, 75)

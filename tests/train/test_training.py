@@ -290,7 +290,7 @@ def test_a_linear_reader_gives_what_the_library_gives() -> None:
         np.testing.assert_allclose(reader.probabilities(given), expected, atol=1e-4)
 
 
-def test_nothing_to_validate_on_is_said_before_training(collection: Path, tmp_path: Path) -> None:
+def test_what_training_lacks_is_said_before_it(collection: Path, tmp_path: Path) -> None:
     given = [
         "--modality",
         "both",
@@ -303,6 +303,9 @@ def test_nothing_to_validate_on_is_said_before_training(collection: Path, tmp_pa
     ]
     with pytest.raises(ValueError, match="no ct image to validate on: --data holds none of covid:val"):
         classifier.main([*given, "--unseen", "covid:val"])
+    sources = {r.source for r in datasets.read([f"manifests={collection}"]) if r.modality == "xray" and r.covid}
+    with pytest.raises(ValueError, match="needs xray images to train on with COVID-19 and without"):
+        classifier.main([*given, "--without", *sources])
     assert not (tmp_path / "out").exists()
 
 
