@@ -131,6 +131,11 @@ if group == "lesions":
         "Inf-Net's slices and on the volumes was trained on other images, and measured on whole volumes; of some of ours there are "
         "only slices with lesions. Earlier figures on Inf-Net's slices were known when our U-Net was trained further."
     )
+    if slices := next((row["slices"] for row in rows if "slices" in row), None):
+        st.caption(
+            f"*CT val* compares ways to train: a U-Net each, after {slices:,} slices, on the images by which choices are made, with "
+            "the threshold that suits it there. The app's U-Net learned from far more, with both losses."
+        )
 with st.expander("All figures", icon=":material/table:"):
     st.dataframe(table(shown), width="stretch", hide_index=True, alt="All figures of these rows")
 with st.expander("Check it yourself", icon=":material/fact_check:"):
