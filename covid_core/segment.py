@@ -238,7 +238,7 @@ def lung_shape(lungs: Mask, probability: Array) -> LungShape:
     box = lungs[_box(lungs)]
     width = box.shape[1]
     middle = box[:, int(width * 0.42) : max(int(np.ceil(width * 0.58)), 1)].mean(axis=0).min()
-    return LungShape(float(lungs.mean()), _mean(probability, lungs), float(middle))
+    return LungShape(int(np.count_nonzero(lungs)) / lungs.size, _mean(probability, lungs), float(middle))
 
 
 def _box(mask: Mask) -> tuple[slice, slice]:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from covid_core.preprocess import quantiles
+
 Array = NDArray[Any]
 TEMPERATURES = (0.05, 20.0)
 # Conformal scores are kept and compared on this grid, so a tie stays a tie after a trip through a JSON file.
@@ -86,7 +88,7 @@ def summarise(samples: Array, level: float = 0.90) -> Summary:
         raise ValueError(f"Samples must be [S, C] with S >= 1 and C >= 2, not {list(samples.shape)}.")
     check_probabilities(samples)
     mean = samples.mean(axis=0)
-    low, high = np.quantile(samples[:, 1], [(1 - level) / 2, (1 + level) / 2])
+    low, high = quantiles(samples[:, 1], [(1 - level) / 2, (1 + level) / 2])
     total, aleatoric = float(entropy(mean)), float(entropy(samples).mean())
     return Summary(
         mean=mean,

@@ -42,23 +42,25 @@ class Recorder:
     """Stands before every network that is loaded and notes what runs: the bare passes are those of the answer, no others."""
 
     def __init__(self) -> None:
-        self.passes: list[Pass] = []
+        self.passes: list[Pass] | None = None
         self.start = engine.start
 
     def __call__(self, spec: registry.ModelSpec, *arguments: Any) -> engine.Run:
         run = self.start(spec, *arguments)
 
         def noted(batch: NDArray[np.float32]) -> NDArray[np.float32]:
-            self.passes.append(Pass(spec.name, run, batch))
+            if self.passes is not None:
+                self.passes.append(Pass(spec.name, run, batch))
             return run(batch)
 
         return noted
 
     def passes_of(self, call: Callable[[], object]) -> list[Pass]:
-        """What runs during a call."""
-        self.passes.clear()
+        """What runs during a call. Nothing is kept of later ones: fresh memory for it would be part of their time."""
+        self.passes = passes = []
         call()
-        return list(self.passes)
+        self.passes = None
+        return passes
 
 
 def medians(*calls: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
