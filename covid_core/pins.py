@@ -27,7 +27,7 @@ PINS: dict[str, dict[str, str]] = {
         "model.safetensors": "bdc12f31d0e4032aa04e1dc258db78561e3062fb8708893aae07b433dff3d16b",
     },
     "unet_ct": {
-        "config.json": "d335a07f3b14b8a988cb1abb8eb4224db647ae17d12d1800e5a8506123a12c03",
+        "config.json": "dbd6c74d5d5d6e65cb923a483516b5c196b5fd42a8433c6776041ee12dc9f767",
         "model.safetensors": "2de1b077c8b49e4c1f0bcd8098385958006a57ca68a7cb8d70fa15742ccbc7cd",
     },
 }

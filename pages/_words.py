@@ -117,6 +117,7 @@ MEASURES = {
     "lung_dice_nlm_shenzhen": "Lung Dice, Shenzhen",
     "mean_dice_over_thresholds": "Mean Dice over all thresholds (Inf-Net's measure)",
     "dice_at_0.5": "Dice at 0.5, mean over slices",
+    "dice_at_own_threshold": "Dice at the threshold chosen on val, mean over slices",
     "ground_glass_dice": "Dice of ground glass",
     "consolidation_dice": "Dice of consolidation",
     "interval_coverage": "Lesion shares inside their interval (promised 0.90)",

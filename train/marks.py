@@ -66,6 +66,7 @@ def _row(found: Outcome, segmenter: segment.Segmenter) -> dict[str, object]:
     record, row = found.record, _facts(found)
     if found.lesion_truth is None:
         return row
+    row |= _lesions(found, threshold)
     if found.kinds is not None:
         lesion = found.lesion > threshold
         told = found.consolidation
@@ -77,7 +78,6 @@ def _row(found: Outcome, segmenter: segment.Segmenter) -> dict[str, object]:
         row["mean_dice"] = metrics.mean_dice_over_thresholds(maps, truth)
         row["dice"] = metrics.dice_at(maps, truth, 0.5)
         return row
-    row |= _lesions(found, threshold)
     if (found.lung > 0.5).mean() > LEAST_LUNG:
         share, true_share = calibrate.shares(found, threshold)
         low, high = segment.share_interval(share, float(segmenter.config["lesion_interval"]["spread"]))

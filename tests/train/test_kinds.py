@@ -34,10 +34,10 @@ def test_the_density_that_parts_both_kinds_best_is_chosen() -> None:
     assert 0.45 <= calibrate.densest_glass([*found, outcome([0.99] * 6, [0] * 6, ones)]) < 0.6
 
 
-def test_dice_of_both_kinds_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dice_of_infnets_slices_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = registry.get("unet_ct")
     run: engine.Run = lambda batch: batch  # noqa: E731  (never called)
-    segmenter = segment.Segmenter(spec, run, {"lesion_threshold": 0.5, "densest_glass": 0.5})
+    segmenter = segment.Segmenter(spec, run, {"lesion_threshold": 0.05, "densest_glass": 0.5})
     found = outcome([0.4, 0.4, 0.6, 0.6, 0.6], [1, 2, 2, 2, 0], [0.9, 0.9, 0.9, 0.1, 0.9])
     slices = [replace(found, record=replace(found.record, group=str(g))) for g in range(3)]
     monkeypatch.setattr(marks, "outcomes", lambda *_: slices)
@@ -45,8 +45,10 @@ def test_dice_of_both_kinds_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     counted = {f"{c}_{n}": 4.0 for c in ("lung", "lesion") for n in ("overlap", "total")}
     table = pd.concat([marks.rows(segmenter, [found.record]), pd.DataFrame([other | counted])])
     figures = evaluate.segmenter_metrics(table)["infnet_test"]
+    assert figures["dice_at_own_threshold"]["value"] == pytest.approx(2 * 4 / (5 + 4), abs=1e-4)
+    assert figures["dice_at_0.5"]["value"] == pytest.approx(2 * 3 / (4 + 4), abs=1e-4)
     assert figures["ground_glass_dice"]["value"] == pytest.approx(2 * 1 / (2 + 1), abs=1e-4)
-    assert figures["consolidation_dice"]["value"] == pytest.approx(2 * 1 / (2 + 3), abs=1e-4)
+    assert figures["consolidation_dice"]["value"] == pytest.approx(2 * 2 / (3 + 3), abs=1e-4)
 
 
 def test_consolidation_is_known_of_the_lesions_alone(tmp_path: Path) -> None:
