@@ -93,10 +93,9 @@ def _segment(options: argparse.Namespace) -> int:
         started = time.perf_counter()
         try:
             image = images.read(file)
-            seen = diagnose.see(image, options.modality)
-            found = seen.segmentation
-            if found is None or seen.evidence.refusal:
-                raise images.ImageError(seen.evidence.refusal)
+            modality, _, found, refusal = diagnose.find(image, options.modality)
+            if refusal or found is None:
+                raise images.ImageError(refusal)
         except images.ImageError as error:
             failed = True
             _print({"file": str(file), "error": str(error)}, options.json, _in_words)
@@ -111,7 +110,7 @@ def _segment(options: argparse.Namespace) -> int:
             Path(mask_file).write_bytes(report.mask_png(found))
             Path(uncertainty_file).write_bytes(report.uncertainty_png(found))
         seconds = time.perf_counter() - started
-        row = report.segmentation_row(str(file), seen.evidence.modality, found, mask_file, uncertainty_file, seconds)
+        row = report.segmentation_row(str(file), modality, found, mask_file, uncertainty_file, seconds)
         _print(row, options.json, _lesions_in_words)
     return SOME_FAILED if failed else OK
 
@@ -135,7 +134,7 @@ def _score(options: argparse.Namespace) -> int:
         for row in batch.classify_files(found.pictures, model=options.model):
             failed += "error" in row
             writer.writerow(batch.cells(row))
-    besides = f", {left_out} left out whose names are no pictures'" if left_out else ""
+    besides = f", {left_out} left out whose names are not those of pictures" if left_out else ""
     besides += f", folders not opened: {len(found.closed)}" if found.closed else ""
     print(f"{len(found.pictures)} files, {failed} failed{besides}: {options.out}")
     return SOME_FAILED if failed or found.closed else OK

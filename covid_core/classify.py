@@ -25,38 +25,34 @@ Method = Literal["mc_dropout", "ensemble", "ensemble_mc_dropout"]
 METHODS: tuple[str, ...] = get_args(Method)
 CLASSES = ("non_covid", "covid")
 LEVEL = 0.90
-# The backbone looks at a crop twice, the second time turned over along this axis: an X-ray left to right, a CT slice upside
-# down. With the same heads that ordered the val rows better than one look: on CT those of both sets, on X-rays those with
-# transplanted lesions and the web images against healthy lungs, the others being as before.
-TURNED = {"xray": -1, "ct": -2}
 # Why an answer is withheld.
 UNLIKE = "The picture is unlike the images this model was trained on, so its answer cannot be relied on."
 NO_LUNGS = (
-    "No two lungs were found as a chest CT slice shows them, so there is too little to judge by. Take a slice through the middle "
+    "Two lungs as on a chest CT slice were not found, so there is too little to judge by. Choose a slice through the middle "
     "of the lungs."
 )
 AMBIGUOUS = "Neither answer can be ruled out at this level."
-UNUSUAL = "The probability is unusual for either class: it lies where hardly any image of known answer lay."
+UNUSUAL = "The probability is unusual for either class: hardly any calibration image had one like it."
 # Beside a probability far below one half, too, so it says what that means.
 ONLY = (
-    " (By the probability alone only COVID-19 could not be ruled out: few calibration images without it came as high as "
+    " (By the probability alone, 'no COVID-19' would be ruled out: few calibration images without COVID-19 came as high as "
     "{probability} %.)"
 )
 UNPROVEN = (
-    "Too close to call: to say 'COVID-19 pattern' takes {firm} %, for pictures without COVID-19 come close to that when only their "
-    "look is changed." + ONLY
+    "Not sure enough: 'COVID-19 pattern' needs at least {firm} %, because pictures without COVID-19 come close to that when only "
+    "their appearance is changed." + ONLY
 )
 UNCLEAR = (
-    "Too close to call: to say 'no COVID-19' takes {clear} % or less, for some pictures of COVID-19 patients come as low as the "
-    "{probability} % here when only their look is changed."
+    "Not sure enough: 'No COVID-19 pattern' needs {clear} % or less, because some pictures of COVID-19 patients come as low as the "
+    "{probability} % here when only their appearance is changed."
 )
 INVISIBLE = (
     "Too little opacity was marked with certainty in the lungs, so an answer would rest on how the picture looks, not on what the "
     "lungs show." + ONLY
 )
 ONE_SIDED = (
-    "In one of the lungs too little opacity was marked: COVID-19 pneumonia mostly shows plainly in both, other pneumonias and "
-    "tuberculosis often in one." + ONLY
+    "Too little opacity was marked in one of the lungs: COVID-19 pneumonia mostly shows clearly in both, other pneumonias and "
+    "tuberculosis often in only one." + ONLY
 )
 
 
@@ -187,19 +183,9 @@ class Model(ABC):
             level: of interval and prediction set, 0.5 to 0.99.
         """
         samples = self.probabilities(features.pooled, modality, method)
-        summary = uncertainty.summarise(samples, level)
-        chosen = uncertainty.prediction_set(np.asarray(summary.mean), self.conformal[modality][method], level)
         distance = max(glance.distance[modality], self.gate.style_distance(features.style, modality))
-        decision, reason = verdict(
-            chosen,
-            float(summary.mean[1]),
-            self.bounds(modality),
-            distance,
-            features.evidence,
-            features.lesser_side,
-            features.plausible,
-            modality,
-        )
+        seen = features.evidence, features.lesser_side, features.plausible
+        summary, chosen, decision, reason = self.decide(samples, distance, *seen, modality, method, level)
         return Classification(
             modality=modality,
             decision=decision,
@@ -218,6 +204,35 @@ class Model(ABC):
             weights_sha256=weights_sha256(self.spec),
             features=features,
         )
+
+    def decide(
+        self,
+        samples: Array,
+        distance: float,
+        evidence: float,
+        lesser_side: float,
+        plausible: bool,
+        modality: str,
+        method: Method = "ensemble_mc_dropout",
+        level: float = LEVEL,
+    ) -> tuple[uncertainty.Summary, tuple[int, ...], str, str]:
+        """What samples come to: their summary, the prediction set, the decision and why it is "uncertain".
+
+        Args:
+            samples: [S, 2] float in 0..1, by `probabilities`.
+            distance: as in `verdict`, so are the following.
+            evidence: `segment.evidence`.
+            lesser_side: `segment.lesser_side`.
+            plausible: whether the lung mask looks like that of a chest image.
+            modality: "xray" or "ct".
+            method: by which they were drawn.
+            level: of interval and prediction set.
+        """
+        summary = uncertainty.summarise(samples, level)
+        chosen = uncertainty.prediction_set(summary.mean, self.conformal[modality][method], level)
+        probability, bounds = float(summary.mean[1]), self.bounds(modality)
+        decision, reason = verdict(chosen, probability, bounds, distance, evidence, lesser_side, plausible, modality)
+        return summary, chosen, decision, reason
 
     def refuse(self, glance: Glance | None, modality: str, reason: str, level: float = LEVEL) -> Classification:
         """The answer to a picture that is none of ours."""
@@ -287,7 +302,7 @@ class Classifier(Model):
     ) -> tuple[Array, Array, preprocess.Frame]:
         """The feature map [C, s, s] of the box around the lungs, the box [S, S] in 0..1 as it was seen, and where it lies."""
         crop, frame = preprocess.lung_crop(image.pixels, found.lungs, modality, self.spec.sizes[modality])
-        return cells_of(self.runs[modality], crop, modality), crop, frame
+        return cells_of(self.runs[modality], crop[None], modality)[0], crop, frame
 
     def features(self, image: DecodedImage, modality: str, found: segment.Segmentation) -> Features:
         cells, crop, frame = self.cells(image, modality, found)
@@ -403,15 +418,16 @@ def glance_features(run: engine.Run, pixels: Array, size: int) -> Array:
     return pooled_features(run, preprocess.stretch(square, "xray"))
 
 
-def cells_of(run: engine.Run, crop: Array, modality: str) -> Array:
-    """[C, s, s] float32, the backbone's feature map of a crop [S, S] in 0..1.
+def cells_of(run: engine.Run, crops: Array, modality: str) -> Array:
+    """[N, C, s, s] float32, the backbone's feature maps of crops [N, S, S] in 0..1.
 
-    The map of the crop `TURNED` over is laid over that of the crop as it is, and both are averaged.
+    The map of a crop turned over (`preprocess.FLIPPED`) is laid over that of the crop as it is, and both are averaged. With the
+    same heads that ordered the val rows better than one look: on CT those of both sets, on X-rays those with transplanted
+    lesions and the web images against healthy lungs, the others being as before.
     """
-    turned = TURNED[modality]
-    seen = preprocess.to_input(crop)
-    cells = run(np.stack([seen, np.flip(seen, turned)])[:, None])
-    result: Array = (cells[0] + np.flip(cells[1], turned)) / 2
+    flipped, seen = preprocess.FLIPPED[modality], preprocess.to_input(crops)
+    cells = run(np.concatenate([seen, np.flip(seen, flipped)])[:, None])
+    result: Array = (cells[: len(crops)] + np.flip(cells[len(crops) :], flipped)) * np.float32(0.5)
     return result
 
 

@@ -35,7 +35,7 @@ Points = Sequence[tuple[float, Classification]]
 
 
 def over_strength(answers: Mapping[float, Classification], at: float) -> "Figure":
-    """Probability with its interval, doubt and distance of a picture spoilt more and more.
+    """Probability with its interval, uncertainty and distance of a picture degraded more and more.
 
     Args:
         answers: strength -> answer, as far as there are any.
@@ -50,10 +50,10 @@ def over_strength(answers: Mapping[float, Classification], at: float) -> "Figure
         shared_xaxes=True,
         vertical_spacing=0.07,
         row_heights=[0.5, 0.25, 0.25],
-        subplot_titles=("Probability of COVID-19", "Doubt in bits", "Distance from the training images"),
+        subplot_titles=("Probability of COVID-19", "Uncertainty in bits", "Distance from the training images"),
     )
     _draw_probability(figure, points, known)
-    _draw_doubt(figure, known)
+    _draw_uncertainty(figure, known)
     _draw_distance(figure, known)
     figure.add_vline(x=at, line={"color": GREY, "width": 2}, opacity=0.5)
     figure.update_xaxes(range=[-0.04, 1.04], dtick=0.2)
@@ -104,8 +104,8 @@ def _draw_probability(figure: "Figure", points: Points, known: Points) -> None:
     figure.update_yaxes(range=[-0.03, 1.03], tickformat=".0%", row=1, col=1)
 
 
-def _draw_doubt(figure: "Figure", known: Points) -> None:
-    """The second row: both kinds of doubt."""
+def _draw_uncertainty(figure: "Figure", known: Points) -> None:
+    """The second row: both kinds of uncertainty."""
     for name, values, colour, dash, symbol in (
         ("aleatoric", [a.aleatoric for _, a in known], ORANGE, "solid", "circle"),
         ("epistemic", [a.epistemic for _, a in known], PURPLE, "dot", "square"),

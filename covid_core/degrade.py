@@ -1,4 +1,4 @@
-"""Spoil a picture by a chosen amount, to watch how the answer and its doubt follow.
+"""Degrade a picture by a chosen amount, to watch how the answer and its uncertainty follow.
 
 Every kind runs from 0 (the picture as it is) to 1 (hardly to be recognised), and is seeded, so that a curve over the
 strength is that of one picture spoilt more and more.

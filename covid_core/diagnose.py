@@ -76,7 +76,6 @@ class Diagnosis:
         classification: decision, probability, uncertainty.
         segmentation: masks; None when the picture was refused before any network ran.
         explanation: Grad-CAM; None when refused.
-        glance: modality and distance; None when refused before any network ran.
         seconds: wall time.
     """
 
@@ -84,7 +83,6 @@ class Diagnosis:
     classification: Classification
     segmentation: Segmentation | None
     explanation: Explanation | None
-    glance: Glance | None
     seconds: float
 
 
@@ -131,6 +129,28 @@ def look(image: DecodedImage) -> Glance:
 
 
 @enough_memory()
+def find(
+    image: DecodedImage, modality: str = "auto", progress: Callable[[str], None] = lambda step: None
+) -> tuple[str, Glance | None, Segmentation | None, str]:
+    """All that comes before a classifier; arguments and errors as in `see`.
+
+    Returns:
+        "xray" or "ct", as used, "" when refused before anybody or anything had said which; the first look and the masks,
+        None when refused before any network ran; the reason to refuse the picture, or "".
+    """
+    if modality not in ("auto", "xray", "ct"):
+        raise ValueError(f"There is no modality '{modality}'. Choose one of: auto, xray, ct.")
+    if reason := look_at_pixels(image.pixels, image.chroma):
+        return image.modality_hint or "" if modality == "auto" else modality, None, None, reason
+    progress("Looking at the whole picture")
+    glance = look(image)
+    used = (image.modality_hint or glance.modality) if modality == "auto" else modality
+    progress("Marking lungs and lesions")
+    found = segmenter(used).segment(image)
+    return used, glance, found, refusal(glance, found.reason, used)
+
+
+@enough_memory()
 def see(
     image: DecodedImage,
     modality: str = "auto",
@@ -149,21 +169,10 @@ def see(
         ImageError: the picture is too large for this machine's memory.
         WeightsError: a model's files are nowhere, or damaged, or cannot be converted.
     """
-    if modality not in ("auto", "xray", "ct"):
-        raise ValueError(f"There is no modality '{modality}'. Choose one of: auto, xray, ct.")
     started = time.perf_counter()
     chosen = classifier(model)
-    reason = look_at_pixels(image.pixels, image.chroma)
-    if reason:
-        stated = image.modality_hint or "" if modality == "auto" else modality
-        return Seen(image, Evidence(model, stated, None, None, reason), None, None, time.perf_counter() - started)
-    progress("Looking at the whole picture")
-    glance = look(image)
-    used = (image.modality_hint or glance.modality) if modality == "auto" else modality
-    progress("Marking lungs and lesions")
-    found = segmenter(used).segment(image)
-    reason = refusal(glance, found.reason, used)
-    if reason:
+    used, glance, found, reason = find(image, modality, progress)
+    if reason or found is None:
         return Seen(image, Evidence(model, used, glance, None, reason), found, None, time.perf_counter() - started)
     progress("Classifying")
     features = chosen.features(image, used, found)
@@ -188,7 +197,7 @@ def conclude(seen: Seen, method: Method = "ensemble_mc_dropout", level: float = 
     started = time.perf_counter()
     answer = seen.evidence.answer(method, level)
     seconds = seen.seconds + time.perf_counter() - started
-    return Diagnosis(seen.image, answer, seen.segmentation, seen.explanation, seen.evidence.glance, seconds)
+    return Diagnosis(seen.image, answer, seen.segmentation, seen.explanation, seconds)
 
 
 def refusal(glance: Glance, implausible: str, modality: str) -> str:

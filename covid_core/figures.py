@@ -24,7 +24,7 @@ Places = NDArray[np.float32]
 BLUE, ORANGE, GREEN, PURPLE, VERMILION = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00"
 GREY = "#767676"
 SAMPLES = "#2B8CCB"  # lighter than BLUE, of which a dark page leaves little where it is painted thinly
-CAM = "Where it looked (Grad-CAM)"
+CAM = "Evidence for COVID-19 (Grad-CAM)"
 LAYERS = {
     "Lungs": BLUE,
     "Lesions": ORANGE,
@@ -74,7 +74,7 @@ def probability_bar(answer: Classification) -> "Figure":
     figure.add_vline(x=0.5, line={"dash": "dot", "width": 1})
     clear, firm = answer.bounds
     if clear < firm:
-        said = f"no answer: {report.percent(clear)} to {report.percent(firm)}"
+        said = f"cannot say: {report.percent(clear)} to {report.percent(firm)}"
         place = {"annotation_text": said, "annotation_position": "bottom left", "annotation_font_size": 11}
         figure.add_vrect(x0=clear, x1=firm, fillcolor=GREY, opacity=0.12, line_width=0, layer="below", **place)
     figure.update_xaxes(
@@ -93,7 +93,7 @@ def uncertainty_bar(answer: Classification) -> "Figure":
     disagree = "networks and heads" if registry.get(answer.model).members else "heads"
     figure = go.Figure()
     for name, value, colour, pattern in (
-        ("aleatoric: doubt all samples share", answer.aleatoric, ORANGE, ""),
+        ("aleatoric: shared by all samples", answer.aleatoric, ORANGE, ""),
         (f"epistemic: the {disagree} disagree", answer.epistemic, PURPLE, "/"),
     ):
         figure.add_bar(

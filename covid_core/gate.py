@@ -163,8 +163,13 @@ def look_at_pixels(pixels: Array, chroma: float) -> str:
         pixels: [H, W] float in 0..1.
         chroma: mean difference between the colour channels, 0..1.
     """
+    return unreadable(chroma, float(pixels.std()))
+
+
+def unreadable(chroma: float, contrast: float) -> str:
+    """The same from the standard deviation of the grey levels."""
     if chroma > MOST_COLOUR:
         return "This is a colour picture. Upload a grey chest X-ray or CT slice."
-    if float(pixels.std()) < LEAST_CONTRAST:
+    if contrast < LEAST_CONTRAST:
         return "The picture is blank. Upload a chest X-ray or CT slice."
     return ""

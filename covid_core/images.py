@@ -195,7 +195,7 @@ def _decode(data: bytes, name: str) -> DecodedImage:
         raise ImageError(foreign)
     if name.lower().endswith((".dcm", ".dicom")):
         return _decode_dicom(data, sha256, name)
-    raise ImageError(f"This is not a picture of a kind that is read here. Use {ACCEPTED}.")
+    raise ImageError(f"This kind of file cannot be read here. Use {ACCEPTED}.")
 
 
 def check_size(width: int, height: int) -> None:
@@ -357,7 +357,7 @@ def _foreign(data: bytes) -> str | None:
         # Every frame begins with a block that says how long it is shown; a still picture has at most one.
         times = re.findall(rb"\x21\xf9\x04.{4}\0[\x21\x2c]", data, re.DOTALL)
         kind = "an animated GIF" if len(times) > 1 else "a GIF"
-        return f"This is {kind}, which is not read. Save one frame as PNG."
+        return f"This is {kind}, which cannot be read here. Save one frame as PNG."
     found = next((kind for at, magic, kind in FOREIGN_FORMATS if data.startswith(magic, at)), None)
     head = data[:1024].lower()
     if found is None and b"<svg" in head:
@@ -366,7 +366,7 @@ def _foreign(data: bytes) -> str | None:
         found = "a web page"
     elif found is None and head.isascii() and not any(byte < 32 and byte not in b"\t\n\f\r" for byte in head):
         found = "a text file"
-    return found and f"This is {found}, which is not read. Save the picture itself as {ACCEPTED}."
+    return found and f"This is {found}, which cannot be read here. Save the picture itself as {ACCEPTED}."
 
 
 def is_nifti(data: bytes) -> bool:

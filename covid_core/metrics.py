@@ -196,8 +196,13 @@ def risk_at_coverage(confidence: ArrayLike, correct: ArrayLike, coverage: float 
     _, risk = risk_coverage(confidence, correct)
     if not 0 < coverage <= 1:
         raise ValueError(f"The coverage must be above 0 and at most 1, not {coverage}.")
+    return float(risk[answered(coverage, len(risk)) - 1])
+
+
+def answered(coverage: float, rows: int) -> int:
+    """How many of so many rows are answered at a coverage in (0, 1]: ceil(coverage * rows)."""
     # The margin keeps 0.07 * 100 = 7.000000000000001 from asking for 8 rows.
-    return float(risk[max(int(np.ceil(coverage * len(risk) - 1e-9)), 1) - 1])
+    return max(int(np.ceil(coverage * rows - 1e-9)), 1)
 
 
 def misclassification_auroc(uncertainty: ArrayLike, correct: ArrayLike) -> float:

@@ -21,6 +21,10 @@ Array = NDArray[np.float32]
 # Percentiles that become black and white. CT slices keep more of the bright end out: in slices stored over the whole
 # CT range the lungs are almost black, and a low upper percentile brings them close to a lung window.
 STRETCH = {"xray": (1.0, 99.0), "ct": (0.5, 95.0)}
+# Networks look at a square twice, the second time turned over along this axis (test-time augmentation): an X-ray left to right,
+# a CT slice upside down. Some slices are stored so, the networks learned both, and it told more on val than left and right,
+# which are alike anyway.
+FLIPPED = {"xray": -1, "ct": -2}
 # Percentiles are taken from a grid with about this many rows and columns, never fewer where the picture has as many: more
 # pixels cost time and hardly change them.
 SAMPLED = 96
@@ -110,6 +114,12 @@ def whole(shape: tuple[int, int]) -> Frame:
     return Frame((height - side) // 2, (width - side) // 2, side, height, width)
 
 
+def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The rows and columns between the outermost pixels of a mask [H, W] with at least one."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
 def around(mask: NDArray[np.bool_], margin: float = CROP_MARGIN) -> Frame:
     """The square around a mask's bounding box; the whole picture when the mask is empty.
 
@@ -118,13 +128,13 @@ def around(mask: NDArray[np.bool_], margin: float = CROP_MARGIN) -> Frame:
         margin: added on every side, as a share of the box's longer side.
     """
     height, width = mask.shape
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if rows.size == 0:
+    if not mask.any():
         return whole((height, width))
-    box_height, box_width = int(rows[-1] - rows[0] + 1), int(columns[-1] - columns[0] + 1)
+    rows, columns = bounding_box(mask)
+    box_height, box_width = rows.stop - rows.start, columns.stop - columns.start
     side = round(max(box_height, box_width) * (1 + 2 * margin))
-    top = int(rows[0]) + (box_height - side) // 2
-    left = int(columns[0]) + (box_width - side) // 2
+    top = rows.start + (box_height - side) // 2
+    left = columns.start + (box_width - side) // 2
     return Frame(top, left, max(side, 1), height, width)
 
 
@@ -250,11 +260,6 @@ def whole_square(pixels: Array, modality: str, size: int) -> tuple[Array, Frame]
 def to_input(square: Array) -> Array:
     """[..., S, S] in 0..1 to the networks' range -1..1."""
     return np.asarray(square * 2 - 1, np.float32)
-
-
-def from_input(values: Array) -> Array:
-    """The inverse of `to_input`."""
-    return np.asarray((values + 1) / 2, np.float32)
 
 
 def lung_crop(pixels: Array, lungs: NDArray[np.bool_], modality: str, size: int) -> tuple[Array, Frame]:

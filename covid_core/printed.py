@@ -14,9 +14,9 @@ from covid_core import figures, report
 from covid_core.diagnose import Diagnosis
 from covid_core.segment import Segmentation
 
-DISCLAIMER = "Not a medical device. For teaching and research only: never decide about a patient with it."
+DISCLAIMER = "Not a medical device. For teaching and research only: never use it to decide about a patient."
 # An interval wider than half of the scale, in percentage points, says little.
-WIDE, HARDLY = 50.0, "hardly measurable"
+WIDE, HARDLY = 50.0, "very uncertain"
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #0f172a; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin: 0 0 .2rem; } h2 { font-size: 1.1rem; margin: 1.2rem 0 .4rem; }
@@ -59,7 +59,7 @@ def page(result: Diagnosis, shown: Sequence[str], opacity: float) -> str:
 <div class="pictures">{pictures}</div>
 <h2>What was measured</h2>
 <table>{rows}</table>
-<h2>The same for machines</h2>
+<h2>The same as JSON</h2>
 <details><summary>JSON</summary><pre class="small">{stored}</pre></details>
 </body></html>
 """
@@ -73,23 +73,23 @@ def _facts(result: Diagnosis) -> list[tuple[str, str]]:
         low, high = (report.percent(v) for v in answer.interval)
         facts += [
             ("Probability of COVID-19", f"{report.percent(answer.probability)}, interval {low} to {high}"),
-            ("Level of interval and set", report.percent(answer.level)),
-            ("Way of sampling", report.METHOD_TITLES[answer.method]),
+            ("Confidence level", report.percent(answer.level)),
+            ("Sampling", report.METHOD_TITLES[answer.method]),
             ("Not ruled out at that level", report.held(answer.prediction_set)),
-            ("Aleatoric and epistemic doubt", f"{answer.aleatoric:.3f} and {answer.epistemic:.3f} bit"),
+            ("Aleatoric and epistemic uncertainty", f"{answer.aleatoric:.3f} and {answer.epistemic:.3f} bit"),
             ("Distance from the training images", f"{answer.gate.ood_score:.2f} (above 1: unlike them)"),
         ]
     if found is not None:
         facts.append(("Marked as lesion", html.escape(marked(found))))
         if (dense := found.consolidation_percent_of_lesions) is not None:
-            facts.append(("Of it consolidation", f"{dense:.0f} %, the rest ground glass"))
+            facts.append(("Of this, consolidation", f"{dense:.0f} %, the rest ground glass"))
     if said := inside(result):
         facts.append(("Inside the lungs (Grad-CAM)", html.escape(said)))
     facts.append(("Model", f"{answer.model}, weights <code>{answer.weights_sha256}</code>"))
     if found is not None:
         facts.append(("U-Net", f"{found.model}, weights <code>{found.weights_sha256}</code>"))
-    facts += [("Picture", f"<code>{result.image.sha256}</code>"), ("Version", covid_core.__version__)]
-    facts.append(("Printed", date.today().isoformat()))
+    facts += [("Picture, SHA-256", f"<code>{result.image.sha256}</code>"), ("Version", covid_core.__version__)]
+    facts.append(("Created", date.today().isoformat()))
     return facts
 
 
@@ -114,11 +114,11 @@ def inside(result: Diagnosis) -> str:
     if shown is None or shown.share_in_lungs is None or found is None or not found.plausible:
         return ""
     said = (
-        f"{report.percent(shown.share_in_lungs)} of all that speaks for COVID-19 on the map of {figures.grid(shown)}. The lungs "
-        f"are {report.percent(shown.lungs)} of the map"
+        f"{report.share(shown.share_in_lungs)} of the evidence for COVID-19 on the map of {figures.grid(shown)}. The lungs "
+        f"cover {report.share(shown.lungs)} of the map"
     )
     if shown.share_in_lungs < shown.lungs:
-        said += ": it speaks more from what lies around them, where the disease does not show"
+        said += ": more of the evidence lies around them, where the disease does not show"
     return f"{said}."
 
 

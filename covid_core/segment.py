@@ -1,6 +1,6 @@
 """Mark lungs and lesions with the U-Net of the image's modality, with uncertainty for every pixel.
 
-The network sees the picture and its mirror image (`MIRROR`); the two answers, laid over each other, are averaged, and
+The network sees the picture and its mirror image (`preprocess.FLIPPED`); the two answers, laid over each other, are averaged, and
 where they or the average are undecided the pixel is uncertain.
 """
 
@@ -20,9 +20,6 @@ Mask = NDArray[np.bool_]
 # Mean lesion probability in the lungs from which on there plainly is something to see. Lesions in one CT slice cover less of
 # the lungs than their shadows in an X-ray, and have sharper borders.
 VISIBLE = {"xray": 0.08, "ct": 0.02}
-# Axis of the pixels along which the second picture is turned round: an X-ray left to right. A CT slice is turned upside
-# down: some are stored so, the network learned both, and it told more on val than left and right, which are alike anyway.
-MIRROR = {"xray": 1, "ct": 0}
 # Mean lesion probability in the lung that has less of it, from which on opacity plainly is in both. In X-rays nine of ten
 # COVID-19 answers on restyled val pictures reach it, and less than half of the pictures without COVID-19 that look like it. A
 # CT slice shows too little of the lungs to ask that of it.
@@ -33,6 +30,7 @@ BOTH_LUNGS = {"xray": 0.15, "ct": 0.0}
 GRAIN = 0.02
 # A component smaller than this share of the larger lung is a speck, not the second lung.
 SPECK = 0.08
+FLOOR = 0.01  # added to the mean lesion probability, so that none has a logarithm
 
 
 TOO_LARGE = (
@@ -74,7 +72,7 @@ class Segmentation:
         model: name.
         weights_sha256: of the weights.
         network_lesion: [S, S] float32, lesion probability at the network's resolution.
-        network_input: [S, S] float32, the picture as the network saw it, -1..1.
+        network_view: [S, S] float32 in 0..1, the picture as the network saw it.
         densest_glass: `density` up to which a lesion is ground glass and above which consolidation; None where the model does
             not tell them apart.
         frame: the window of the picture that the network's pixels cover.
@@ -92,7 +90,7 @@ class Segmentation:
     model: str
     weights_sha256: str
     network_lesion: Array = field(repr=False)
-    network_input: Array = field(repr=False)
+    network_view: Array = field(repr=False)
     densest_glass: float | None
     frame: preprocess.Frame = field(repr=False)
 
@@ -107,9 +105,7 @@ class Segmentation:
         """[H, W] bool, the lesions too dense for ground glass; None where they are not told apart."""
         if self.densest_glass is None:
             return None
-        return self.lesions & (
-            self.frame.restore(density(preprocess.from_input(self.network_input))) > self.densest_glass
-        )
+        return self.lesions & (self.frame.restore(density(self.network_view)) > self.densest_glass)
 
     @property
     def consolidation_percent_of_lesions(self) -> float | None:
@@ -139,21 +135,22 @@ class Segmenter:
         """Which it reads, "xray" or "ct"."""
         return self.spec.modalities[0]
 
-    def prepare(self, pixels: Array) -> tuple[Array, preprocess.Frame]:
-        """Input batch [2, 1, S, S] (picture and mirror image) and the window it shows."""
-        square, frame = preprocess.whole_square(pixels, self.modality, self.spec.sizes[self.modality])
-        seen = preprocess.to_input(square)
-        return np.stack([seen, np.flip(seen, MIRROR[self.modality])])[:, None], frame
+    def view(self, pixels: Array) -> tuple[Array, preprocess.Frame]:
+        """A picture [H, W] as the network sees it, [S, S] float32 in 0..1, and the window that shows."""
+        return preprocess.whole_square(pixels, self.modality, self.spec.sizes[self.modality])
 
-    def probabilities(self, pixels: Array) -> tuple[Array, preprocess.Frame]:
-        """Mean probability of each channel over the picture and its mirror image, [channels, S, S], and the window."""
-        batch, frame = self.prepare(pixels)
-        return self._seen(batch), frame
-
-    def _seen(self, batch: Array) -> Array:
-        picture, mirrored = _sigmoid(self.run(batch))
-        mean: Array = (picture + np.flip(mirrored, 1 + MIRROR[self.modality])) / 2
+    def probabilities(self, view: Array) -> Array:
+        """[channels, S, S] float32 in 0..1, mean over a `view` and its mirror image."""
+        seen, flipped = preprocess.to_input(view), preprocess.FLIPPED[self.modality]
+        picture, mirrored = _sigmoid(self.run(np.stack([seen, np.flip(seen, flipped)])[:, None]))
+        mean: Array = (picture + np.flip(mirrored, flipped)) / 2
         return mean
+
+    def find(self, pixels: Array) -> tuple[Mask, Array, Array]:
+        """Of a picture [H, W] the lung mask, and the probability of lung and of lesion, each [H, W]."""
+        view, frame = self.view(pixels)
+        lung, lesion = (frame.restore(p) for p in self.probabilities(view)[:2])
+        return lungs_from(lung), lung, lesion
 
     def segment(self, image: DecodedImage) -> Segmentation:
         """Masks, uncertainty and the share of the lungs that is lesion.
@@ -161,8 +158,8 @@ class Segmenter:
         Args:
             image: a decoded picture.
         """
-        batch, frame = self.prepare(image.pixels)
-        probability = self._seen(batch)
+        view, frame = self.view(image.pixels)
+        probability = self.probabilities(view)
         lung, lesion = (frame.restore(p) for p in probability)
         lungs = lungs_from(lung)
         shape = lung_shape(lungs, lung)
@@ -184,7 +181,7 @@ class Segmenter:
             model=self.spec.name,
             weights_sha256=weights_sha256(self.spec),
             network_lesion=probability[1],
-            network_input=batch[0, 0],
+            network_view=view,
             densest_glass=self.config.get("densest_glass"),
             frame=frame,
         )
@@ -218,7 +215,7 @@ def lungs_from(probability: Array) -> Mask:
     mask: Mask = probability > 0.5
     if not mask.any():
         return mask
-    inside = mask[_box(mask)]  # labelling takes time by the pixel
+    inside = mask[preprocess.bounding_box(mask)]  # labelling takes time by the pixel
     labels, count = ndimage.label(inside)
     if count > 1:
         parts = list(enumerate(ndimage.find_objects(labels), start=1))
@@ -235,16 +232,10 @@ def lung_shape(lungs: Mask, probability: Array) -> LungShape:
     """Area, certainty and middle of a lung mask [H, W] with its probability [H, W]."""
     if not lungs.any():
         return LungShape(0.0, 0.0, 0.0)
-    box = lungs[_box(lungs)]
+    box = lungs[preprocess.bounding_box(lungs)]
     width = box.shape[1]
     middle = box[:, int(width * 0.42) : max(int(np.ceil(width * 0.58)), 1)].mean(axis=0).min()
     return LungShape(int(np.count_nonzero(lungs)) / lungs.size, _mean(probability, lungs), float(middle))
-
-
-def _box(mask: Mask) -> tuple[slice, slice]:
-    """The rows and columns between the outermost pixels of a mask with at least one."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _mean(values: Array, mask: Mask) -> float:
@@ -258,7 +249,7 @@ def lesion_share(lungs: Mask, lesions: Mask) -> float:
 
 
 def evidence(lungs: Mask, probability: Array) -> float:
-    """How much opacity there is to see: logarithm of the mean lesion probability in the lungs (0.01 added).
+    """How much opacity there is to see: logarithm of the mean lesion probability in the lungs (`FLOOR` added).
 
     Args:
         lungs: [H, W] bool.
@@ -267,12 +258,12 @@ def evidence(lungs: Mask, probability: Array) -> float:
     Returns:
         about -4.6 (nothing) to 0 (everywhere); without a lung mask that of nothing.
     """
-    return float(np.log(0.01 + (_mean(probability, lungs) if lungs.any() else 0.0)))
+    return float(np.log(FLOOR + (_mean(probability, lungs) if lungs.any() else 0.0)))
 
 
 def mean_probability(evidence: float) -> float:
     """The mean lesion probability in the lungs behind this `evidence`, 0..1."""
-    return float(np.exp(evidence)) - 0.01
+    return float(np.exp(evidence)) - FLOOR
 
 
 def lesser_side(lungs: Mask, probability: Array) -> float:
@@ -286,7 +277,7 @@ def lesser_side(lungs: Mask, probability: Array) -> float:
     """
     if not lungs.any():
         return 0.0
-    box = _box(lungs)
+    box = preprocess.bounding_box(lungs)
     middle = (box[1].start + box[1].stop) // 2
     halves = [(box[0], slice(box[1].start, middle)), (box[0], slice(middle, box[1].stop))]
     return min(_mean(probability[half], lungs[half]) if lungs[half].any() else 0.0 for half in halves)
@@ -320,5 +311,5 @@ def implausible(shape: LungShape, limits: dict[str, Any]) -> str:
     if shape.certainty < limits["certainty"]:
         return "The outline of the lungs is too uncertain."
     if shape.middle > limits["middle"]:
-        return "There are no two lungs side by side, as in a view from the side or of another part of the body."
+        return "Two lungs side by side were not found: it may be a lateral view, or another part of the body."
     return ""

@@ -82,7 +82,7 @@ def open_series(files: Sequence[bytes]) -> Scan:
             others.append(error)
     if not slices:
         raise others[0]
-    left_out = (f"Files that are no CT slices were left out: {len(others)}.",) if others else ()
+    left_out = (f"Files that are not CT slices were left out: {len(others)}.",) if others else ()
     return _stack(slices, left_out)
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from covid_core import images, metrics, phantom
 from covid_core.diagnose import segmenter
-from covid_core.segment import Segmentation
+from covid_core.segment import Segmentation, lesion_share
 
 WHITE, LUNG = 255, 90
 
@@ -52,15 +52,11 @@ def compare(made: phantom.Phantom, found: Segmentation) -> Trial:
         picture=made.pixels,
         truth=_drawn(made.lungs, made.lesions),
         marked=_drawn(found.lungs, found.lesions),
-        true_percent=_percent(made.lungs, made.lesions),
-        marked_percent=_percent(found.lungs, found.lesions),
+        true_percent=100 * lesion_share(made.lungs, made.lesions),
+        marked_percent=100 * lesion_share(found.lungs, found.lesions),
         dice=metrics.dice(made.lesions, found.lesions) if made.lesions.any() else None,
     )
 
 
 def _drawn(lungs: NDArray[np.bool_], lesions: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return np.where(lesions, WHITE, np.where(lungs, LUNG, 0)).astype(np.uint8)
-
-
-def _percent(lungs: NDArray[np.bool_], lesions: NDArray[np.bool_]) -> float:
-    return 100 * float((lesions & lungs).sum()) / max(int(lungs.sum()), 1)

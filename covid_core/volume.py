@@ -83,10 +83,10 @@ def read_volume(files: Sequence[tuple[str, bytes]]) -> Volume:
             values[index] = _reduce(scan.plane(slice_), height, width)
         remarks = scan.remarks
         if len(kept) < scan.count:
-            remarks += (f"Of {scan.count} slices {len(kept)} were taken, evenly.",)
+            remarks += (f"{len(kept)} of {scan.count} slices were used, evenly spaced.",)
         if offset := _offset(values):
             values -= offset
-            remarks += (f"The values begin at 0, so {offset} was taken off to make them Hounsfield units.",)
+            remarks += (f"The values begin at 0, so {offset} was subtracted to make them Hounsfield units.",)
         np.clip(values, AIR, DENSEST, out=values)
         values.flags.writeable = False
         step = scan.spacing[0] * (scan.count - 1) / (len(kept) - 1)
@@ -106,6 +106,7 @@ def of_phantom(count: int = 30) -> Volume:
     lesions = phantom.Lesions(count=8, size=0.2, density=0.7, level=0.65)
     planes = [phantom.ct(PERSON, lesions, MAX_SIDE, float(level)).hounsfield for level in levels]
     values = np.rint(np.stack([p for p in planes if p is not None])).clip(AIR, DENSEST).astype(np.int16)
+    values.flags.writeable = False
     anatomy = Anatomy.draw(PERSON)
     step = (anatomy.height(0.96) - anatomy.height(0.04)) / (count - 1)
     pixel = phantom.FIELD / MAX_SIDE

@@ -330,5 +330,5 @@ def _sentence(spec: ModelSpec, file: str, error: Exception) -> str:
 def _unpublished(spec: ModelSpec) -> str:
     train = f"The model is not published: train it with `{_TRAINERS[spec.task]}`"
     if not spec.files:  # then no folder can help, since no hash says which file is the right one
-        return f"{train}, and list its files with their sha256 in covid_core/registry.py."
+        return f"{train}, and put it into the package with `python -m train.bundle --folder FOLDER`."
     return f"{train}, or set COVID_CORE_WEIGHTS to a folder that holds {spec.name}/."

@@ -19,8 +19,8 @@ ELSEWHERE = {"xray": "xray / external", "ct": "ct / covid_ct_official_test"}
 PROMISED = {
     "xray": {"xray / external": "on X-rays from other hospitals"},
     "ct": {
-        "ct / covid_ct_official_test": "on other patients' slices from COVID-CT, a set of the training,",
-        "ct / sars_cov_2_grouped_test": "on those from SARS-CoV-2 CT-scan, the other set,",
+        "ct / covid_ct_official_test": "on other patients' slices from COVID-CT, one of the training sets,",
+        "ct / sars_cov_2_grouped_test": "on slices from SARS-CoV-2 CT-scan, the other training set,",
     },
 }
 
@@ -44,7 +44,7 @@ def harder_questions(measure: str) -> dict[str, dict[str, Any]]:
     return {
         _words.part_name(name): {**rows[name]["figures"][measure], "kind": rows[name]["kind"]}
         for name in _words.HARDER
-        if measure in rows[name]["figures"]
+        if name in rows and measure in rows[name]["figures"]
     }
 
 
@@ -82,14 +82,14 @@ def value_of(protocol: str, model: str, measure: str) -> float | None:
 
 def promise(modality: str, model: str) -> str:
     """What the prediction sets' promise rests on, and how far it was kept elsewhere."""
-    said = "The promise is made for pictures like the calibration images."
+    said = "The level is guaranteed only for pictures like the calibration images."
     kept = []
     for protocol, where in PROMISED[modality].items():
         measured = [value_of(protocol, model, f"coverage_{name}") for name in ("covid", "non_covid")]
         if None not in measured:
             covid, other = (report.percent(share) for share in measured if share is not None)
             kept.append(f"{where} for {covid} of the images with COVID-19 and for {other} of those without")
-    return f"{said} Sets of {report.percent(LEVEL)} held the truth {'; '.join(kept)}." if kept else said
+    return f"{said} Sets at {report.percent(LEVEL)} contained the true class {'; '.join(kept)}." if kept else said
 
 
 def confounded() -> str:
@@ -105,8 +105,8 @@ def confounded() -> str:
         f"{outside['n_covid']:,} with COVID-19 come from one archive (ieee8023), {clinic['n']:,} of the "
         f"{outside['n'] - outside['n_covid']:,} without it from another (Shenzhen). Inside ieee8023 alone the AUC of "
         f"{registry.get(registry.DEFAULT).title} is {within:.3f} instead of {whole:.3f}. Nor are they untouched: "
-        f"the U-Net learned lungs from {outside['n'] - unseen['n']:,} of them or of their look-alikes (AUC of the other "
-        f"{unseen['n']:,}: {new:.3f}), and earlier figures on them were known when the training was changed."
+        f"the U-Net learned lung masks from {outside['n'] - unseen['n']:,} of them or of their look-alikes (AUC on the other "
+        f"{unseen['n']:,}: {new:.3f}), and earlier results on them were known when the training was changed."
     )
 
 

@@ -83,7 +83,9 @@ def _take(files: list[tuple[str, bytes]]) -> str:
     if not scan.is_volume(files):
         st.session_state["picture"] = Upload(*files[-1])
         return (
-            "Several pictures came at once, and the last one is shown. **Batch** answers all." if len(files) > 1 else ""
+            "Several pictures were uploaded; the last one is shown. **Batch** answers all of them."
+            if len(files) > 1
+            else ""
         )
     try:
         with st.spinner("Reading the slices"):
@@ -105,7 +107,7 @@ def _remark(picture: Upload | None, is_uploaded: bool) -> None:
 
 def _choose_sample() -> None:
     """Phantoms, and cases from the web."""
-    st.caption("Phantoms are computed, their lesions known.")
+    st.caption("Phantoms are synthetic, so their lesions are known.")
     for name, (title, _, _) in PHANTOMS.items():
         if st.button(title, width="stretch"):
             st.session_state["picture"] = sample(name)

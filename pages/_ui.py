@@ -15,7 +15,7 @@ from pages import _board
 from pages._choice import choose_picture
 from pages._pictures import Upload, sample
 
-MODALITIES = {"auto": "Find out", "xray": "X-ray", "ct": "CT"}
+MODALITIES = {"auto": "Detect", "xray": "X-ray", "ct": "CT"}
 LEVELS = (0.80, 0.99)
 
 
@@ -109,7 +109,7 @@ def disclaimer() -> None:
     with st.container(key="disclaimer"):
         st.markdown(
             ":material/warning: **Not a medical device.** For teaching and research only: "
-            "never decide about a patient with it."
+            "never use it to decide about a patient."
         )
 
 
@@ -170,12 +170,12 @@ def choose_settings(wanted: Sequence[str] = ("modality", "model", "method", "lev
         if "method" in wanted:
             index = list(report.METHOD_TITLES).index(settings.method)
             method = st.selectbox(
-                "Uncertainty from",
+                "Sampling",
                 list(report.METHOD_TITLES),
                 index,
                 format_func=report.METHOD_TITLES.get,
                 key="method",
-                help="Samples a network: 250 of five heads with 50 dropout masks each, 5 of the heads alone, 50 of dropout alone.",
+                help="Samples per network: 250 (five heads, 50 dropout masks each), 5 (heads alone) or 50 (dropout alone).",
             )
             settings = replace(settings, method=method)
         if "level" in wanted:
@@ -186,7 +186,7 @@ def choose_settings(wanted: Sequence[str] = ("modality", "model", "method", "lev
                 0.01,
                 format="percent",
                 key="level",
-                help="Of the interval and of what cannot be ruled out.",
+                help="Sets the width of the interval and what is not ruled out.",
             )
             settings = replace(settings, level=level)
     st.session_state["settings"] = settings

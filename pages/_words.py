@@ -1,11 +1,12 @@
 """What the names in config.json and in the stored results stand for, in words."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 # What the names of the parts in config.json stand for; a part without a line here keeps its name.
 PARTS = {
-    "xray / test": "X-ray, sources of training",
+    "xray / test": "X-ray, training sources",
     "xray / external": "X-ray, other hospitals, all",
     "xray / external_unseen": "X-ray, other hospitals, images new to the U-Net too",
     "xray / external_ieee8023": "X-ray, web collection ieee8023",
@@ -79,13 +80,15 @@ MOVED = (
     "It is no test on unseen images: U-Net and backbone were trained on pictures made in the same way."
 )
 # Of a reliability curve.
-AT_THE_END = "Most images count at the right end; where few lie, one number for all can make a claim worse."
+AT_THE_END = (
+    "Most images lie at the right end; where few lie, one temperature for all can make the confidence less accurate."
+)
 # In words, in the order in which pages offer them.
 MEASURES = {
     "accuracy": "Accuracy of the more probable class",
     "auc": "AUC: chance that a COVID-19 image gets the higher probability (0.5 = guessing)",
-    "balanced_accuracy": "Share of each source named rightly, mean over the sources",
-    "balanced_accuracy_by_chance": "Chance level: share named rightly by always naming one source",
+    "balanced_accuracy": "Share of each source's images named correctly, mean over the sources",
+    "balanced_accuracy_by_chance": "Chance level: share named correctly by always naming one source",
     "sensitivity": "Sensitivity: share of the COVID-19 images recognised",
     "specificity": "Specificity: share of the other images recognised",
     "ppv_at_2%": "PPV: share of the COVID-19 answers that are right, where 2 % have COVID-19",
@@ -97,18 +100,18 @@ MEASURES = {
     "nll": "Negative log-likelihood (smaller is better)",
     "risk_coverage_area": "Area under the risk-coverage curve (smaller is better)",
     "risk_at_80_percent": "Share wrong among the 80 % it is surest of (smaller is better)",
-    "misclassification_auroc": "How well doubt tells wrong answers from right ones (AUROC)",
+    "misclassification_auroc": "How well the uncertainty tells wrong answers from right ones (AUROC)",
     "accuracy_of_decided": "Accuracy of the answers it decides",
     "decided": "Share of images it decides",
     "called_covid": "Share called COVID-19",
     "refused": "Share refused",
     "unlike_training": "Share marked as unlike the training images",
-    "coverage_covid": "Prediction sets that hold the truth, COVID-19 images (promised 0.90)",
-    "coverage_non_covid": "Prediction sets that hold the truth, other images (promised 0.90)",
+    "coverage_covid": "Prediction sets with the true class, COVID-19 images (target 0.90)",
+    "coverage_non_covid": "Prediction sets with the true class, other images (target 0.90)",
     "opacity_covid": "COVID-19 images on which the U-Net marks visible opacity",
-    "opacity_non_covid": "Other images on which it does",
+    "opacity_non_covid": "Other images on which the U-Net marks visible opacity",
     "ood_auroc": "How well the distance tells these images from the test images (AUROC)",
-    "lesion_dice": "Lesion Dice: twice what is marked rightly, over all that is marked and all that is true (1 = the same outline)",
+    "lesion_dice": "Lesion Dice: twice the overlap, over the marked plus the true area (1 = the same outline)",
     "lesion_dice_by_patient": "Lesion Dice, mean over patients",
     "lung_dice": "Lung Dice: the same for lungs",
     "lung_dice_coronacases": "Lung Dice, Coronacases",
@@ -120,13 +123,18 @@ MEASURES = {
     "dice_at_own_threshold": "Dice at the threshold chosen on val, mean over slices",
     "ground_glass_dice": "Dice of ground glass",
     "consolidation_dice": "Dice of consolidation",
-    "interval_coverage": "Lesion shares inside their interval (promised 0.90)",
+    "interval_coverage": "True lesion shares inside the interval (target 0.90)",
     "photographs_refused": "Colour photographs refused",
     "lateral_refused": "Lateral views refused",
     "lateral_refused_or_marked": "Lateral views refused or marked as unlike",
     "test_accepted": "Test images accepted",
     "modality_right": "Kind of image recognised",
 }
+
+
+def plain(name: str) -> str:
+    """A file's name as it is: without this `a*b*.png` would be set in italics, `$1$` as a formula."""
+    return re.sub(r"([\\`*_$:\[\]~#<>])", r"\\\1", name)
 
 
 def measures(parts: Iterable[dict[str, Any]]) -> list[str]:

@@ -42,19 +42,19 @@ REPORT = [
     },
 ]
 LIMITS = """
-- **It is no medical device**, and nobody has tested it on patients. Do not decide about anybody with it.
+- **It is not a medical device**, and nobody has tested it on patients. Do not use it to decide about anyone.
 - It tells COVID-19 of 2020 and 2021 from other findings *in public collections*. Vaccination, later variants and other hospitals
   are not in them.
 - In hospitals it did not learn from it errs far more often; the **Scoreboard** says by how much.
-- Many X-rays of COVID-19 patients show nothing. No picture can be read that shows nothing: a PCR test made their label.
+- Many X-rays of COVID-19 patients show nothing; their label came from a PCR test. What is not visible cannot be read.
 - A CT is read slice by slice; a radiologist reads the whole chest, and asks the patient.
 - Most images come from few countries, and age and sex are mostly unknown: nobody can say for whom it works worse.
-- Its uncertainty is that of the last layer. What the backbone never looked at, no sample doubts.
+- Its uncertainty is that of the last layer. No sample can be unsure about what the backbone never looked at.
 """
 PRIVACY = """
-What you upload stays in this server's memory, after your visit too until other pictures take its place, and in no file. It is sent
-nowhere. Of a DICOM file only the picture is used: no name, date or number in it reaches an answer or a download. The name of the
-file itself does; rename a file that is named after a patient. Samples marked as real cases are fetched from the
+What you upload stays in this server's memory, even after your visit, until other pictures take its place. It is written to no file
+and sent nowhere. Of a DICOM file only the picture is used: no name, date or number in it reaches an answer or a download. The
+name of the file itself does; rename a file that is named after a patient. Samples marked as real cases are fetched from the
 web when you ask for them; the web site then sees this server's address. Do not upload pictures of patients to a server that is
 not yours.
 """

@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from covid_core import batch, overview, report
 from covid_core.weights import WeightsError
-from pages import _job, _pictures, _ui
+from pages import _job, _pictures, _ui, _words
 
 THUMBNAIL = 64  # px
 REDRAWN = 2.0  # seconds between two looks at the table while it fills
@@ -29,8 +29,9 @@ def work(job: _job.Job, place: DeltaGenerator) -> None:
             drawn = time.monotonic()
         started = time.monotonic()
         answered = batch.answer(job.entries[done], model=job.model)
+        thumbnail = report.thumbnail(answered.image.pixels, THUMBNAIL) if answered.image else None
         job.rows.append(answered.row)
-        job.thumbnails.append(report.thumbnail(answered.image.pixels, THUMBNAIL) if answered.image else None)
+        job.thumbnails.append(thumbnail)
         job.seconds += time.monotonic() - started
     job.going = False
     st.rerun()
@@ -44,7 +45,9 @@ COLUMNS = {
     "interval": st.column_config.TextColumn("Probability, 90 % interval", width=170),
     # A bar to look at and to sort by; the number stands beside it, in the words of the other pages.
     "probability": st.column_config.ProgressColumn("COVID-19", width=90, min_value=0, max_value=1, format=" "),
-    "doubt": st.column_config.NumberColumn("Doubt in bits", format="%.2f", help="Aleatoric and epistemic together"),
+    "doubt": st.column_config.NumberColumn(
+        "Uncertainty in bits", format="%.2f", help="Aleatoric and epistemic together"
+    ),
     "kind": st.column_config.TextColumn("Kind"),
 }
 
@@ -92,13 +95,15 @@ def results(job: _job.Job) -> None:
         key=f"table-{'-'.join(sorted(chosen))}",  # a mark is the place of a row, so it goes with the filter
     )
     st.caption(
-        f"{len(shown)} of {len(job.rows)} rows. A click on a heading sorts. Mark a row for its remark and to diagnose it."
+        f"{len(shown)} of {len(job.rows)} rows. Click a heading to sort. Tick a row to read its remark and to open it in Diagnose."
     )
     for index in (shown[row] for row in event.selection.rows if row < len(shown)):  # one, or none
         entry, remark = job.entries[index], table(job, [index])["remark"][0]
         if remark:
-            st.info(f"{entry.name}: {remark}", icon=":material/info:")
-        if job.thumbnails[index] and st.button(f"Diagnose {entry.name}", icon=":material/pulmonology:", type="primary"):
+            st.info(f"{_words.plain(entry.name)}: {remark}", icon=":material/info:")
+        if job.thumbnails[index] and st.button(
+            f"Diagnose {_words.plain(entry.name)}", icon=":material/pulmonology:", type="primary"
+        ):
             _pictures.show_picture(_pictures.Upload(entry.name, entry.load(), is_computed=job.is_computed))
     left, right = st.columns(2, gap="medium")
     rows = [job.rows[index] for index in shown]
@@ -154,7 +159,7 @@ with main:
             head.error(str(error), icon=":material/error:")
             job.stop()
         if left := len(job.entries) - len(job.rows):
-            words = f"Go on with the other {left} of {len(job.entries)}"
+            words = f"Continue with the remaining {left} of {len(job.entries)}"
             head.button(words, icon=":material/play_arrow:", on_click=job.go_on)
         if job.rows:
             with body.container():

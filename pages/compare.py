@@ -8,11 +8,11 @@ import streamlit as st
 from covid_core import classify, curves, figures, images, registry, report
 from covid_core.diagnose import Diagnosis
 from covid_core.weights import WeightsError
-from pages import _answers, _ui
+from pages import _answers, _ui, _words
 
 SHORT: dict[classify.Method, str] = {
     "ensemble_mc_dropout": "heads and dropout",
-    "ensemble": "five heads",
+    "ensemble": "heads alone",
     "mc_dropout": "dropout",
 }
 
@@ -21,7 +21,7 @@ def agreement(answers: dict[str, classify.Classification]) -> None:
     """Whether the answers agree, in one sentence, and how far apart they lie."""
     known = {label: a.probability for label, a in answers.items() if a.probability is not None}
     (most, count), *others = Counter(report.DECISIONS[a.decision] for a in answers.values()).most_common()
-    said = f"{f'{count} of' if others else 'All'} {len(answers)} say *{most}*"
+    said = f"{f'{count} of' if others else 'All'} {len(answers)} answers: *{most}*"
     said += "".join(f", {n} *{other}*" for other, n in others) + "."
     if len(known) > 1:
         low, high = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
@@ -66,9 +66,9 @@ def show(results: dict[str, dict[classify.Method, Diagnosis]]) -> None:
         alt="Probability of COVID-19 with its interval, a line for each model and way of sampling",
     )
     st.caption(
-        "Ways of sampling ask the same features: where they differ, the last layer is unsure. Models have backbones of their own: "
-        "where *they* differ, what a network learned depends on how it was made, which no single one of them can tell. That they "
-        "agree proves less than it seems: MobileNetV2 taught both others, and all share the gate and the U-Nets."
+        "All ways of sampling use the same features: where they differ, the last layer is unsure. Each model has its own backbone: "
+        "where *the models* differ, what they learned depends on how they were made, which no single model can show. Agreement "
+        "proves less than it seems: MobileNetV2 taught both others, and all share the gate and the U-Nets."
     )
     for column, (title, methods) in zip(st.columns(max(len(results), 2)), results.items(), strict=False):
         first = next(iter(methods.values()))
@@ -77,7 +77,7 @@ def show(results: dict[str, dict[classify.Method, Diagnosis]]) -> None:
         with column:
             st.image(
                 figures.layers(first, [figures.CAM], 0.7),
-                caption=f"{title}: where it looked, {figures.grid(first.explanation)}",
+                caption=f"{title}: evidence for COVID-19, {figures.grid(first.explanation)}",
                 alt=f"The picture with Grad-CAM of {title}",
                 width="stretch",
             )
@@ -94,7 +94,7 @@ with main:
             "Pick a phantom or upload a picture. Every model answers it by every way of sampling, and you see where they differ."
         )
     else:
-        st.header(chosen.name)
+        st.header(_words.plain(chosen.name))
         place = _ui.room((chosen.sha256, settings.modality, "compare"))
         try:
             with st.spinner("Asking every model"):

@@ -26,17 +26,21 @@ TRUST = (("xray", "test"), ("xray", "external"), ("ct", "covid_ct_official_test"
 def invitation() -> None:
     """What a visitor sees before there is a picture."""
     st.markdown(
-        "Upload a **chest X-ray**, a **chest CT slice** or a whole CT, or press one of the phantoms for an answer right away. "
+        "Upload a **chest X-ray**, a **chest CT slice** or a whole CT, or pick one of the phantoms for an answer right away. "
         "You get:"
     )
     cards = (
-        (":material/balance:", "An answer with bars", "COVID-19 or not, from 250 samples, with their spread."),
-        (":material/pulmonology:", "Lungs and lesions", "Marked by a U-Net, with its own doubt for every pixel."),
-        (":material/center_focus_strong:", "Where it looked", "Grad-CAM on a fixed scale: weak evidence looks weak."),
+        (":material/balance:", "An answer with error bars", "COVID-19 or not, from 250 samples, with their spread."),
+        (":material/pulmonology:", "Lungs and lesions", "Marked by a U-Net, with an uncertainty for every pixel."),
+        (
+            ":material/center_focus_strong:",
+            "What spoke for COVID-19",
+            "Grad-CAM on a fixed scale: weak evidence looks weak.",
+        ),
         (
             ":material/front_hand:",
             "The right to abstain",
-            "Colour photographs are refused, pictures unlike its training marked.",
+            "Colour photographs are refused; pictures unlike its training get *cannot say*.",
         ),
     )
     for column, (icon, title, text) in zip(st.columns(4), cards, strict=True):
@@ -84,7 +88,7 @@ def verdict(result: Diagnosis) -> None:
     lines = [f"**{report.DECISIONS[answer.decision]}.**"]
     if answer.probability is not None and answer.interval is not None:
         low, high = (report.percent(v) for v in answer.interval)
-        lines.append(f"Seen as a {KINDS[answer.modality]}.")
+        lines.append(f"Read as a {KINDS[answer.modality]}.")
         if not is_baseless(answer):
             lines.append(
                 f"Probability of COVID-19 **{report.percent(answer.probability)}**, "
@@ -113,8 +117,8 @@ def summary(result: Diagnosis) -> None:
         report.held(answer.prediction_set),
         border=True,
         height="stretch",
-        help="The prediction set: classes that the calibration cannot rule out at this level. Each has a threshold of its "
-        "own, so COVID-19 can stand alone below 50 %. Both, or neither, means cannot say. "
+        help="The prediction set: classes that the calibration cannot rule out at this level. Each has its own threshold, "
+        "so COVID-19 can be the only one left below 50 %. If both or neither are left, the answer is *cannot say*. "
         f"{_board.promise(answer.modality, answer.model)}",
     )
     if found is None or found.lesion_percent_of_lung is None or found.lesion_interval is None:
@@ -159,14 +163,15 @@ def uncertainty(result: Diagnosis) -> None:
     st.plotly_chart(figures.uncertainty_bar(answer), key="uncertainty", config=plain, alt=words)
     with st.expander("What do these mean?", icon=":material/school:"):
         st.markdown(
-            "- **Interval:** where the middle part of the samples lies. Each sample asks one of five heads with part of "
-            "its inputs dropped (head-only dropout: the last layer alone is sampled, not the whole network).\n"
+            "- **Interval:** the range of the middle part of the samples: their spread, not the chance of being right. Each "
+            "sample asks one of five heads with part of its inputs dropped (head-only dropout: the last layer alone is "
+            "sampled, not the whole network).\n"
             "- **Aleatoric** uncertainty is doubt every sample shares, **epistemic** is disagreement between them.\n"
-            "- **Grey band** of the bar: probabilities at which no answer is given, because pictures of either class reach "
-            "them when only their look changes.\n"
-            "- **What is not ruled out** was calibrated on images of known answer, for each class on its own.\n"
-            "- All of this holds for images like those. A confident answer on a picture from another hospital can still "
-            "be wrong: compare *sources of training* and *other hospitals* on the Models page."
+            "- **Grey band** of the bar (X-rays only): probabilities at which the answer is *cannot say*, because pictures of "
+            "either class reach them when only their appearance changes.\n"
+            "- **Not ruled out** (the prediction set) was calibrated on images with known labels, separately for each class.\n"
+            "- All of this holds only for images like those. A confident answer on a picture from another hospital can still "
+            "be wrong: compare *training sources* and *other hospitals* on the Models page."
         )
 
 
@@ -177,7 +182,7 @@ def lesions(result: Diagnosis) -> None:
         return
     st.markdown(f"**Marked as lesion:** {printed.marked(found)}")
     if (dense := found.consolidation_percent_of_lesions) is not None:
-        st.markdown(f"**Of it consolidation:** {dense:.0f} %, the rest ground glass")
+        st.markdown(f"**Of this, consolidation:** {dense:.0f} %, the rest ground glass")
     if said := printed.inside(result):
         st.markdown(f"**Inside the lungs (Grad-CAM):** {said}")
 
@@ -188,13 +193,13 @@ def truth(result: Diagnosis, picked: _pictures.Upload) -> None:
         return
     made = _pictures.phantom_of(picked.sample)
     compared = trial.compare(made, result.segmentation)
-    said = f"**True, for the phantom is computed:** {compared.true_percent:.1f} % of the lungs"
-    st.markdown(
-        said + (f", Dice of the marks {compared.dice:.2f} (1 = the same outline)" if compared.dice is not None else "")
-    )
+    said = f"**True share (the phantom is synthetic):** {compared.true_percent:.1f} % of the lungs"
+    st.markdown(said + (f", Dice {compared.dice:.2f} (1 = the same outline)" if compared.dice is not None else ""))
     interval = result.segmentation.lesion_interval
     if interval is not None and not interval[0] <= compared.true_percent <= interval[1]:
-        st.caption("Outside the interval: that was calibrated on pictures of patients, and a phantom is none.")
+        st.caption(
+            "The true share lies outside the interval, which was calibrated on patients' pictures; a phantom is not one."
+        )
 
 
 def picture(
@@ -208,7 +213,7 @@ def picture(
     shown = _ui.choose_layers(available) if available else []
     # Above what else it is shown with, so that it is seen at once.
     place = st.container()
-    opacity = st.slider("Opacity of the layers", 0.0, 1.0, 0.5, 0.05, key="opacity") if available else 0.0
+    opacity = st.slider("Strength of the layers", 0.0, 1.0, 0.5, 0.05, key="opacity") if available else 0.0
     words, grey = result.image.name, None
     hounsfield = result.image.hounsfield if of is None else of.hounsfield[picked.index]
     if hounsfield is not None:
@@ -313,11 +318,11 @@ with main:
         heading, status = st.container(), st.empty()
         of = _pictures.volume_of(chosen)
         place = _ui.room((chosen.sha256, settings.modality, settings.model))
-        heading.header(chosen.name)
+        heading.header(_words.plain(chosen.name))
         if chosen.credit:
             heading.caption(f"Credit: {chosen.credit}")
         if chosen.is_phantom or chosen.is_computed:
-            heading.caption("A computed phantom, not a patient: how it is answered says nothing about patients.")
+            heading.caption("A synthetic phantom, not a patient: its answer says nothing about patients.")
         try:
             result = _answers.answer_with_status(status, chosen, settings)
         except (images.ImageError, WeightsError) as error:

@@ -28,20 +28,24 @@ class Step(NamedTuple):
 def cam_only(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """The picture, and the cells that the answer came from."""
     left, right = st.columns(2)
-    left.image(result.image.pixels, width="stretch", caption=f"What you see: {picture.name}", alt=picture.name)
+    left.image(
+        result.image.pixels, width="stretch", caption=f"What you see: {_words.plain(picture.name)}", alt=picture.name
+    )
     right.image(
         figures.layers(result, [figures.CAM], 0.8),
         width="stretch",
-        caption=f"What each of {figures.grid(result.explanation)} said for COVID-19",
+        caption=f"How much each of {figures.grid(result.explanation)} spoke for COVID-19",
         alt="The picture with Grad-CAM",
     )
 
 
 def heads(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
-    """The five heads, one by one."""
+    """The heads, one by one."""
     answer = _answers.answer(picture, replace(settings, method="ensemble")).classification
+    networks = registry.get(settings.model).members
     st.markdown(
-        f"Five heads, five opinions on the same features of **{picture.name}**: "
+        f"{answer.samples.size} heads{f' of {len(networks)} networks' if networks else ''}, as many opinions on the features of "
+        f"**{_words.plain(picture.name)}**: "
         + ", ".join(f"**{report.percent(float(p))}**" for p in answer.samples)
         + "."
     )
@@ -81,13 +85,13 @@ def two_kinds(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnos
 
 
 def calibrated(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
-    """Reliability on the sources of training."""
+    """Reliability on the training sources."""
     part = "xray / test"
     answers = _board.stored_answers(settings.model)[part]
     _board.show_reliability(part, answers, key="learn-pair")
     before, after = answers.ece()
     st.markdown(
-        f"Claims missed the truth by **{before:.3f}** on average before (ECE), by **{after:.3f}** after. "
+        f"Confidence and accuracy differed by **{before:.3f}** on average before (ECE), by **{after:.3f}** after. "
         f"{_words.AT_THE_END}"
     )
 
@@ -135,7 +139,7 @@ def without(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis
 def truth(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """A phantom with lesions of the visitor's choice, the truth and what was marked."""
     first, second, third = st.columns(3)
-    count = first.slider("Patches", 0, 12, 6, key="learn-count", persist_state="session")
+    count = first.slider("Lesions", 0, 12, 6, key="learn-count", persist_state="session")
     size = second.slider("Size", 0.05, 0.4, 0.2, 0.05, key="learn-size", persist_state="session")
     density = third.slider("Density", 0.0, 1.0, 0.6, 0.1, key="learn-density", persist_state="session")
     made = _answers.lesion_trial(count, size, density)
@@ -176,8 +180,8 @@ STEPS = (
     Step(
         "What a network sees",
         "A convolutional network slides small filters over the picture, then filters over what those found, until a coarse grid of "
-        "cells is left. Each cell holds about a thousand numbers on its piece of the picture. The mean over the cells goes to the "
-        "last layer, so every cell's share of the answer can be told.",
+        "cells is left. Each cell holds about a thousand numbers describing its part of the picture. The mean over the cells goes "
+        "to the last layer, so the contribution of each cell to the answer can be computed.",
         cam_only,
         "Can you read from the coloured cells *why* it answers as it does?",
         "No. They tell where the answer came from, not what was seen there. A cell over a rib may speak of the lung behind it, of "
@@ -194,52 +198,52 @@ STEPS = (
     ),
     Step(
         "Overconfidence",
-        "A probability is a number between 0 and 1, not a promise. The network alone gives one for every picture, also for one it "
+        "A probability is a number between 0 and 1, not a promise. The network alone gives one for every picture, even for one it "
         "cannot know anything about.",
         overconfident,
         "Blur the picture until you recognise nothing. Is the probability near one half?",
-        "Mostly not: far from what it learned from, a network goes on in some direction. That is why the app measures the distance "
-        "beside the probability, and withholds the answer above 1.",
+        "Mostly not: far from its training images, a network still extrapolates in some direction. That is why the app measures "
+        "the distance as well as the probability, and withholds the answer when the distance exceeds 1.",
     ),
     Step(
         "Two kinds of doubt",
-        "Every sample is the answer of one head with a part of its inputs left out. Doubt that all of them share is "
-        "called *aleatoric*. Only the last layer is sampled, so such doubt does not prove that no network could do better. Where "
-        "they disagree, doubt is *epistemic*: more images like this one would help.",
+        "Every sample is the answer of one head with part of its inputs left out. Doubt that all samples share is called "
+        "*aleatoric*. Doubt from their disagreement is *epistemic*: more images like this one would help. Only the last layer is "
+        "sampled, so a large aleatoric part does not prove that no network could do better.",
         two_kinds,
         "The samples lie close together. Is the answer right?",
-        "Not necessarily. The samples share one backbone. What it never looked at, none of them can doubt.",
+        "Not necessarily. The samples share one backbone. None of them can be unsure about what it never looked at.",
     ),
     Step(
         "Calibration",
-        "Of all answers given with 80 %, eight in ten should be right. Dividing the logits by one number, the temperature, brings "
-        "claims and truth closer together on average, on images kept apart for it.",
+        "Of all answers given with 80 % confidence, eight in ten should be right. Dividing the logits by one number, the "
+        "temperature, fitted on images kept apart for it, brings confidence and accuracy closer together on average.",
         calibrated,
         "Does calibration make a model better at telling the classes apart?",
-        "No. The order of the pictures stays nearly as it is. Only the claim changes, and it fits only pictures like those "
-        "it was fitted on.",
+        "No. The ranking of the pictures hardly changes. Only the stated confidence does, and it holds only for pictures "
+        "like those it was fitted on.",
     ),
     Step(
         "Prediction sets",
-        "Instead of one answer: all answers that cannot be ruled out. On images of known answer one counts how badly the truth may "
-        "fit. At a level of 90 % the set should hold the truth for nine in ten images of each class.",
+        "Instead of one answer, the set holds every answer that cannot be ruled out. Images with known labels show how poorly the "
+        "true class may fit. At a level of 90 % the set should contain the true class for nine in ten images of each class.",
         sets,
         "Move the level up. Why does the set grow?",
-        "To be right more often, less may be ruled out. With both classes in the set the honest answer is *cannot say*.",
+        "To contain the truth more often, the set must rule out less. With both classes in it, the honest answer is *cannot say*.",
     ),
     Step(
         "Abstention",
-        "A model that may be silent can be right more often. The curve gives its errors among the surest images, for the sources "
+        "A model that may abstain can be right more often. The curve gives its errors among the surest images, for the sources "
         "it learned from and for other hospitals.",
         silent,
-        "Why does silence help less in other hospitals?",
-        "There the model is wrong for another reason than ambiguity: what it learned to look at means something else. Then it is "
-        "wrong and sure.",
+        "Why does abstaining help less in other hospitals?",
+        "There the model is wrong for a reason other than ambiguity: what it learned to look at means something else there, so it "
+        "is wrong and sure.",
     ),
     Step(
         "Shortcuts",
-        "In the public sets nearly all COVID-19 images come from other hospitals than the healthy ones. Whoever tells the hospital "
-        "tells the label. So take away the lungs, and see what is left of the answer.",
+        "In the public sets nearly all COVID-19 images come from different hospitals than the healthy ones. Recognising the "
+        "hospital gives the label. So take away the lungs, and see what is left of the answer.",
         without,
         "If the probability hardly falls without lungs, what did the network read?",
         "Something else in the picture: how it was exposed, framed or compressed, or the patient's shape. High figures on images "
@@ -249,9 +253,9 @@ STEPS = (
         "Segmentation",
         "A U-Net says for every pixel whether it is lung or lesion. On a phantom the truth is known, so one can see where it errs.",
         truth,
-        "Make the patches as large and as faint as you can. How much of them is marked?",
+        "Make the lesions as large and as faint as you can. How much of them is marked?",
         "A small part: the U-Net overlooks faint opacity however large it is, and the share of the lungs comes out far too small. "
-        "A Dice over many images hardly tells, because dense lesions dominate the sum.",
+        "A Dice over many images hardly shows this, because dense lesions dominate the sum.",
     ),
     Step(
         "How to read 99.7 %",

@@ -89,7 +89,7 @@ _ui.only_through_app()
 st.title("Models")
 st.markdown(
     "Every figure was computed by `train/evaluate.py`, once with every finished model, on images kept out of its training "
-    "(the cards name the exceptions), with a 95 % bootstrap interval over patients. Compare *sources of training* (patients "
+    "(the cards name the exceptions), with a 95 % bootstrap interval over patients. Compare *training sources* (patients "
     "kept apart) with *other hospitals*. The gap has two causes: the network learned the sources instead of the disease, and in "
     "the other hospitals more of the people without COVID-19 have another disease of the lungs."
 )

@@ -12,10 +12,10 @@ GROUPS = {"xray": "X-ray", "ct": "CT", "lesions": "Lesions and lungs", "starts":
 ORDER = ("xray_random", "sars_random", "sars_grouped", *_words.PARTS)
 INTRODUCTION = """
 A report says **99.7 %**. Of what? Its images were split at random: copies of an image, and images of the same patient, lie on
-both sides, and nearly every COVID-19 image comes from other hospitals than the healthy ones. Read the rows from top to bottom:
-first the question that report asked, then the same disease with patients kept apart, then hospitals from whose diagnoses the
-model never learned. (The X-ray U-Net did learn lungs from their pictures, and exchanged grain and grey levels with them; the
-model cards say so.)
+both sides of the split, and nearly every COVID-19 image comes from different hospitals than the healthy ones. Read the rows
+from top to bottom: first the question that report asked, then the same disease with patients kept apart, then hospitals from
+whose diagnoses the model never learned. (The X-ray U-Net did learn lung masks from their pictures, and exchanged grain and grey
+levels with them; see the model cards.)
 """
 
 
@@ -74,7 +74,7 @@ def table(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 _ui.only_through_app()
-st.title("What is left of 99.7 %?")
+st.title("What remains of 99.7 %?")
 st.markdown(INTRODUCTION)
 held = {r["modality"] for r in _board.scoreboard()}
 groups = [name for name in GROUPS if name in held]
@@ -102,20 +102,20 @@ if group == "xray" and (said := _board.confounded()):
     st.caption(said)
 if group in ("xray", "ct"):
     st.caption(
-        "*As it is*, *lungs blacked out* and *only the border of the box* are the test images of the training's sources with parts "
-        "taken away, as in the Shortcut lab; answers that stay right without lungs come from elsewhere. An accuracy follows how "
-        "many images show COVID-19: whoever always says no is right about all that do not. AUC does not."
+        "*As it is*, *lungs blacked out* and *only the border of the box* are the test images of the training sources with parts "
+        "taken away, as in the Shortcut lab; answers that stay right without lungs come from elsewhere. Accuracy depends on how "
+        "many images show COVID-19: a model that always says no is right about all that do not. AUC does not."
         + (f" {_words.MOVED}" if group == "xray" else "")
     )
 if group == "starts":
     st.caption(
-        "What a teacher is worth where no ImageNet weights are at hand: a network that started from random weights, after "
-        f"{rows[0]['pictures']:,} pictures, by their labels alone, and with the features and answers of a finished model too."
+        "What a teacher is worth when no ImageNet weights are available: a network started from random weights, after "
+        f"{rows[0]['pictures']:,} pictures, taught by their labels alone or also by the features and answers of a finished model."
     )
 st.caption(
     "Bars are 95 % bootstrap intervals over patients or groups. *Bundled* models are those of this app; a network *trained for "
-    "it* saw the training part of that split alone, in the plain way of most reports; *published* figures are others\u2019, and "
-    "stand only beside ours of the same protocol."
+    "it* saw only the training part of that split and was trained in the plain way of most reports; *published* figures are by "
+    "others, and are shown only beside ours under the same protocol."
     + (
         " For InceptionResNetV2 there were no ImageNet weights: it began with weights that X-rays alone had taught, with "
         "MobileNetV2 as teacher."
@@ -125,16 +125,17 @@ st.caption(
 )
 if group == "lesions":
     st.caption(
-        "The *U-Net with a channel for consolidation* is an exception: it is the bundled one, trained on with a third channel for "
-        "the kinds of lesions. It found lesions less well on `val`, so the app keeps the other, which tells the kinds by density. "
-        "So are the five folds: each is the bundled U-Net for X-rays, which has seen no CT, trained on. What others published on "
-        "Inf-Net's slices and on the volumes was trained on other images, and measured on whole volumes; of some of ours there are "
-        "only slices with lesions. Earlier figures on Inf-Net's slices were known when our U-Net was trained further."
+        "The *U-Net with a channel for consolidation* is an exception: it is the bundled one, trained further with a third channel "
+        "for the kinds of lesion. It found lesions less well on `val`, so the app keeps the other, which tells them by density. "
+        "The five folds are exceptions too: each is the bundled U-Net for X-rays, which has seen no CT, trained further. What "
+        "others published on Inf-Net's slices and on the volumes was trained on other images and measured on whole volumes; for "
+        "some of ours there are only slices with lesions. Earlier figures on Inf-Net's slices were known when our U-Net was "
+        "trained further."
     )
     if slices := next((row["slices"] for row in rows if "slices" in row), None):
         st.caption(
-            f"*CT val* compares ways to train: a U-Net each, after {slices:,} slices, on the images by which choices are made, with "
-            "the threshold that suits it there. The app's U-Net learned from far more, with both losses."
+            f"*CT val* compares ways to train: one U-Net for each, trained on {slices:,} slices and measured on the images by "
+            "which choices are made, at its best threshold. The app's U-Net learned from far more, with both losses."
         )
 with st.expander("All figures", icon=":material/table:"):
     st.dataframe(table(shown), width="stretch", hide_index=True, alt="All figures of these rows")

@@ -14,7 +14,7 @@ LITERATURE = """
 - **Children against adults.** A popular mix of sets has its pneumonia cases from children of one to five years: what looks like a
   diagnosis is an estimate of age. (Roberts et al. 2021, *Nat. Mach. Intell.* 3, who screened 2,212 papers, kept 62, and found none
   fit for clinical use.)
-- **An unseen source.** Left out of training in turn, sources brought an AUC of 1.00 down to 0.38. (PMC8224464.)
+- **An unseen source.** With sources left out of training in turn, the AUC fell from 1.00 to 0.38. (PMC8224464.)
 """
 
 
@@ -34,7 +34,7 @@ def taken_away(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcu
     """The picture, without its lungs, and its border alone."""
     st.markdown(
         "The classifier is asked three times, each time in the box around the lungs of the unchanged picture. Without lungs it "
-        "sees their outline, but nothing in them: what it still says does not come from there."
+        "sees their outline, but nothing in them: whatever it still answers does not come from inside the lungs."
     )
     found = _answers.probes(chest, picture.sha256, settings.modality, settings.model)
     for column, probe in zip(st.columns(len(found)), found, strict=True):
@@ -45,8 +45,8 @@ def taken_away(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcu
     looks_like(found)
     st.caption(
         "The app crops to the lungs before it classifies, so text, edges and shoulders outside that box never reach the "
-        "classifier, and its gate compares what is in the box with the training images. Lungs that are all black can pass it, and "
-        "an answer to them is no answer."
+        "classifier, and its gate compares what is in the box with the training images. Blacked-out lungs can pass it, "
+        "and an answer to them means nothing."
     )
 
 
@@ -62,7 +62,7 @@ def looks_like(found: list[shortcuts.Probe]) -> None:
     likeliest = ", ".join(
         f"{title}: **{_words.SOURCES.get(name := next(iter(told)), name)}**" for title, told in guesses.items()
     )
-    st.markdown(f"A linear reader of the features that the classifier weighs names the source. {likeliest}.")
+    st.markdown(f"A linear model guesses the source from the features that the classifier uses. {likeliest}.")
     st.plotly_chart(
         curves.shares(names, {title: [p[name] for name in known] for title, p in guesses.items()}),
         key="source",
@@ -72,10 +72,10 @@ def looks_like(found: list[shortcuts.Probe]) -> None:
     measured = _board.board_figures(f"{modality} / source_from_features", found[0].alone.model)
     right, chance = measured["balanced_accuracy"], measured["balanced_accuracy_by_chance"]
     st.caption(
-        f"Of {right['n']:,} test images the reader names {report.share(right['value'])} of each source's rightly, on average. "
+        f"On {right['n']:,} test images it names {report.share(right['value'])} of each source's images correctly, on average. "
         f"They come from {round(1 / chance['value'])} of the {len(known)} sources it can name, so always naming the same one would "
-        f"get {report.share(chance['value'])}. What it can read, a classifier can lean on where the source gives the label away. A "
-        "picture from elsewhere gets the name of whichever source it resembles."
+        f"get {report.share(chance['value'])}. What it can read, a classifier can exploit where the source gives the label away. A "
+        "picture from elsewhere is assigned to whichever known source it resembles."
     )
 
 
@@ -127,8 +127,8 @@ def places(grid: figures.Places, plain: float, chest: shortcuts.Chest) -> None:
     )
     if (known := report.percent(plain))[0] in "<>":
         said += (
-            f" Without letters the probability is {known}, at the end of the scale. There 0 only says that letters do not bring it "
-            "back from it; what they do beyond the end does not show."
+            f" Without letters the probability is {known}, at the end of the scale. There, 0 only means that letters do not bring "
+            "it back; any effect beyond the end does not show."
         )
     st.caption(said)
 
@@ -142,8 +142,8 @@ def everywhere(model: str) -> None:
         alt="AUC on a random split, on a clean split, in other hospitals and with lesions moved between sources",
     )
     st.caption(
-        "In the first row a plain network on images split at random, in the others "
-        f"{registry.get(registry.DEFAULT).title} at harder and harder questions; the last row asks for something else. "
+        "The first row is a plain network on images split at random, the others "
+        f"{registry.get(registry.DEFAULT).title} on harder and harder questions; the last row asks something different. "
         f"{_words.MOVED}"
     )
     if said := _board.confounded():
@@ -180,7 +180,7 @@ with main:
             "it."
         )
     else:
-        st.header(chosen.name)
+        st.header(_words.plain(chosen.name))
         try:
             chest = _answers.chest(chosen, settings)
             if chest.evidence.refusal:

@@ -1,15 +1,15 @@
-"""Uncertainty lab: spoil a picture and watch the doubt; abstain, calibrate and change how common the disease is."""
+"""Uncertainty lab: degrade a picture and watch the uncertainty; abstain, calibrate and change how common the disease is."""
 
 import time
 
 import streamlit as st
 
-from covid_core import classify, curves, degrade, images, report, stored
+from covid_core import classify, curves, degrade, images, metrics, report, stored
 from covid_core.weights import WeightsError
 from pages import _answers, _board, _pictures, _ui, _words
 
 STRENGTHS = [step / 10 for step in range(11)]
-SECTIONS = ("Spoil the picture", "Abstain", "Temperature", "How common is it?")
+SECTIONS = ("Degrade the picture", "Abstain", "Calibration", "Prevalence")
 QUIET = {"displayModeBar": False}
 REDRAWN = 0.25  # seconds from one drawing of a curve that fills to the next
 
@@ -25,7 +25,7 @@ def spoil(picture: _pictures.Upload, settings: _ui.Settings) -> None:
     left, right = st.columns([2, 3], gap="medium")
     with left:
         kind = st.pills(
-            "Spoil it by",
+            "Degrade by",
             list(degrade.KINDS),
             format_func=lambda k: degrade.KINDS[k].title,
             default="blur",
@@ -65,15 +65,15 @@ def spoil(picture: _pictures.Upload, settings: _ui.Settings) -> None:
                 curves.over_strength(answers, strength),
                 key=f"spoil-{len(answers)}",
                 config=QUIET,
-                alt=f"Probability, doubt and distance over the strength of {degrade.KINDS[kind].title.lower()}",
+                alt=f"Probability, uncertainty and distance over the strength of {degrade.KINDS[kind].title.lower()}",
             )
     if not is_known:
         chart.warning(f"No answer at any strength. {answers[strength].reason}", icon=":material/block:")
         return
     right.caption(
-        "What to look for: does the doubt grow before the answer turns wrong? Does the distance pass 1, so that the app "
-        "withholds its answer? Often the probability wanders off while the heads agree: their doubt is that of the last layer "
-        "alone, and the distance has to catch what it misses."
+        "What to look for: does the uncertainty grow before the answer turns wrong? Does the distance pass 1, so that the app "
+        "withholds its answer? Often the probability wanders off while the heads agree: their uncertainty is that of the last "
+        "layer alone, and the distance has to catch what it misses."
     )
 
 
@@ -103,7 +103,7 @@ def abstain(answers: dict[str, stored.Answers]) -> None:
     lines = {_words.part_name(name): answers[name].risk_coverage() for name in answers if name != "ct / test"}
     columns = st.columns(len(lines))
     for column, (label, (coverage, risk)) in zip(columns, lines.items(), strict=True):
-        at = max(round(share * len(risk)), 1) - 1
+        at = metrics.answered(share, len(risk)) - 1
         column.metric(
             label,
             f"{report.share(risk[at], 1)} wrong",
@@ -120,9 +120,9 @@ def abstain(answers: dict[str, stored.Answers]) -> None:
         alt="Share of wrong answers over the share of images answered, a line for each set of images",
     )
     st.caption(
-        "In the hospitals it learned from, silence about the doubtful few takes most errors away. In other hospitals it takes far "
-        "fewer of them, even where hardly an image is answered: there the model is often wrong and sure. Abstaining helps against "
-        "ambiguous pictures, less against having learned the wrong thing."
+        "In the hospitals it learned from, abstaining on the few doubtful images removes most errors. In other hospitals it "
+        "removes far fewer, as long as most images are answered: there the model is often wrong and sure. Abstaining helps "
+        "against ambiguous pictures, less against having learned the wrong thing."
     )
 
 
@@ -130,8 +130,8 @@ def abstain(answers: dict[str, stored.Answers]) -> None:
 def temperature(answers: dict[str, stored.Answers]) -> None:
     """Reliability before and after the temperature."""
     st.markdown(
-        "Networks claim more than they keep, or less. One number, fitted on images kept apart, divides the logits before they "
-        "become probabilities. It changes hardly any decision at one half, only how sure the model claims to be."
+        "Networks are often overconfident or underconfident. One number, the temperature, fitted on images kept apart, divides the "
+        "logits before they become probabilities. It changes hardly any decision at 50 %, only how sure the model claims to be."
     )
     part = st.selectbox(
         "Images", list(answers), format_func=_words.part_name, key="calibration", persist_state="session"
@@ -143,7 +143,7 @@ def temperature(answers: dict[str, stored.Answers]) -> None:
     _board.show_reliability(part, answers[part], key="pair")
     st.caption(
         f"{_words.AT_THE_END} "
-        "Points below the dotted line are promises not kept. The temperature was fitted for the sources of training; look "
+        "Points below the dotted line are overconfident. The temperature was fitted for the training sources; look "
         "at the other hospitals, where it does not hold."
     )
 
@@ -200,11 +200,11 @@ if section == SECTIONS[0]:
     with main:
         if chosen is None:
             st.markdown(
-                "Pick a phantom or upload a picture, then spoil it by noise, blur or rotation, and watch probability, "
-                "doubt and distance follow. Method and confidence level are under *Settings*."
+                "Pick a phantom or upload a picture, then degrade it by noise, blur or rotation, and watch probability, "
+                "uncertainty and distance follow. Sampling and confidence level are under *Settings*."
             )
         else:
-            st.header(chosen.name)
+            st.header(_words.plain(chosen.name))
             try:
                 spoil(chosen, settings)
             except WeightsError as error:

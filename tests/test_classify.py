@@ -114,6 +114,6 @@ def test_a_second_look_turned_over_is_laid_over_the_first(
         seen.extend(batch[:, 0])
         return batch.reshape(len(batch), 1, 4, 2, 4, 2).mean(axis=(3, 5))
 
-    cells = classify.cells_of(run, crop, modality)
+    (cells,) = classify.cells_of(run, crop[None], modality)
     assert np.allclose(cells[0], crop.reshape(4, 2, 4, 2).mean(axis=(1, 3)) * 2 - 1, atol=1e-6)
     assert np.allclose(seen, np.stack([crop, turned(crop)]) * 2 - 1, atol=1e-6)

@@ -54,7 +54,7 @@ def test_the_bar_says_who_disagrees(result: Diagnosis, model: str, who: str) -> 
     answer = replace(result.classification, model=model)
     drawn = {bar.name.split(":")[0]: bar for bar in figures.uncertainty_bar(answer).data}
     assert drawn["epistemic"].name == f"epistemic: {who} disagree"
-    assert drawn["aleatoric"].name == "aleatoric: doubt all samples share"  # no more is known of it
+    assert drawn["aleatoric"].name == "aleatoric: shared by all samples"  # no more is known of it
     assert [bar.split(":")[0] for bar in drawn] == ["aleatoric", "epistemic"]
     assert figures.uncertainty_bar(answer).layout.legend.traceorder == "normal"  # as the bars
     assert drawn["epistemic"].marker.pattern.shape != drawn["aleatoric"].marker.pattern.shape

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from covid_core import images, phantom, registry, segment
+from covid_core import images, phantom, preprocess, registry, segment
 from covid_core.diagnose import segmenter
 
 LIMITS = {"area": [0.1, 0.5], "certainty": 0.8, "middle": 0.35}
@@ -91,10 +91,11 @@ def test_the_mirror_image_is_laid_back_over_the_picture(modality: str) -> None:
     segmenter = segment.Segmenter(spec, lambda batch: np.concatenate([batch, batch], axis=1) * 9, {})
     picture = np.zeros((64, 64), np.float32)
     picture[:20, :20] = 1
-    probability, frame = segmenter.probabilities(picture)
+    view, frame = segmenter.view(picture)
+    probability = segmenter.probabilities(view)
     # Were it not, another corner would be half certain.
     assert ((frame.restore(probability[0]) > 0.4) != (picture > 0.5)).mean() < 0.02
-    assert not np.allclose(*segmenter.prepare(picture)[0])
+    assert not np.allclose(view, np.flip(view, preprocess.FLIPPED[modality]))
 
 
 def test_the_lesser_side_is_the_lung_with_less_opacity() -> None:

@@ -1,6 +1,7 @@
 """Compare, both labs, Learn and About through app.py: refusals, happy paths, links, and two visitors who never mix."""
 
 import json
+import math
 import urllib.parse
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def test_compare_asks_every_way_of_sampling() -> None:
     app = on_page("compare.py", Upload("ct.png", golden.png("ct-lesions")))
     (drawn,) = charts(app).values()
     labels = [label for trace in drawn for label in trace["y"]]
-    assert len(labels) % 3 == 0 and {"MobileNetV2<br>five heads", "MobileNetV2<br>dropout"} < set(labels)
+    assert len(labels) % 3 == 0 and {"MobileNetV2<br>heads alone", "MobileNetV2<br>dropout"} < set(labels)
     table = app.dataframe[0].value
     assert sorted(table["probability"]) == sorted(x for trace in drawn for x in trace["x"])
     assert "MobileNetV2 taught both others" in words(app)  # so that they agree proves little
@@ -99,11 +100,17 @@ def test_the_other_experiments_compute_from_the_stored_rows() -> None:
         assert not app.exception and len(app.get("plotly_chart")) == 1 and len(app.metric) >= 2
         if section == "Abstain":
             answers = next(iter(_board.stored_answers(registry.DEFAULT).values()))
-            assert app.metric[0].delta == f"of {round(0.8 * len(answers.covid)):,} answers"
+            assert app.metric[0].delta == f"of {math.ceil(0.8 * len(answers.covid)):,} answers"
     worth = app.metric[0].value
     assert f"{len(answers.covid):,} images, {answers.covid.sum():,} of them with COVID-19" in words(app)
     app.select_slider(key="prevalence").set_value(0.5).run()
     assert app.metric[0].value != worth
+
+
+def test_names_of_files_are_shown_as_they_are() -> None:
+    assert _words.plain("a*b_1$x$.png") == r"a\*b\_1\$x\$.png"
+    app = on_page("shortcut_lab.py", Upload("a*b*.png", golden.png("xray-lesions")))
+    assert app.header[0].value == r"a\*b\*.png"
 
 
 def test_reliability_says_of_which_images_and_its_marks_of_how_many() -> None:

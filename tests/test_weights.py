@@ -284,7 +284,7 @@ def test_a_cache_that_cannot_be_written(hub: HubServer, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("spec", [UNPUBLISHED, made_up({}, "", "")], ids=["files", "no files"])
 def test_unpublished(spec: ModelSpec) -> None:
-    cure = "or set COVID_CORE_WEIGHTS" if spec.files else "and list its files"
+    cure = "or set COVID_CORE_WEIGHTS" if spec.files else "and put it into the package"
     assert f"not published: train it with `python -m train.classifier`, {cure}" in error(spec)
     with pytest.raises(WeightsError, match="not published"):
         weights.locate_all(spec)

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pandas as pd
 from scipy.special import expit
 
-from covid_core import classify, diagnose, gate, registry, segment, uncertainty, weights
+from covid_core import classify, diagnose, gate, registry, segment, weights
 from train import features
 
 RESULTS = Path(__file__).parent / "results"
@@ -28,11 +28,17 @@ def without_networks(spec: registry.ModelSpec, folder: Path) -> classify.Classif
 
     Args:
         spec: the model.
-        folder: holds NAME/model*.safetensors and NAME/config.json.
+        folder: holds NAME/model*.safetensors and NAME/config.json; those of the default model too, if its gate is to be
+            another than the bundled one.
     """
     config = json.loads((folder / spec.name / registry.CONFIG).read_text())
-    tensors = weights.read(weights.in_folder(folder / spec.name), "heads.", "gate.")
-    looked = gate.Gate.load(tensors, config["gate"]) if "gate" in config else gate.Gate.of_default()
+    tensors = weights.read(weights.in_folder(folder / spec.name), "heads.")
+    first = folder / registry.DEFAULT
+    if (first / registry.CONFIG).exists():
+        settings = json.loads((first / registry.CONFIG).read_text())["gate"]
+        looked = gate.Gate.load(weights.read(weights.in_folder(first), "gate."), settings)
+    else:
+        looked = gate.Gate.of_default()
     return classify.Classifier(spec, {}, tensors, config, looked)
 
 
@@ -68,26 +74,14 @@ def rows(
     found = []
     for i, (row, glance) in enumerate(zip(table.itertuples(), glances, strict=True)):
         mine = {m: s[i] for m, s in samples[row.modality].items()}
-        summary = uncertainty.summarise(mine["ensemble_mc_dropout"], classify.LEVEL)
-        scores = classifier.conformal[row.modality]["ensemble_mc_dropout"]
-        chosen = uncertainty.prediction_set(summary.mean, scores, classify.LEVEL)
         style = classifier.gate.style_distance(arrays["style"][i], row.modality)
         distance = max(glance.distance[row.modality], style)
         # As with the kind of image given; an automatic answer to the few taken for the other kind asks the other U-Net.
         shape = segment.LungShape(row.area, row.certainty, row.middle)
         implausible = segment.implausible(shape, limits[row.modality])
-        is_colour_or_blank = row.chroma > gate.MOST_COLOUR or row.contrast < gate.LEAST_CONTRAST
-        decision, _ = classify.verdict(
-            chosen,
-            float(summary.mean[1]),
-            classifier.bounds(row.modality),
-            distance,
-            row.evidence,
-            row.lesser_side,
-            not implausible,
-            row.modality,
-        )
-        if is_colour_or_blank or diagnose.refusal(glance, implausible, row.modality):
+        seen = row.evidence, row.lesser_side, not implausible
+        summary, chosen, decision, _ = classifier.decide(mine["ensemble_mc_dropout"], distance, *seen, row.modality)
+        if gate.unreadable(row.chroma, row.contrast) or diagnose.refusal(glance, implausible, row.modality):
             decision = "refused"
         found.append(
             {

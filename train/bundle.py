@@ -37,17 +37,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="holds NAME/model.safetensors and NAME/config.json")
     options = parser.parse_args(arguments)
-    names = [spec.name for spec in registry.SPECS]
-    if not any((options.folder / name / registry.CONFIG).exists() for name in names):
-        parser.error(f"{options.folder} holds no model: no NAME/{registry.CONFIG} for {', '.join(names)}.")
+    # Before anything bundled is deleted: what lacks its weights ends the script here.
+    new = {
+        s.name: _files(s, options.folder / s.name)
+        for s in registry.SPECS
+        if (options.folder / s.name / registry.CONFIG).exists()
+    }
+    if not new:
+        names = ", ".join(spec.name for spec in registry.SPECS)
+        parser.error(f"{options.folder} holds no model: no NAME/{registry.CONFIG} for {names}.")
     pins: dict[str, dict[str, str]] = {}
     for spec in registry.SPECS:
         name, home = spec.name, weights.ASSETS / spec.name
-        if (options.folder / name / registry.CONFIG).exists():
+        if name in new:
             home.mkdir(parents=True, exist_ok=True)
             for stale in [*weights.in_folder(home), *home.glob(registry.INDEX), *home.glob(source.FILE)]:
                 stale.unlink()
-            for file in _files(spec, options.folder / name):
+            for file in new[name]:
                 shutil.copyfile(options.folder / name / file, home / file)
         if not home.exists():
             continue  # nobody has trained it yet

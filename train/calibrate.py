@@ -1,4 +1,5 @@
-"""Choose a U-Net's thresholds on val: `python -m train.calibrate --model unet_ct --data manifests=ROOT --weights FILE`.
+"""Choose a U-Net's thresholds on val:
+`python -m train.calibrate --model unet_ct --data manifests=ROOT --weights FILE --features FOLDER --out FOLDER`.
 
 Writes config.json beside a copy of the weights: the lesion threshold with the best pooled Dice, the scale of the lesion
 share's interval, and the limits within which a lung mask is plausible. On the train slices where consolidation was marked, for
@@ -22,6 +23,7 @@ from train.overlap import untrained
 THRESHOLDS = np.round(np.arange(0.2, 0.81, 0.05), 2)
 DENSITIES = np.round(np.arange(0.3, 0.96, 0.01), 2)
 LEVEL = 0.90  # of the interval of the lesion share
+LEAST_LUNG = 0.02  # share of the picture; below it a share of the lungs means nothing
 OUTSIDE = 0.004  # share of val images allowed beyond each limit of a lung mask
 
 
@@ -59,7 +61,7 @@ def shares(found: Outcome, threshold: float) -> tuple[float, float]:
 
 def interval_spread(found: Sequence[Outcome], threshold: float) -> float:
     """The spread that makes `segment.share_interval` hold the true share in `LEVEL` of the val images with lungs."""
-    rows = [shares(o, threshold) for o in found if o.lesion_truth is not None and (o.lung > 0.5).mean() > 0.02]
+    rows = [shares(o, threshold) for o in found if o.lesion_truth is not None and (o.lung > 0.5).mean() > LEAST_LUNG]
     errors = [abs(predicted**0.5 - truth**0.5) for predicted, truth in rows]
     return float(np.quantile(errors, LEVEL, method="higher"))
 

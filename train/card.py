@@ -19,17 +19,17 @@ HEADER = """---
 
 Input: one grey channel, {size}, -1..1. Weights: fp16 safetensors. Every figure below was written into
 `config.json` by `train/evaluate.py`; brackets hold the 95 % interval (1,000 bootstrap resamples of whole patients or
-groups). Weights, thresholds and calibration never saw a row below, but where it is said above how a row was made of images
-that they saw; each was looked at once with every finished model. Whether an image is an X-ray or a CT slice was given.
+groups). Weights, thresholds and calibration never saw the images of a row below, unless it is said above that a row was made
+from images they saw; each row was evaluated once with every finished model. Whether an image is an X-ray or a CT slice was given.
 """
 # How weights were made, by name and the first twelve digits of their sha256: another training needs another text.
 HISTORIES = Path(__file__).parent / "histories"
 UNTOLD = "How these weights were made is not written down yet: a file of `train/histories` is to say it."
 TRANSPLANTED = (
-    "The row `transplanted` is made of val images: a training patient's lesions are put into the healthy, healthy lungs into\n"
-    "the place of a patient's lesions, so that the source says the opposite of the label. An AUC below one half there means\n"
-    "that the answers follow the source. It is no test on unseen images: the originals calibrated, the pictures that give\n"
-    "trained, and U-Net and backbone learned from pictures made in the same way."
+    "The row `transplanted` is made from val images: a training patient's lesions are put into healthy lungs, and healthy lung\n"
+    "replaces a patient's lesions, so that the source says the opposite of the label. An AUC below one half there means\n"
+    "that the answers follow the source. It is not a test on unseen images: the originals were used for calibration, the\n"
+    "donor pictures for training, and U-Net and backbone learned from pictures made in the same way."
 )
 MASKED = (
     "The U-Net that finds the lungs and marks the opacity learned from {count:,} of the {n:,} images of the row `external`, or\n"
@@ -69,8 +69,8 @@ WHAT = {
     "unet_ct": (
         "A U-Net ({architecture} encoder, ImageNet start) that marks lungs and lesions. It learned from volumes with both\n"
         "marked, from Inf-Net's train slices, where lesions are, and from COVID-CT and SARS-CoV-2 slices that an earlier round\n"
-        "of it had marked, where that was sure. Inf-Net's slices are counted as of one patient each, but where two were\n"
-        "recognised as of one."
+        "of it had marked, where that was sure. Each of Inf-Net's slices counts as a patient of its own, except where two\n"
+        "were recognised as one patient's."
     ),
 }
 

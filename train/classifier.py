@@ -1,4 +1,4 @@
-"""Train the backbone of a modality, or of both: `python -m train.classifier --modality xray --data manifests=ROOT`.
+"""Train the backbone of a modality, or of both: `python -m train.classifier --modality xray --data manifests=ROOT --out FOLDER`.
 
 The network sees the box around the lungs, drawn by the U-Net of the modality. Source and class are balanced together, so
 that no source can stand for a class by its size, and where opacities are marked the features must also locate them. What
@@ -71,9 +71,7 @@ def soft_target(covid: int, evidence: float) -> float:
 def view(record: Record, segmenter: segment.Segmenter, size: int) -> View:
     """Crop one record with the very functions the app uses."""
     picture = loading.pixels(record)
-    probability, frame = segmenter.probabilities(picture)
-    lung, lesion = (frame.restore(p) for p in probability)
-    lungs = segment.lungs_from(lung)
+    lungs, _, lesion = segmenter.find(picture)
     box = preprocess.around(lungs)
     low, high = preprocess.limits(box.extract(picture, size), record.modality)
     wide, side = box.widened(MARGIN), wide_side(size)

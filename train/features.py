@@ -23,7 +23,7 @@ Arrays = dict[str, NDArray[np.float32]]
 # The other rows of the train and val splits.
 RESTYLED = {"train": "restyled_train", "val": "restyled_val"}
 CHUNK = 1024  # pictures held at a time
-BATCH = 64  # of them in a batch
+BATCH = 32  # of them in a batch, each seen twice
 
 
 def weights(table: pd.DataFrame) -> NDArray[np.float32]:
@@ -38,17 +38,14 @@ def weights(table: pd.DataFrame) -> NDArray[np.float32]:
 
 def crop_of(row: dict[str, Any], modality: str, size: int) -> NDArray[np.float32]:
     """The box around the lungs of a row of `train.looks`, [size, size] in 0..1."""
-    pixels = looks.decoded(Path(row["file"]), row["transposed"]).pixels
+    pixels = looks.decoded(Path(row["file"]), row["transposed"], row["split"]).pixels
     return preprocess.stretch(looks.box_of(row, pixels.shape).extract(pixels, size), modality)
 
 
 def pooled(crops: NDArray[np.float32], run: engine.Run, modality: str) -> NDArray[np.float32]:
     """[N, C], of crops [N, S, S] the mean over the cells of `classify.cells_of`, in batches."""
-    found = []
-    for part in np.split(crops, range(BATCH, len(crops), BATCH)):
-        both = (part, np.flip(part, classify.TURNED[modality]))
-        found.append(np.mean([run(preprocess.to_input(look[:, None])).mean(axis=(2, 3)) for look in both], axis=0))
-    return np.concatenate(found)
+    parts = np.split(crops, range(BATCH, len(crops), BATCH))
+    return np.concatenate([classify.cells_of(run, part, modality).mean(axis=(2, 3)) for part in parts])
 
 
 def restyled(table: pd.DataFrame, crops: NDArray[np.float32]) -> NDArray[np.float32]:

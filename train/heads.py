@@ -61,7 +61,7 @@ def fit_head(pooled: Floats, target: Floats, weight: Floats, groups: Sequence[st
         seed: of bootstrap and dropout.
 
     Returns:
-        weight [C] and bias.
+        weight [C + 1], evidence last, and bias.
     """
     rng = np.random.default_rng(seed)
     names, index = np.unique(np.asarray(groups), return_inverse=True)
@@ -106,7 +106,8 @@ def fit_gate(table: pd.DataFrame, style: Floats, whole: Floats) -> tuple[dict[st
     for name in gate.CLOUDS:
         modality, _, is_style = name.partition(".")
         points, mine = style if is_style else whole, table.modality == modality
-        mean, basis = cloud(points[near & mine])
+        # Stored as fp16, so the distances to come are those from the rounded ones.
+        mean, basis = (values.astype(np.float16).astype(np.float32) for values in cloud(points[near & mine]))
         tensors |= {f"gate.{name}.mean": mean, f"gate.{name}.basis": basis}
         distances = [gate.mahalanobis(row, mean, basis) for row in points[val & mine]]
         thresholds[name] = float(np.quantile(distances, ACCEPTED))

@@ -68,7 +68,7 @@ def segmentation_example(
     square, frame = preprocess.whole_square(picture, record.modality, size)
     masks = np.full((channels, size, size), UNKNOWN, np.uint8)
     if teacher is not None and record.lungs is None and not record.lesions_known:
-        probability, _ = teacher.probabilities(picture)
+        probability = teacher.probabilities(teacher.view(picture)[0])
         sure = np.abs(probability - 0.5) > 0.5 - UNSURE
         masks[:2] = np.where(sure, probability > 0.5, UNKNOWN)
     known = (record.lungs is not None, record.lesions_known or record.lesions is not None)

@@ -25,7 +25,7 @@ from train.overlap import without_returning
 from train.transplant import softened, transplant
 
 Arrays = dict[str, NDArray[np.float32]]
-Row = tuple[dict[str, object], Arrays]
+Row = tuple[dict[str, Any], Arrays]
 Look = Callable[[Record, images.DecodedImage], Row]
 # Splits whose images train nothing and calibrate nothing.
 REPORTED = ("test", "external", "pediatric", "lateral", "photograph")
@@ -53,14 +53,20 @@ def wanted(records: Sequence[Record]) -> list[Record]:
 
 def decode(record: Record) -> images.DecodedImage:
     """`decoded` of a record's file."""
-    return decoded(record.image, record.transposed)
+    return decoded(record.image, record.transposed, record.split)
 
 
-def decoded(file: Path, is_transposed: bool) -> images.DecodedImage:
-    """A picture; black where the app would not even decode it, for it is refused all the same."""
+def decoded(file: Path, is_transposed: bool, split: str) -> images.DecodedImage:
+    """A picture; of the splits `REPORTED` black where the app would not even decode it, for it is refused all the same.
+
+    Raises:
+        ValueError: there is no such file, or it cannot be decoded and belongs to another split.
+    """
     try:
         image = images.read(file)
-    except images.ImageError:
+    except images.ImageError as error:
+        if split not in REPORTED or not file.is_file():
+            raise ValueError(f"{file}: {error}") from error
         black = np.zeros((preprocess.SAMPLED, preprocess.SAMPLED), np.float32)
         return images.DecodedImage(black, None, 0.0, "", None, "", file.name)
     return replace(image, pixels=image.pixels.T.copy()) if is_transposed else image
@@ -80,9 +86,7 @@ def describe(
     probability of each of them.
     """
     pixels = image.pixels
-    probability, frame = segmenter.probabilities(pixels)
-    lung, lesion = (frame.restore(p) for p in probability)
-    lungs = segment.lungs_from(lung)
+    lungs, lung, lesion = segmenter.find(pixels)
     shape = segment.lung_shape(lungs, lung)
     box = preprocess.around(lungs)
     row = {
@@ -131,14 +135,15 @@ def transplanted(records: Sequence[Record], rows: Sequence[Row], look: Look, fol
         "covid": [pair for pair in chosen if is_plain(pair[1][0])],
     }
     rings = Rings(len(chosen[0][1][1]["pixels"]))
-    exchanges = []
+    exchanges: list[tuple[int, Record, Row, Arrays, str]] = []
     for finding, other in (("normal", "covid"), ("covid", "normal")):
         givers = [arrays for record, (_, arrays) in able[other] if record.split == "train"]
         takers = [(record, row) for record, row in able[finding] if record.split == "val"]
-        exchanges += [(record, own, givers[rng.integers(len(givers))], other) for record, own in takers if givers]
+        for record, own in takers if givers else []:
+            exchanges.append((len(exchanges), record, own, givers[rng.integers(len(givers))], other))
 
-    def exchanged(exchange: tuple[Record, Row, Arrays, str]) -> Row | None:
-        record, (place, own), given, finding = exchange
+    def exchanged(exchange: tuple[int, Record, Row, Arrays, str]) -> Row | None:
+        number, record, (place, own), given, finding = exchange
         lesion = (given if finding == "covid" else own)["lesion"]
         crop = transplant(own["pixels"], given["pixels"], lesion, rings)
         if crop is None:
@@ -148,7 +153,7 @@ def transplanted(records: Sequence[Record], rows: Sequence[Row], look: Look, fol
         low, high = preprocess.limits(box.extract(pixels, rings.size), record.modality)
         share = box.restore(softened(lesion))
         changed = pixels * (1 - share) + box.restore(low + crop * (high - low)) * share
-        file = folder / f"{record.image.stem}.png"
+        file = folder / f"{number:05}-{record.image.stem}.png"  # stems need not differ
         Image.fromarray(np.round(changed * 255).clip(0, 255).astype(np.uint8)).save(file)
         record = replace(record, image=file, transposed=False, split=TRANSPLANTED, finding=finding)
         return look(record, decode(record))
@@ -161,9 +166,9 @@ def box_of(row: Mapping[str, Any], shape: tuple[int, ...]) -> preprocess.Frame:
     return preprocess.Frame(int(row["top"]), int(row["left"]), int(row["side"]), shape[0], shape[1])
 
 
-def is_plain(row: dict[str, object]) -> bool:
+def is_plain(row: dict[str, Any]) -> bool:
     """Whether it is an X-ray of a COVID-19 patient on which opacity is plainly to be seen."""
-    return row["finding"] == "covid" and soft_target(1, float(str(row["evidence"]))) == 1
+    return row["finding"] == "covid" and soft_target(1, row["evidence"]) == 1
 
 
 def load(folder: Path, modality: str) -> tuple[pd.DataFrame, Arrays]:

@@ -15,8 +15,6 @@ from train.datasets.records import Record
 from train.loading import CONSOLIDATION, GROUND_GLASS
 from train.masks import Outcome, outcomes, sums
 
-LEAST_LUNG = 0.02  # share of the picture; below it a share of the lungs means nothing
-
 
 def file(folder: Path, model: str) -> Path:
     """Where a U-Net's rows lie."""
@@ -78,7 +76,7 @@ def _row(found: Outcome, segmenter: segment.Segmenter) -> dict[str, object]:
         row["mean_dice"] = metrics.mean_dice_over_thresholds(maps, truth)
         row["dice"] = metrics.dice_at(maps, truth, 0.5)
         return row
-    if (found.lung > 0.5).mean() > LEAST_LUNG:
+    if (found.lung > 0.5).mean() > calibrate.LEAST_LUNG:
         share, true_share = calibrate.shares(found, threshold)
         low, high = segment.share_interval(share, float(segmenter.config["lesion_interval"]["spread"]))
         row["share_inside"] = float(low <= true_share <= high)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from covid_core import preprocess, segment
+from covid_core import segment
 from train import loading
 from train.datasets.records import Record
 
@@ -39,9 +39,8 @@ class Outcome:
 def outcome(record: Record, segmenter: segment.Segmenter) -> Outcome:
     """Run the app's own segmenter on one record."""
     picture = loading.pixels(record)
-    probability, frame = segmenter.probabilities(picture)
-    lung, lesion, *further = (frame.restore(p).astype(np.float16) for p in probability)
-    square, _ = preprocess.whole_square(picture, record.modality, segmenter.spec.sizes[record.modality])
+    view, frame = segmenter.view(picture)
+    lung, lesion, *further = (frame.restore(p).astype(np.float16) for p in segmenter.probabilities(view))
     lungs_known, lesions_known = record.lungs is not None, record.lesions is not None or record.lesions_known
     return Outcome(
         record,
@@ -49,7 +48,7 @@ def outcome(record: Record, segmenter: segment.Segmenter) -> Outcome:
         lesion,
         loading.mask(record, record.lungs, picture.shape) > 0.5 if lungs_known else None,
         loading.mask(record, record.lesions, picture.shape) > 0.5 if lesions_known else None,
-        frame.restore(segment.density(square)).astype(np.float16),
+        frame.restore(segment.density(view)).astype(np.float16),
         further[0] if further else None,
         None if record.kinds is None else loading.stored(record, record.kinds, picture.shape),
     )

@@ -1,4 +1,4 @@
-"""Train a U-Net that marks lungs and lesions: `python -m train.segmenter --modality xray --data manifests=ROOT`.
+"""Train a U-Net that marks lungs and lesions: `python -m train.segmenter --modality xray --data manifests=ROOT --out FOLDER`.
 
 A mask nobody drew is ignored in the loss, so that sets with only lungs and sets with only lesions train one network.
 With `--teacher` a finished U-Net also marks the training images that nobody marked, where it is sure, and the strongly
@@ -54,8 +54,8 @@ def unmarked(records: Sequence[Record], modality: str) -> list[Record]:
 def select(records: Sequence[Record], modality: str, split: str) -> list[Record]:
     """Records with masks of one modality and split; for X-ray training also healthy adults, marked as free of lesions.
 
-    Images that a classifier is validated or tested on are left out of training, also where they come back in another
-    data set.
+    Of X-rays with marked lesions and of healthy ones, those that a classifier is validated or tested on are left out of
+    training, also where they come back in another data set. Lung masks of external X-rays train; `evaluate.masked` names them.
     """
     marked = [r for r in records if r.modality == modality and r.split == split and (r.lungs or r.lesions_known)]
     if split != "train" or modality != "xray":
@@ -114,7 +114,7 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
 
 def lungs_of(record: Record, finder: segment.Segmenter) -> NDArray[np.bool_]:
     """Where the U-Net finds the lungs, in its own view of a picture."""
-    probability, _ = finder.probabilities(loading.pixels(record))
+    probability = finder.probabilities(finder.view(loading.pixels(record))[0])
     return segment.lungs_from(probability[0])
 
 

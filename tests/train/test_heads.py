@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from covid_core import classify
-from train import features, heads
+from train import features, heads, looks
 
 
 def table(split: str, finding: str, n: int, source: str = "here") -> pd.DataFrame:
@@ -50,6 +50,15 @@ def test_pictures_take_on_the_style_of_a_training_picture_with_the_other_label()
     assert np.array_equal(found, features.restyled(facts, own))
 
 
+def test_what_trains_or_calibrates_must_be_read(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    assert not looks.decoded(broken, False, "photograph").pixels.any()  # which the app refuses, too
+    for file, split in ((broken, "train"), (broken, "val"), (tmp_path / "none.png", "test")):
+        with pytest.raises(ValueError, match=file.name):
+            looks.decoded(file, False, split)
+
+
 def test_features_of_many_crops_are_those_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
     crops = np.random.default_rng(0).random((5, 8, 8), np.float32)
 
@@ -58,7 +67,7 @@ def test_features_of_many_crops_are_those_of_each(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(features, "BATCH", 2)
     for modality in ("xray", "ct"):
-        each = [classify.cells_of(run, crop, modality).mean(axis=(1, 2)) for crop in crops]
+        each = [classify.cells_of(run, crop[None], modality)[0].mean(axis=(1, 2)) for crop in crops]
         np.testing.assert_allclose(features.pooled(crops, run, modality), each, atol=1e-6)
 
 

@@ -7,8 +7,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from covid_core import metrics, registry, weights
+from covid_core import metrics, registry, stored, weights
 from train import answers, evaluate, marks, scoreboard
+
+
+def test_pages_and_figures_mean_the_same_parts() -> None:
+    rows = answers.read(answers.file(answers.RESULTS, registry.DEFAULT))
+    parts = {f"{m} / {name}": chosen for m, named in evaluate.protocols(rows).items() for name, chosen in named.items()}
+    for name, belongs in stored.PARTS.items():
+        assert parts[name].tolist() == [belongs(row) for row in rows.to_dict("records")]
 
 
 def table(folder: Path, name: str) -> None:

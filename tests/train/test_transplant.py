@@ -115,11 +115,13 @@ def test_rows_give_and_take_lesions(tmp_path: Path, lesion: np.ndarray) -> None:
         str(row["name"]): (row, arrays) for row, arrays in looks.transplanted(records, rows, look, tmp_path / "changed")
     }
     assert {name: (row["split"], row["finding"]) for name, (row, _) in found.items()} == {
-        "2.png": ("transplanted_val", "covid"),
-        "4.png": ("transplanted_val", "normal"),
+        "00000-2.png": ("transplanted_val", "covid"),
+        "00001-4.png": ("transplanted_val", "normal"),
     }
-    assert found["2.png"][1]["step"] - found["4.png"][1]["step"] > 0.05  # who is called COVID-19 has the lesion
-    assert found["2.png"][1]["level"] < 0.4 < found["4.png"][1]["level"]  # the rest of the picture stays
+    assert (
+        found["00000-2.png"][1]["step"] - found["00001-4.png"][1]["step"] > 0.05
+    )  # who is called COVID-19 has the lesion
+    assert found["00000-2.png"][1]["level"] < 0.4 < found["00001-4.png"][1]["level"]  # the rest of the picture stays
 
 
 def test_lesions_and_marks_change_hands_together(lesion: np.ndarray) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from train import script
 from train.datasets.manifests import shared_out
 
 # The lung window in which slices are stored. Volumes that are already 0..255 are kept as they are.
@@ -95,4 +96,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

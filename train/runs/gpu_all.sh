@@ -52,12 +52,12 @@ finish() {
   both table "$1" "$2"
   python heads --model "$1" --features $work/features/"$1" --backbones "$2" --out $bundle/"$1"
 }
-figures() { python evaluate --model "$1" --folder $bundle --results $results "${@:2}"; }
+figures() { python evaluate --model "$1" --folder $bundle --data "$data" --results $results "${@:2}"; }
 finish mobilenetv2 $work/mobilenetv2
 for net in unet_xray unet_ct; do
   python calibrate --model $net --data "$data" --weights $nets/$net/model.safetensors --features $work/features/mobilenetv2 \
     --out $bundle/$net
-  figures $net --data "$data"
+  figures $net
 done
 figures mobilenetv2 --features $work/features/mobilenetv2
 into_package

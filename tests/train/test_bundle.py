@@ -1,0 +1,26 @@
+"""Finished models on their way into the package."""
+
+from pathlib import Path
+
+import pytest
+
+from covid_core import registry, weights
+from train import bundle
+
+
+def test_a_model_without_weights_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assets, new = tmp_path / "assets", tmp_path / "new"
+    for name in ("unet_xray", "unet_ct"):
+        for folder in (assets, new):
+            (folder / name).mkdir(parents=True)
+            (folder / name / registry.CONFIG).write_text("{}")
+        (assets / name / registry.WEIGHTS).write_bytes(b"bundled")
+    (new / "unet_xray" / registry.WEIGHTS).write_bytes(b"new")
+    monkeypatch.setattr(weights, "ASSETS", assets)
+    monkeypatch.setattr(bundle, "PINS", tmp_path / "pins.py")
+    with pytest.raises(FileNotFoundError, match="unet_ct holds no model.safetensors"):
+        bundle.main(["--folder", str(new)])
+    assert {file.read_bytes() for file in assets.rglob(registry.WEIGHTS)} == {b"bundled"}
+    assert not bundle.PINS.exists()
+    with pytest.raises(SystemExit):
+        bundle.main(["--folder", str(tmp_path / "pins.py")])
