@@ -38,7 +38,7 @@ def test_opacity_in_one_lung_alone_is_no_covid_on_an_xray() -> None:
 
 def test_the_reason_names_the_probability_that_is_asked_for() -> None:
     reason = classify.verdict((1,), 0.29, (0.1, 0.8), 0.9, SEEN, 0.2, True, "xray")[1]
-    assert "as high as 29 %" in reason and "takes 80 %" in reason
+    assert "as high as 29 %" in reason and "needs at least 80 %" in reason
     # The reason first, then what might mislead.
     assert all(said.endswith(classify.ONLY) for said in (classify.INVISIBLE, classify.ONE_SIDED, classify.UNPROVEN))
 

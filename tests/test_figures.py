@@ -22,7 +22,7 @@ def test_only_lungs_are_painted_where_they_are_implausible(result: Diagnosis) ->
     assert found is not None
     assert figures.available(replace(result, segmentation=replace(found, plausible=False))) == ["Lungs"]
     assert figures.available(replace(result, segmentation=None)) == []
-    assert "Where it looked (Grad-CAM)" not in figures.available(replace(result, explanation=None))
+    assert "Evidence for COVID-19 (Grad-CAM)" not in figures.available(replace(result, explanation=None))
 
 
 def test_layers_are_painted_on_other_grey_levels(result: Diagnosis) -> None:
@@ -94,7 +94,7 @@ def test_lines_and_samples_show_on_a_dark_page_too(result: Diagnosis) -> None:
 def test_the_bar_shows_where_no_answer_is_given(result: Diagnosis) -> None:
     between = figures.probability_bar(replace(result.classification, bounds=(0.03, 0.95)))
     (band,) = (shape for shape in between.layout.shapes if shape.type == "rect")
-    assert (band.x0, band.x1) == (0.03, 0.95) and between.layout.annotations[0].text == "no answer: 3 % to 95 %"
+    assert (band.x0, band.x1) == (0.03, 0.95) and between.layout.annotations[0].text == "cannot say: 3 % to 95 %"
     anywhere = figures.probability_bar(replace(result.classification, bounds=(0.5, 0.5)))
     assert [shape.type for shape in anywhere.layout.shapes] == ["line"]
 
@@ -102,7 +102,7 @@ def test_the_bar_shows_where_no_answer_is_given(result: Diagnosis) -> None:
 def test_a_legend_says_how_coarse_grad_cam_is(result: Diagnosis) -> None:
     assert result.explanation is not None
     coarse = replace(result, explanation=replace(result.explanation, cells=np.ones((2, 2), np.float32)))
-    assert figures.described(coarse, figures.CAM) == "Where it looked (Grad-CAM), 2 x 2 cells"
+    assert figures.described(coarse, figures.CAM) == "Evidence for COVID-19 (Grad-CAM), 2 x 2 cells"
     assert figures.described(coarse, "Lungs") == "Lungs"
 
 

@@ -251,7 +251,7 @@ def test_endless_tiff_is_not_counted_to_the_end() -> None:
 
 
 def test_gif() -> None:
-    assert refusal(encode(GREY, "GIF")) == "This is a GIF, which is not read. Save one frame as PNG."
+    assert refusal(encode(GREY, "GIF")) == "This is a GIF, which cannot be read here. Save one frame as PNG."
     animated = encode(GREY, "GIF", save_all=True, append_images=[GREY.rotate(180)], duration=50)
     assert "an animated GIF" in refusal(animated)
 
@@ -276,7 +276,7 @@ NIFTI = struct.pack("<i", 348) + b"\0" * 340 + b"n+1\0" + b"\0" * 100
         (NIFTI, "Open it on the app's page Diagnose, or export one axial slice as PNG or DICOM."),
         (gzip.compress(NIFTI, mtime=0), "This is a whole CT (NIfTI)"),
         (struct.pack("<i", 540) + b"n+2\0\r\n\x1a\n" + b"\0" * 600, "This is a whole CT (NIfTI)"),
-        (b"\x80\x81\0\0\x82" * 50, "not a picture of a kind that is read here"),
+        (b"\x80\x81\0\0\x82" * 50, "kind of file cannot be read here"),
     ],
 )
 def test_foreign_files(data: bytes, said: str) -> None:

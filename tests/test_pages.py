@@ -93,7 +93,7 @@ def test_a_probability_that_means_nothing_is_withheld(
     [
         (0.4, (0.0, 43.0), "< 1 %", "0 to 43 %"),
         (0.0, (0.0, 3.0), "0 %", "0 to 3 %"),
-        (40.0, (7.0, 100.0), "40 %", "7 to 100 %, hardly measurable"),
+        (40.0, (7.0, 100.0), "40 %", "7 to 100 %, very uncertain"),
     ],
 )
 def test_the_card_of_lesions_says_how_sure_it_is(
@@ -169,7 +169,7 @@ def test_the_prediction_set_says_where_its_promise_holds_and_how_it_was_kept(cas
     app.selectbox(key="model").set_value("resnet50").run()
     assert not app.exception
     (said,) = (m.help for m in app.metric if m.label.startswith("Not ruled out"))
-    assert "made for pictures like the calibration images" in said
+    assert "guaranteed only for pictures like the calibration images" in said
     for protocol in protocols:
         (row,) = (r for r in _board.scoreboard() if (r["protocol"], r["model"]) == (protocol, "resnet50"))
         covid, other = (report.percent(row["figures"][f"coverage_{c}"]["value"]) for c in ("covid", "non_covid"))
@@ -218,13 +218,13 @@ def test_layers_stay_as_chosen_while_a_picture_has_none() -> None:
     app = open_app()
     app.session_state["picture"] = Upload("ct.png", golden.png("ct-lesions"))
     app.run()
-    app.pills[0].set_value(["Lesions", "Where it looked (Grad-CAM)"]).run()
+    app.pills[0].set_value(["Lesions", "Evidence for COVID-19 (Grad-CAM)"]).run()
     assert any("8 x 8 cells" in m.value for m in app.markdown)  # the legend says how coarse it is
     app.session_state["picture"] = Upload("photo.png", colour_picture())
     assert not app.run().pills
     app.session_state["picture"] = Upload("other.png", golden.png("ct-healthy"))
     app.run()
-    assert not app.exception and app.pills[0].value == ["Lesions", "Where it looked (Grad-CAM)"]
+    assert not app.exception and app.pills[0].value == ["Lesions", "Evidence for COVID-19 (Grad-CAM)"]
 
 
 def test_without_its_upload_the_page_is_as_before() -> None:
@@ -262,7 +262,7 @@ def test_pages_do_without_rows_that_somebody_did_not_measure(monkeypatch: pytest
     whole = _board.scoreboard()
     monkeypatch.setattr(_board, "scoreboard", fewer)
     assert _board.confounded() == ""
-    assert "held the truth" not in _board.promise("xray", "mobilenetv2") and "held" in _board.promise(
+    assert "contained the true class" not in _board.promise("xray", "mobilenetv2") and "contained" in _board.promise(
         "ct", "mobilenetv2"
     )
     one_class = [{**r, "figures": {**r["figures"], "auc": {"value": None, "n": 1}}} for r in whole]
@@ -286,7 +286,7 @@ def test_models_page_shows_every_figure_with_its_n() -> None:
     for table in app.dataframe:
         assert {"protocol", "measure", "value", "n"} <= set(table.value.columns)
         assert (table.value["n"] > 0).all()
-    assert any("no test on unseen images" in m.value for m in app.markdown)
+    assert any("not a test on unseen images" in m.value for m in app.markdown)
 
 
 def test_scoreboard_shows_published_figures_beside_ours_of_the_same_protocol() -> None:
@@ -303,7 +303,7 @@ def test_scoreboard_shows_published_figures_beside_ours_of_the_same_protocol() -
         mine = [r["figures"] for r in rows if r["kind"] == kind and r["modality"] == "xray"]
         expected = [f["accuracy"]["value"] for f in mine if "accuracy" in f]
         assert sorted(values) == sorted(expected)
-    assert any("hospitals from whose diagnoses the" in m.value for m in app.markdown)
+    assert any("from top to bottom: first the question" in m.value for m in app.markdown)
     assert _board.confounded() in [c.value for c in app.caption]
     ours = {row["protocol"] for row in rows if row["kind"] != "published"}
     assert {row["protocol"] for row in rows if row["kind"] == "published"} <= ours

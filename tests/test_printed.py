@@ -46,7 +46,7 @@ def test_a_key_names_every_pattern_on_the_picture_and_the_axis(result: Diagnosis
     assert [words for _, words in keys] == ["Lesions", f"{figures.CAM}, {figures.grid(explanation)}"]
     assert len({swatch for swatch, _ in keys}) == 2
     assert ">Probability of COVID-19</text>" in page and f"Dots: {result.classification.samples.size} samples" in page
-    assert f"{report.percent(explanation.share_in_lungs)} of all that speaks for COVID-19" in page
+    assert f"{report.share(explanation.share_in_lungs)} of the evidence for COVID-19" in page
 
 
 def test_a_share_with_a_wide_interval_is_hardly_measurable(result: Diagnosis) -> None:
@@ -54,7 +54,7 @@ def test_a_share_with_a_wide_interval_is_hardly_measurable(result: Diagnosis) ->
     assert found is not None
     for interval, is_wide in (((7.0, 100.0), True), ((7.0, 20.0), False), ((30.0, 80.0), False)):
         assert printed.says_little(interval) is is_wide
-        assert ("hardly measurable" in printed.marked(replace(found, lesion_interval=interval))) is is_wide
+        assert ("very uncertain" in printed.marked(replace(found, lesion_interval=interval))) is is_wide
     little = replace(found, lesion_percent_of_lung=0.03, lesion_interval=(0.0, 2.0))
     assert printed.marked(little).startswith("< 0.1 % of the lungs")  # what is marked is not nothing
     none = replace(found, lesion_percent_of_lung=None, reason="There are no lungs.")
@@ -68,8 +68,8 @@ def test_evidence_in_the_lungs_is_told_beside_how_much_of_the_map_they_are(resul
         share: printed.inside(replace(result, explanation=replace(explanation, share_in_lungs=share)))
         for share in (0.2, 0.7, None)
     }
-    assert said[0.2].startswith("20 % of all that speaks for COVID-19 on the map of 8 x 8 cells")
-    assert all(f"The lungs are {report.percent(explanation.lungs)} of the map" in said[share] for share in (0.2, 0.7))
+    assert said[0.2].startswith("20 % of the evidence for COVID-19 on the map of 8 x 8 cells")
+    assert all(f"The lungs cover {report.share(explanation.lungs)} of the map" in said[share] for share in (0.2, 0.7))
     assert "around them" in said[0.2] and "around them" not in said[0.7] and said[None] == ""
     assert printed.inside(replace(result, segmentation=replace(found, plausible=False))) == ""
 

@@ -28,7 +28,7 @@ def test_one_lung_over_the_other_is_refused() -> None:
     mask[8:32, 8:32] = True
     shape = segment.lung_shape(mask, mask.astype(np.float32))
     assert shape.middle == 1
-    assert "two lungs side by side" in segment.implausible(shape, LIMITS)
+    assert "Two lungs side by side" in segment.implausible(shape, LIMITS)
 
 
 @pytest.mark.parametrize(

@@ -68,9 +68,11 @@ def test_compare_asks_every_way_of_sampling() -> None:
     table = app.dataframe[0].value
     assert sorted(table["probability"]) == sorted(x for trace in drawn for x in trace["x"])
     assert "MobileNetV2 taught both others" in words(app)  # so that they agree proves little
-    assert any("where it looked, " in c and c.endswith(" cells") for c in captions(app))
+    assert any("evidence for COVID-19, " in c and c.endswith(" cells") for c in captions(app))
     counts = [len(trace["y"]) for trace in drawn]
-    assert (f"All {len(labels)} say *" if len(counts) == 1 else f"{max(counts)} of {len(labels)} say *") in words(app)
+    assert (
+        f"All {len(labels)} answers: *" if len(counts) == 1 else f"{max(counts)} of {len(labels)} answers: *"
+    ) in words(app)
 
 
 def test_the_curve_fills_and_follows_kind_and_level() -> None:
@@ -95,7 +97,7 @@ def test_a_picture_refused_at_every_strength_gets_the_reason_in_place_of_empty_c
 
 def test_the_other_experiments_compute_from_the_stored_rows() -> None:
     app = on_page("uncertainty_lab.py")
-    for section in ("Abstain", "Temperature", "How common is it?"):
+    for section in ("Abstain", "Calibration", "Prevalence"):
         app.segmented_control(key="experiment").set_value(section).run()
         assert not app.exception and len(app.get("plotly_chart")) == 1 and len(app.metric) >= 2
         if section == "Abstain":
@@ -115,7 +117,7 @@ def test_names_of_files_are_shown_as_they_are() -> None:
 
 def test_reliability_says_of_which_images_and_its_marks_of_how_many() -> None:
     app = on_page("uncertainty_lab.py")
-    app.segmented_control(key="experiment").set_value("Temperature").run()
+    app.segmented_control(key="experiment").set_value("Calibration").run()
     answers = _board.stored_answers(registry.DEFAULT)
     app.selectbox(key="calibration").select("xray / external").run()
     known = f"{_words.part_name('xray / external')}: {len(answers['xray / external'].covid):,} images"
@@ -136,7 +138,7 @@ def test_the_shortcut_lab_takes_lungs_away_and_burns_letters_in() -> None:
     assert f"always naming the same one would get {report.share(chance['value'])}" in said
     known = len(source.readers(registry.DEFAULT)["xray"].names)
     assert f"They come from {round(1 / chance['value'])} of the {known} sources it can name" in said
-    assert "no test on unseen images" in said and _board.confounded() in said and "no lesion at all" not in said
+    assert "not a test on unseen images" in said and _board.confounded() in said and "no lesion at all" not in said
     app.slider(key="across").set_value(0.8).run()
     assert not app.exception
     moved = {m.label: m.value for m in app.metric}["Moved by"]
@@ -224,7 +226,7 @@ def test_a_phantom_is_made_by_sliders_and_shared_by_its_link() -> None:
     press(app, "Make your own phantom")
     app.slider(key="phantom_count").set_value(9)
     press(app, "Show this phantom")
-    assert not app.exception and "True, for the phantom is computed" in words(app)
+    assert not app.exception and "True share (the phantom is synthetic)" in words(app)
     shared = app.session_state["picture"].sample
     press(app, "Make your own phantom")
     assert app.slider(key="phantom_count").value == 9  # of the one that is shown
@@ -273,7 +275,7 @@ def test_a_stopped_batch_goes_on_where_it_stopped() -> None:
     del job.rows[5:], job.thumbnails[5:]
     app.run()
     assert len(app.dataframe[0].value) == 5
-    next(b for b in app.button if b.label == "Go on with the other 8 of 13").click().run()
+    next(b for b in app.button if b.label == "Continue with the remaining 8 of 13").click().run()
     assert not app.exception and len(app.dataframe[0].value) == 13
     assert [row["seconds"] for row in job.rows if "seconds" in row][:4] == first[:4]
 
@@ -284,7 +286,7 @@ def test_learn_shows_ten_steps_each_with_a_question_and_an_answer() -> None:
     own_words = {
         3: "does not prove that no network could do better",
         4: f"{_words.part_name('xray / test')}: ",
-        5: "made for pictures like the calibration images",
+        5: "guaranteed only for pictures like the calibration images",
         9: "an accuracy also depends on how many images",
     }
     for number in range(10):

@@ -102,7 +102,7 @@ def test_what_is_no_slice_is_left_out_and_said(hounsfield: np.ndarray) -> None:
     note = ("__MACOSX/._0.dcm", b"\0\5\x16\7")
     found = read_volume([("a.zip", packed([("o", overview), ("r", report), note, *slices(hounsfield)]))])
     check(found, hounsfield)
-    assert found.remarks == ("Files that are no CT slices were left out: 2.",)
+    assert found.remarks == ("Files that are not CT slices were left out: 2.",)
     assert "localizer" in refusal(overview)
 
 
@@ -116,7 +116,7 @@ def test_missing_slices_are_said(hounsfield: np.ndarray) -> None:
 def test_values_stored_from_zero(hounsfield: np.ndarray) -> None:
     found = read_volume([("a.nii", nifti((hounsfield + 1024).astype(np.uint16)))])
     check(found, hounsfield)
-    assert "1024 was taken off" in found.remarks[0]
+    assert "1024 was subtracted" in found.remarks[0]
     padded = hounsfield + 1024
     padded[:, :20] = -2000
     assert "no soft tissue" in refusal(nifti(padded))
@@ -146,7 +146,7 @@ def test_reduced_evenly_and_said(hounsfield: np.ndarray, monkeypatch: pytest.Mon
     found = read_volume(slices(hounsfield))
     assert found.hounsfield.shape == (3, 48, 48) and found.total == 6 and found.numbers == (1, 3, 6)
     assert found.spacing == pytest.approx((75, 7.5, 7.5))
-    assert found.remarks == ("Of 6 slices 3 were taken, evenly.",)
+    assert found.remarks == ("3 of 6 slices were used, evenly spaced.",)
     assert abs(found.hounsfield[0].mean() - hounsfield[0].mean()) < 10
 
 
