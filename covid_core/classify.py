@@ -31,6 +31,7 @@ NO_LUNGS = (
     "Two lungs as on a chest CT slice were not found, so there is too little to judge by. Choose a slice through the middle "
     "of the lungs."
 )
+BASELESS = (UNLIKE, NO_LUNGS)  # the picture's fault: its probability means nothing and is not shown as an answer
 AMBIGUOUS = "Neither answer can be ruled out at this level."
 UNUSUAL = "The probability is unusual for either class: hardly any calibration image had one like it."
 # Beside a probability far below one half, too, so it says what that means.

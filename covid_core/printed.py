@@ -11,6 +11,7 @@ from datetime import date
 
 import covid_core
 from covid_core import figures, report
+from covid_core.classify import BASELESS
 from covid_core.diagnose import Diagnosis
 from covid_core.segment import Segmentation
 
@@ -69,7 +70,9 @@ def _facts(result: Diagnosis) -> list[tuple[str, str]]:
     answer, found = result.classification, result.segmentation
     kinds = {"xray": "chest X-ray", "ct": "chest CT slice", "": "not looked for"}
     facts = [("Kind of image", kinds[answer.modality])]
-    if answer.probability is not None and answer.interval is not None:
+    if answer.reason in BASELESS:
+        facts.append(("Probability of COVID-19", "withheld: for such a picture it means nothing"))
+    elif answer.probability is not None and answer.interval is not None:
         low, high = (report.percent(v) for v in answer.interval)
         facts += [
             ("Probability of COVID-19", f"{report.percent(answer.probability)}, interval {low} to {high}"),
@@ -77,8 +80,9 @@ def _facts(result: Diagnosis) -> list[tuple[str, str]]:
             ("Sampling", report.METHOD_TITLES[answer.method]),
             ("Not ruled out at that level", report.held(answer.prediction_set)),
             ("Aleatoric and epistemic uncertainty", f"{answer.aleatoric:.3f} and {answer.epistemic:.3f} bit"),
-            ("Distance from the training images", f"{answer.gate.ood_score:.2f} (above 1: unlike them)"),
         ]
+    if answer.probability is not None:
+        facts.append(("Distance from the training images", f"{answer.gate.ood_score:.2f} (above 1: unlike them)"))
     if found is not None:
         facts.append(("Marked as lesion", html.escape(marked(found))))
         if (dense := found.consolidation_percent_of_lesions) is not None:
@@ -125,7 +129,7 @@ def inside(result: Diagnosis) -> str:
 def _bar(result: Diagnosis) -> str:
     """Mean, interval and samples on an axis from 0 to 100 %, as SVG."""
     answer = result.classification
-    if answer.probability is None or answer.interval is None:
+    if answer.probability is None or answer.interval is None or answer.reason in BASELESS:
         return ""
 
     def x(value: float) -> float:

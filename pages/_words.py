@@ -77,7 +77,7 @@ HARDER = (
 MOVED = (
     "*Lesions moved between sources*: patients' lesions in healthy lungs from another hospital, and healthy lungs in place of "
     "patients' lesions. A model that knows the disease keeps its AUC there, one that knows the hospital falls below one half. "
-    "It is no test on unseen images: U-Net and backbone were trained on pictures made in the same way."
+    "It is not a test on unseen images: U-Net and backbone were trained on pictures made in the same way."
 )
 # Of a reliability curve.
 AT_THE_END = (

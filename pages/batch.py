@@ -7,7 +7,7 @@ import pandas
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from covid_core import batch, overview, report
+from covid_core import batch, classify, overview, report
 from covid_core.weights import WeightsError
 from pages import _job, _pictures, _ui, _words
 
@@ -40,15 +40,15 @@ def work(job: _job.Job, place: DeltaGenerator) -> None:
 COLUMNS = {
     "picture": st.column_config.ImageColumn(" ", width=70),
     "file": st.column_config.TextColumn("File", width=120),
-    "answer": st.column_config.TextColumn("Answer", width=130),
-    "remark": st.column_config.TextColumn("Remark", width=360),
+    "answer": st.column_config.TextColumn("Answer", width=170),
     "interval": st.column_config.TextColumn("Probability, 90 % interval", width=170),
     # A bar to look at and to sort by; the number stands beside it, in the words of the other pages.
     "probability": st.column_config.ProgressColumn("COVID-19", width=90, min_value=0, max_value=1, format=" "),
     "doubt": st.column_config.NumberColumn(
         "Uncertainty in bits", format="%.2f", help="Aleatoric and epistemic together"
     ),
-    "kind": st.column_config.TextColumn("Kind"),
+    "kind": st.column_config.TextColumn("Kind", width=60),
+    "remark": st.column_config.TextColumn("Remark", width=360),
 }
 
 
@@ -65,6 +65,9 @@ def table(job: _job.Job, shown: range | list[int]) -> pandas.DataFrame:
         row = job.rows[index]
         probability, interval, gate = row.get("covid_probability"), row.get("covid_interval"), row.get("gate")
         doubts = [row.get("aleatoric"), row.get("epistemic")]
+        reason = gate["reason"] if isinstance(gate, dict) else ""
+        if reason in classify.BASELESS:
+            probability = interval = None
         lines.append(
             {
                 "picture": job.thumbnails[index] or "",
@@ -74,7 +77,7 @@ def table(job: _job.Job, shown: range | list[int]) -> pandas.DataFrame:
                 "interval": in_words(probability, interval) if isinstance(interval, list) else "",
                 "doubt": sum(d for d in doubts if isinstance(d, float)) if isinstance(interval, list) else None,
                 "kind": kinds.get(str(row.get("modality"))),
-                "remark": row.get("error") or (gate["reason"] if isinstance(gate, dict) else ""),
+                "remark": row.get("error") or reason,
             }
         )
     return pandas.DataFrame(lines, columns=list(COLUMNS))

@@ -26,6 +26,10 @@ def agreement(answers: dict[str, classify.Classification]) -> None:
     if len(known) > 1:
         low, high = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
         said += f" The probabilities run from {report.percent(known[low])} ({low}) to {report.percent(known[high])} ({high})."
+    if len(reasons := {a.reason for a in answers.values()}) == 1:
+        said += f" {reasons.pop()}"
+    elif any(reasons):
+        said += " Why an answer is withheld stands in the table below."
     st.markdown(said)
 
 
@@ -42,6 +46,7 @@ def table(answers: dict[str, classify.Classification]) -> list[dict[str, object]
             "epistemic, bits": a.epistemic,
             "not ruled out": report.held(a.prediction_set),
             "samples": a.samples.size,
+            "why there is none": a.reason,
         }
         for label, a in answers.items()
     ]

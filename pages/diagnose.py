@@ -46,6 +46,9 @@ def invitation() -> None:
     for column, (icon, title, text) in zip(st.columns(4), cards, strict=True):
         with column.container(border=True, height="stretch"):
             st.markdown(f"{icon} **{title}**\n\n{text}")
+    st.page_link(
+        "pages/learn.py", label="New here? **Learn** explains an answer step by step.", icon=":material/school:"
+    )
     try:
         expectation(weights.load_config(registry.get(registry.DEFAULT))["metrics"])
     except WeightsError as error:
@@ -76,11 +79,6 @@ def expectation(metrics: dict[str, Any]) -> None:
         st.caption(said)
 
 
-def is_baseless(answer: classify.Classification) -> bool:
-    """Whether it is withheld because of the picture, so that the probability means nothing."""
-    return answer.reason in (classify.UNLIKE, classify.NO_LUNGS)
-
-
 def verdict(result: Diagnosis) -> None:
     """The answer in words."""
     answer = result.classification
@@ -89,7 +87,7 @@ def verdict(result: Diagnosis) -> None:
     if answer.probability is not None and answer.interval is not None:
         low, high = (report.percent(v) for v in answer.interval)
         lines.append(f"Read as a {KINDS[answer.modality]}.")
-        if not is_baseless(answer):
+        if answer.reason not in classify.BASELESS:
             lines.append(
                 f"Probability of COVID-19 **{report.percent(answer.probability)}**, "
                 f"{report.percent(answer.level)} interval {low} to {high}."
@@ -104,13 +102,13 @@ def summary(result: Diagnosis) -> None:
     if answer.probability is None:
         return
     first, second, third, fourth = st.columns(4)
-    said = report.percent(answer.probability)
+    said, is_baseless = report.percent(answer.probability), answer.reason in classify.BASELESS
     first.metric(
         "COVID-19 probability",
-        "withheld" if is_baseless(answer) else said,
+        "withheld" if is_baseless else said,
         border=True,
         height="stretch",
-        help=f"Computed was {said}, which means nothing for such a picture." if is_baseless(answer) else None,
+        help=f"Computed was {said}, which means nothing for such a picture." if is_baseless else None,
     )
     second.metric(
         f"Not ruled out ({report.percent(answer.level)})",
@@ -154,7 +152,7 @@ def uncertainty(result: Diagnosis) -> None:
     if answer.probability is None:
         return
     st.markdown("### How sure is it?")
-    if is_baseless(answer):
+    if answer.reason in classify.BASELESS:
         st.caption("The bars show what was computed, which means nothing for such a picture.")
     plain = {"displayModeBar": False}
     words = f"Probability of COVID-19 {report.percent(answer.probability)}, with its interval and all samples"

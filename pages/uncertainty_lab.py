@@ -84,7 +84,7 @@ def in_words(answer: classify.Classification) -> str:
         return f"**{decision}.** {answer.reason}"
     low, high = (report.percent(v) for v in answer.interval)
     return (
-        f"**{decision}**: {report.percent(answer.probability)}, interval {low} to {high}  \n"
+        f"**{decision}**: {report.percent(answer.probability)}, interval {low} to {high}. {answer.reason}  \n"
         f"Not ruled out at {report.percent(answer.level)}: {report.held(answer.prediction_set)}. "
         f"Distance {answer.gate.ood_score:.2f}"
     )

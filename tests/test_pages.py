@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from covid_core import batch, classify, images, phantom, registry, report, scan, segment, weights
+from covid_core import batch, classify, images, phantom, printed, registry, report, scan, segment, weights
 from covid_core.diagnose import diagnose
 from pages import _board
 from pages._pictures import PHANTOMS, Upload
@@ -86,6 +86,9 @@ def test_a_probability_that_means_nothing_is_withheld(
     assert card.value == ("withheld" if reason else said) and (said in verdict.value) != bool(reason)
     assert (f"Computed was {said}, which means nothing" in card.help) == bool(reason)
     assert any("which means nothing" in c.value for c in app.caption) == bool(reason)
+    page = printed.page(diagnose(images.decode(golden.png("ct-lesions"), "x"), "ct"), [], 0)
+    assert ("it means nothing" in page) == bool(reason) and (f"<td>{said}, interval" in page) != bool(reason)
+    assert ("<svg" in page) != bool(reason)
 
 
 @pytest.mark.parametrize(
