@@ -102,9 +102,7 @@ def decode(data: bytes) -> tuple[Array, Array | None, str | None]:
 
 def _read_tags(data: bytes) -> FileDataset:
     """Parse the file, without decoding its pixels."""
-    # Looked for before parsing: pydicom inflates such a file while it parses it, however large it becomes.
-    if str(DeflatedExplicitVRLittleEndian).encode() in data:
-        raise ImageError("This DICOM file is deflated, which is not read. Export it without compression.")
+    check_not_deflated(data)
     dataset = dcmread(BytesIO(data), force=True, specific_tags=list(TAGS))
     if data[128:132] != b"DICM" and not ("SOPClassUID" in dataset and "Rows" in dataset):
         raise ImageError("This is not a DICOM file, though its name says so. Export it again, as DICOM or PNG.")
@@ -116,21 +114,35 @@ def _read_tags(data: bytes) -> FileDataset:
     return dataset
 
 
+def check_not_deflated(data: bytes) -> None:
+    """Raise ImageError for a deflated file, before it is parsed: pydicom inflates it then, however large it becomes."""
+    if str(DeflatedExplicitVRLittleEndian).encode() in data:
+        raise ImageError("This DICOM file is deflated, which is not read. Export it without compression.")
+
+
+def is_localizer(dataset: Dataset) -> bool:
+    """Whether a CT image is an overview for planning, not a slice."""
+    return re.search("LOCALIZER|SCOUT", str(dataset.get("ImageType")).upper()) is not None
+
+
+def modality_code(modality: str) -> str:
+    """A modality in capitals as a sentence may repeat it: a tag can hold any text, so only a code is."""
+    return f"modality {modality}" if re.fullmatch("[A-Z0-9]{1,16}", modality) else "unknown modality"
+
+
 def _modality(dataset: Dataset) -> str | None:
     """Return "xray", "ct" or None if unknown; raise ImageError for what is neither."""
     modality = str(dataset.get("Modality") or "").strip().upper()
     if modality == "CT":
-        if re.search("LOCALIZER|SCOUT", str(dataset.get("ImageType")).upper()):
+        if is_localizer(dataset):
             raise ImageError("This is a CT localizer, an overview for planning. Use an axial slice of the series.")
         return "ct"
     if modality in XRAY:
         return "xray"
     if modality in UNKNOWN:
         return None
-    # A tag can hold any text, so only a code is repeated.
-    code = f"modality {modality}" if re.fullmatch("[A-Z0-9]{1,16}", modality) else "unknown modality"
     what = OTHER_MODALITIES.get(modality, "a DICOM file of another kind")
-    raise ImageError(f"This is {what} ({code}). Use a chest X-ray or an axial CT slice.")
+    raise ImageError(f"This is {what} ({modality_code(modality)}). Use a chest X-ray or an axial CT slice.")
 
 
 def _check_layout(dataset: Dataset) -> None:

@@ -11,9 +11,9 @@ from datetime import date
 
 import covid_core
 from covid_core import figures, report
-from covid_core.classify import BASELESS
 from covid_core.diagnose import Diagnosis
 from covid_core.segment import Segmentation
+from covid_core.verdict import BASELESS
 
 DISCLAIMER = "Not a medical device. For teaching and research only: never use it to decide about a patient."
 # An interval wider than half of the scale, in percentage points, says little.

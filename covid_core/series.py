@@ -4,7 +4,6 @@ Pixels are decoded by `covid_core.dicom`, a slice at a time. Of the tags that sa
 series' identifier is compared and forgotten.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
@@ -18,7 +17,6 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, get_frame
-from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from covid_core import dicom
 from covid_core.archive import MAX_FILES
@@ -110,9 +108,7 @@ def _slices(data: bytes) -> list[Slice]:
 
 def _tags(data: bytes, with_pixels: bool = False) -> Dataset:
     """Parse a file without decoding its pixels."""
-    # Looked for before parsing: pydicom inflates such a file while it parses it, however large it becomes.
-    if str(DeflatedExplicitVRLittleEndian).encode() in data:
-        raise ImageError("The DICOM file is deflated, which is not read. Export it without compression.")
+    dicom.check_not_deflated(data)
     wanted = [*dicom.TAGS, *PLACE]
     return dcmread(BytesIO(data), force=True, specific_tags=wanted, stop_before_pixels=not with_pixels)
 
@@ -123,11 +119,10 @@ def _check_modality(tags: Dataset) -> None:
     if "Rows" not in tags or "Columns" not in tags:
         raise NotCTError("The DICOM file holds no picture. Upload the files of the CT series.")
     if modality != "CT":
-        # A tag can hold any text, so only a code is repeated.
-        code = f"modality {modality}" if re.fullmatch("[A-Z0-9]{1,16}", modality) else "unknown modality"
+        code = dicom.modality_code(modality)
         what = "an X-ray" if modality in dicom.XRAY else dicom.OTHER_MODALITIES.get(modality, "of another kind")
         raise NotCTError(f"The DICOM file is {what} ({code}), not a CT. Upload the files of a CT series.")
-    if re.search("LOCALIZER|SCOUT", str(tags.get("ImageType")).upper()):
+    if dicom.is_localizer(tags):
         raise NotCTError("This is a CT localizer, an overview for planning. Upload the files of the axial series.")
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from covid_core import classify, figures, images, printed, registry, report, trial, volume, weights
+from covid_core import figures, images, printed, registry, report, trial, volume, weights
 from covid_core.diagnose import Diagnosis
+from covid_core.verdict import BASELESS
 from covid_core.weights import WeightsError
 from pages import _answers, _board, _pictures, _scans, _ui, _words
 
@@ -87,7 +88,7 @@ def verdict(result: Diagnosis) -> None:
     if answer.probability is not None and answer.interval is not None:
         low, high = (report.percent(v) for v in answer.interval)
         lines.append(f"Read as a {KINDS[answer.modality]}.")
-        if answer.reason not in classify.BASELESS:
+        if answer.reason not in BASELESS:
             lines.append(
                 f"Probability of COVID-19 **{report.percent(answer.probability)}**, "
                 f"{report.percent(answer.level)} interval {low} to {high}."
@@ -102,7 +103,7 @@ def summary(result: Diagnosis) -> None:
     if answer.probability is None:
         return
     first, second, third, fourth = st.columns(4)
-    said, is_baseless = report.percent(answer.probability), answer.reason in classify.BASELESS
+    said, is_baseless = report.percent(answer.probability), answer.reason in BASELESS
     first.metric(
         "COVID-19 probability",
         "withheld" if is_baseless else said,
@@ -152,7 +153,7 @@ def uncertainty(result: Diagnosis) -> None:
     if answer.probability is None:
         return
     st.markdown("### How sure is it?")
-    if answer.reason in classify.BASELESS:
+    if answer.reason in BASELESS:
         st.caption("The bars show what was computed, which means nothing for such a picture.")
     plain = {"displayModeBar": False}
     words = f"Probability of COVID-19 {report.percent(answer.probability)}, with its interval and all samples"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from covid_core import classify, gate, phantom, preprocess, registry, report, segment
+from covid_core import classify, gate, phantom, preprocess, registry, report, segment, verdict
 
 SEEN, UNSEEN = float(np.log(0.21)), float(np.log(0.011))
 
@@ -16,37 +16,37 @@ SEEN, UNSEEN = float(np.log(0.21)), float(np.log(0.011))
         ((1,), 0.9, 0.9, SEEN, 0.2, "covid", ""),
         ((0,), 0.1, 0.9, UNSEEN, 0.2, "non_covid", ""),
         ((0,), 0.1, 0.9, SEEN, 0.2, "non_covid", ""),
-        ((0,), 0.4, 0.9, UNSEEN, 0.2, "uncertain", classify.UNCLEAR.format(probability=40, clear=30)),
-        ((1,), 0.9, 0.9, UNSEEN, 0.2, "uncertain", classify.INVISIBLE.format(probability=90)),
-        ((1,), 0.7, 0.9, SEEN, 0.2, "uncertain", classify.UNPROVEN.format(probability=70, firm=80)),
-        ((1,), 0.9, 1.1, SEEN, 0.2, "uncertain", classify.UNLIKE),
-        ((0, 1), 0.9, 0.9, SEEN, 0.2, "uncertain", classify.AMBIGUOUS),
-        ((), 0.9, 0.9, SEEN, 0.2, "uncertain", classify.UNUSUAL),
+        ((0,), 0.4, 0.9, UNSEEN, 0.2, "uncertain", verdict.UNCLEAR.format(probability=40, clear=30)),
+        ((1,), 0.9, 0.9, UNSEEN, 0.2, "uncertain", verdict.INVISIBLE.format(probability=90)),
+        ((1,), 0.7, 0.9, SEEN, 0.2, "uncertain", verdict.UNPROVEN.format(probability=70, firm=80)),
+        ((1,), 0.9, 1.1, SEEN, 0.2, "uncertain", verdict.UNLIKE),
+        ((0, 1), 0.9, 0.9, SEEN, 0.2, "uncertain", verdict.AMBIGUOUS),
+        ((), 0.9, 0.9, SEEN, 0.2, "uncertain", verdict.UNUSUAL),
     ],
 )
 def test_verdict(chosen, probability, distance, evidence, lesser_side, decision, reason) -> None:
     for modality in ("xray", "ct"):
-        found = classify.verdict(chosen, probability, (0.3, 0.8), distance, evidence, lesser_side, True, modality)
+        found = verdict.verdict(chosen, probability, (0.3, 0.8), distance, evidence, lesser_side, True, modality)
         assert found == (decision, reason)
 
 
 def test_opacity_in_one_lung_alone_is_no_covid_on_an_xray() -> None:
     for chosen, modality, decision in (((1,), "xray", "uncertain"), ((0,), "xray", "non_covid"), ((1,), "ct", "covid")):
-        found = classify.verdict(chosen, 0.9, (0.95, 0.8), 0.9, SEEN, 0.05, True, modality)
-        assert found == (decision, classify.ONE_SIDED.format(probability=90) if decision == "uncertain" else "")
+        found = verdict.verdict(chosen, 0.9, (0.95, 0.8), 0.9, SEEN, 0.05, True, modality)
+        assert found == (decision, verdict.ONE_SIDED.format(probability=90) if decision == "uncertain" else "")
 
 
 def test_the_reason_names_the_probability_that_is_asked_for() -> None:
-    reason = classify.verdict((1,), 0.29, (0.1, 0.8), 0.9, SEEN, 0.2, True, "xray")[1]
+    reason = verdict.verdict((1,), 0.29, (0.1, 0.8), 0.9, SEEN, 0.2, True, "xray")[1]
     assert "as high as 29 %" in reason and "needs at least 80 %" in reason
     # The reason first, then what might mislead.
-    assert all(said.endswith(classify.ONLY) for said in (classify.INVISIBLE, classify.ONE_SIDED, classify.UNPROVEN))
+    assert all(said.endswith(verdict.ONLY) for said in (verdict.INVISIBLE, verdict.ONE_SIDED, verdict.UNPROVEN))
 
 
 def test_a_slice_without_two_lungs_is_not_judged() -> None:
     for chosen, probability in (((1,), 0.9), ((0,), 0.01)):
-        found = classify.verdict(chosen, probability, (0.5, 0.5), 0.9, SEEN, 0.2, False, "ct")
-        assert found == ("uncertain", classify.NO_LUNGS)
+        found = verdict.verdict(chosen, probability, (0.5, 0.5), 0.9, SEEN, 0.2, False, "ct")
+        assert found == ("uncertain", verdict.NO_LUNGS)
 
 
 @pytest.mark.parametrize(
@@ -62,11 +62,11 @@ def test_a_slice_without_two_lungs_is_not_judged() -> None:
 def test_a_probability_and_its_bound_never_look_the_same(
     probability: float, bound: float, shown: tuple[str, str]
 ) -> None:
-    assert classify.told_apart(probability, bound) == shown
+    assert verdict.told_apart(probability, bound) == shown
 
 
 def test_the_reason_says_both_so_that_they_differ() -> None:
-    reason = classify.verdict((0,), 0.0312, (0.0284, 0.9), 0.5, SEEN, 0.2, True, "ct")[1]
+    reason = verdict.verdict((0,), 0.0312, (0.0284, 0.9), 0.5, SEEN, 0.2, True, "ct")[1]
     assert "3.1 %" in reason and "2.8 %" in reason
 
 
@@ -83,8 +83,8 @@ def test_the_style_of_a_box_does_not_depend_on_the_size_at_which_a_model_sees_it
 def test_a_slice_needs_less_opacity_than_an_xray() -> None:
     between = float(np.log(0.05 + 0.01))
     assert segment.mean_probability(UNSEEN) < segment.VISIBLE["ct"] < segment.VISIBLE["xray"] < 0.2
-    assert classify.verdict((1,), 0.9, (0.5, 0.5), 0.9, between, 0.2, True, "ct")[0] == "covid"
-    assert classify.verdict((1,), 0.9, (0.5, 0.5), 0.9, between, 0.2, True, "xray")[0] == "uncertain"
+    assert verdict.verdict((1,), 0.9, (0.5, 0.5), 0.9, between, 0.2, True, "ct")[0] == "covid"
+    assert verdict.verdict((1,), 0.9, (0.5, 0.5), 0.9, between, 0.2, True, "xray")[0] == "uncertain"
 
 
 def test_no_percentage_claims_certainty() -> None:

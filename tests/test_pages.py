@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from covid_core import batch, classify, images, phantom, printed, registry, report, scan, segment, weights
+from covid_core import batch, classify, images, phantom, printed, registry, report, scan, segment, verdict, weights
 from covid_core.diagnose import diagnose
 from pages import _board
 from pages._pictures import PHANTOMS, Upload
@@ -65,7 +65,7 @@ def test_a_photograph_is_refused() -> None:
     assert not any("Marked as lesion" in m.value for m in app.markdown)
 
 
-@pytest.mark.parametrize(("distance", "reason"), [(1.3, classify.UNLIKE), (0.9, classify.NO_LUNGS), (0.9, "")])
+@pytest.mark.parametrize(("distance", "reason"), [(1.3, verdict.UNLIKE), (0.9, verdict.NO_LUNGS), (0.9, "")])
 def test_a_probability_that_means_nothing_is_withheld(
     monkeypatch: pytest.MonkeyPatch, distance: float, reason: str
 ) -> None:

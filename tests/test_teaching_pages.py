@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from covid_core import classify, degrade, images, phantom, registry, report, shortcuts, source, trial
+from covid_core import degrade, images, phantom, registry, report, shortcuts, source, trial, verdict
 from pages import _board, _words
 from pages._pictures import PHANTOMS, Upload
 from tests import golden
@@ -252,7 +252,7 @@ def test_a_batch_is_answered_filtered_and_a_row_diagnosed() -> None:
     assert len(table) == 13 and (table["answer"] == "Could not be read").sum() == 1
     job = app.session_state["batch"]
     assert [words.split(", ")[0] for words in table["interval"]][1:] == [
-        "" if row["gate"]["reason"] in classify.BASELESS else report.percent(row["covid_probability"])
+        "" if row["gate"]["reason"] in verdict.BASELESS else report.percent(row["covid_probability"])
         for row in job.rows[1:]
     ]
     assert "" in list(table["interval"])[1:]  # one of the phantoms is unlike the training images
