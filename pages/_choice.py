@@ -58,7 +58,14 @@ def choose_picture(has_own: bool = False) -> Upload | None:
             index = choose_slice(of)
             if index != picture.index:
                 picture = st.session_state["picture"] = slice_of(of, index)
+        # An upload goes by the cross beside its name, but on another page the widget no longer lists it.
+        if picture is not None and not files:
+            st.button("Remove this picture", icon=":material/close:", width="stretch", on_click=_clear)
     return picture
+
+
+def _clear() -> None:
+    st.session_state["picture"] = st.session_state["volume"] = None
 
 
 def _removed() -> None:

@@ -230,6 +230,16 @@ def test_layers_stay_as_chosen_while_a_picture_has_none() -> None:
     assert not app.exception and app.pills[0].value == ["Lesions", "Evidence for COVID-19 (Grad-CAM)"]
 
 
+def test_a_sample_or_an_upload_of_another_page_can_be_removed() -> None:
+    app = open_app()
+    assert not any(b.label == "Remove this picture" for b in app.run().button)
+    next(b for b in app.button if b.label == "Phantom CT slice, with lesions").click().run()
+    assert app.header[0].value and app.query_params["sample"]
+    next(b for b in app.button if b.label == "Remove this picture").click().run()
+    assert not app.exception and not app.header and "sample" not in app.query_params
+    assert any("You get:" in m.value for m in app.markdown)
+
+
 def test_without_its_upload_the_page_is_as_before() -> None:
     app = open_app().run()
     said = app.file_uploader[0].help

@@ -160,7 +160,7 @@ def test_two_visitors_at_once_never_mix(address: str, browser: Browser, tmp_path
         page.locator("input[type=file]").first.set_input_files(str(file))
     for number, (page, kind) in enumerate(zip(pages, ("CT slice", "X-ray"), strict=True)):
         expect(page.get_by_text(f"visitor{number}.png; layers")).to_be_visible(timeout=120_000)
-        expect(page.get_by_text(f"Seen as a chest {kind}")).to_be_visible()
+        expect(page.get_by_text(f"Read as a chest {kind}")).to_be_visible()
         expect(page.get_by_text(f"visitor{1 - number}.png")).to_have_count(0)
     for context in contexts:
         context.close()
