@@ -341,6 +341,22 @@ def data(options: argparse.Namespace, size: int) -> tuple[Views, list[float], li
     return Views(train, crops, size, augment=True), weight, watched
 
 
+def fit(
+    task: ClassifierTask,
+    train: Dataset[Any],
+    weight: list[float],
+    watched: list[DataLoader[Example]],
+    options: argparse.Namespace,
+    generator: torch.Generator,
+) -> None:
+    """Initialise a task's network and train it on examples drawn by their weight; the arguments are what `data` returned."""
+    architecture = registry.get(options.model).architecture
+    print(initial.initialise(task.network, architecture, options.init, options.modality), flush=True)
+    sampler = WeightedRandomSampler(weight, options.examples, generator=generator)
+    batches = DataLoader(train, options.batch, sampler=sampler, drop_last=True, **trainer.workers(options))
+    trainer.fit(task, batches, watched, options)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -357,10 +373,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.smoothing,
         [f"val_{m}" for m in modalities(options)],
     )
-    print(initial.initialise(task.network, spec.architecture, options.init, options.modality), flush=True)
-    sampler = WeightedRandomSampler(weight, options.examples, generator=generator)
-    batches = DataLoader(train, options.batch, sampler=sampler, drop_last=True, **trainer.workers(options))
-    trainer.fit(task, batches, watched, options)
+    fit(task, train, weight, watched, options, generator)
     if task.trainer.is_global_zero:
         initial.save(task.network, Path(options.out) / "backbone.safetensors")
 

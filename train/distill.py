@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
+from torch.utils.data import Dataset
 
 from covid_core import classify, engine, registry
 from train import initial, script, trainer
-from train.classifier import ClassifierTask, Example, Views, add_arguments, data, modalities
+from train.classifier import ClassifierTask, Example, Views, add_arguments, data, fit, modalities
 
 TaughtExample = tuple[*Example, int]
 
@@ -114,12 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         [f"val_{m}" for m in order],
         Teacher(registry.get(options.teacher), order),
     )
-    print(initial.initialise(task.network, spec.architecture, options.init, options.modality), flush=True)
-    sampler = WeightedRandomSampler(weight, options.examples, generator=generator)
-    batches = DataLoader(
-        Taught(train, order), options.batch, sampler=sampler, drop_last=True, **trainer.workers(options)
-    )
-    trainer.fit(task, batches, watched, options)
+    fit(task, Taught(train, order), weight, watched, options, generator)
     if task.trainer.is_global_zero:
         initial.save(task.network, Path(options.out) / "backbone.safetensors")
 

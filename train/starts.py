@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, WeightedRandomSampler
+from torch.utils.data import DataLoader
 
 from covid_core import registry
 from train import initial, script, trainer
 from train.answers import RESULTS
-from train.classifier import ClassifierTask, Example, Views, add_arguments, data, modalities
+from train.classifier import ClassifierTask, Example, Views, add_arguments, data, fit, modalities
 from train.datasets.records import Record
 from train.distill import DistillTask, Taught, Teacher
 
@@ -69,12 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if is_taught
             else ClassifierTask(*settings, names)
         )
-        print(start, initial.initialise(task.network, spec.architecture, options.init, options.modality), flush=True)
+        print(start, flush=True)
         options.out = str(out / start)
-        sampler = WeightedRandomSampler(weight, options.examples, generator=generator)
-        shown = Taught(train, order) if is_taught else train
-        batches = DataLoader(shown, options.batch, sampler=sampler, drop_last=True, **trainer.workers(options))
-        trainer.fit(task, batches, watched, options)
+        fit(task, Taught(train, order) if is_taught else train, weight, watched, options, generator)
         if task.trainer.is_global_zero:
             rows[start] = np.concatenate([probabilities(task, images) for images in watched]).round(5)
     if task.trainer.is_global_zero:
