@@ -30,7 +30,7 @@ BOTH_LUNGS = {"xray": 0.15, "ct": 0.0}
 GRAIN = 0.02
 # A component smaller than this share of the larger lung is a speck, not the second lung.
 SPECK = 0.08
-FLOOR = 0.01  # added to the mean lesion probability, so that none has a logarithm
+FLOOR = 0.01  # added to the mean lesion probability, so that 0 has a logarithm too
 
 
 TOO_LARGE = (
