@@ -7,6 +7,7 @@ import streamlit as st
 
 from covid_core import classify, curves, figures, images, registry, report
 from covid_core.diagnose import Diagnosis
+from covid_core.verdict import BASELESS
 from covid_core.weights import WeightsError
 from pages import _answers, _ui, _words
 
@@ -23,13 +24,14 @@ def agreement(answers: dict[str, classify.Classification]) -> None:
     (most, count), *others = Counter(report.DECISIONS[a.decision] for a in answers.values()).most_common()
     said = f"{f'{count} of' if others else 'All'} {len(answers)} answers: *{most}*"
     said += "".join(f", {n} *{other}*" for other, n in others) + "."
-    if len(known) > 1:
+    reasons = {a.reason for a in answers.values()}
+    if len(known) > 1 and reasons.isdisjoint(BASELESS):
         low, high = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
         said += f" The probabilities run from {report.percent(known[low])} ({low}) to {report.percent(known[high])} ({high})."
-    if len(reasons := {a.reason for a in answers.values()}) == 1:
+    if len(reasons) == 1:
         said += f" {reasons.pop()}"
     elif any(reasons):
-        said += " Why an answer is withheld stands in the table below."
+        said += " The table below says why an answer is withheld."
     st.markdown(said)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from covid_core import degrade, images, phantom, registry, report, shortcuts, source, trial, verdict
+from covid_core import classify, degrade, images, phantom, registry, report, shortcuts, source, trial, verdict
 from pages import _board, _words
 from pages._pictures import PHANTOMS, Upload
 from tests import golden
@@ -73,6 +73,13 @@ def test_compare_asks_every_way_of_sampling() -> None:
     assert (
         f"All {len(labels)} answers: *" if len(counts) == 1 else f"{max(counts)} of {len(labels)} answers: *"
     ) in words(app)
+
+
+def test_compare_gives_a_reason_and_no_range_where_probabilities_mean_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classify.Gate, "style_distance", lambda *of: 1.5)
+    app = on_page("compare.py", Upload("ct.png", golden.png("ct-lesions")))
+    assert f"*Cannot say*. {verdict.UNLIKE}" in words(app) and "probabilities run" not in words(app)
+    assert set(app.dataframe[0].value["why there is none"]) == {verdict.UNLIKE}
 
 
 def test_the_curve_fills_and_follows_kind_and_level() -> None:
