@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from covid_core import report
 from covid_core.classify import Classification
-from covid_core.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, compact, whiskers
+from covid_core.figures import compact, whiskers
+from covid_core.painting import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

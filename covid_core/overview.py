@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from covid_core import report
 from covid_core.curves import MARKS, mark
-from covid_core.figures import GREY, compact, whiskers
+from covid_core.figures import compact, whiskers
+from covid_core.painting import GREY
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

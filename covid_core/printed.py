@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import date
 
 import covid_core
-from covid_core import figures, report
+from covid_core import painting, report
 from covid_core.diagnose import Diagnosis
 from covid_core.segment import Segmentation
 from covid_core.verdict import BASELESS
@@ -36,7 +36,7 @@ def page(result: Diagnosis, shown: Sequence[str], opacity: float) -> str:
 
     Args:
         result: of one picture.
-        shown: names of `figures.LAYERS` painted on the second picture.
+        shown: names of `painting.LAYERS` painted on the second picture.
         opacity: of them, 0..1.
 
     Returns:
@@ -44,9 +44,9 @@ def page(result: Diagnosis, shown: Sequence[str], opacity: float) -> str:
     """
     answer = result.classification
     name = html.escape(result.image.name)
-    pictures = _picture(figures.layers(result, [], 0), "The picture", "The picture")
+    pictures = _picture(painting.layers(result, [], 0), "The picture", "The picture")
     if result.segmentation is not None and shown:
-        painted = figures.layers(result, list(shown), opacity, hatched=True)
+        painted = painting.layers(result, list(shown), opacity, hatched=True)
         pictures += _picture(painted, f"The picture with layers: {', '.join(shown)}", key(result, shown, hatched=True))
     rows = "".join(f"<tr><th>{label}</th><td>{value}</td></tr>" for label, value in _facts(result))
     stored = html.escape(json.dumps(report.classification_row(result.image.name, result), indent=1))
@@ -118,7 +118,7 @@ def inside(result: Diagnosis) -> str:
     if shown is None or shown.share_in_lungs is None or found is None or not found.plausible:
         return ""
     said = (
-        f"{report.share(shown.share_in_lungs)} of the evidence for COVID-19 on the map of {figures.grid(shown)}. The lungs "
+        f"{report.share(shown.share_in_lungs)} of the evidence for COVID-19 on the map of {painting.grid(shown)}. The lungs "
         f"cover {report.share(shown.lungs)} of the map"
     )
     if shown.share_in_lungs < shown.lungs:
@@ -137,37 +137,37 @@ def _bar(result: Diagnosis) -> str:
 
     low, high = answer.interval
     samples = "".join(
-        f'<circle cx="{x(float(p)):.1f}" cy="{18 + 7 * (i % 5)}" r="2.5" fill="{figures.BLUE}" opacity=".3"/>'
+        f'<circle cx="{x(float(p)):.1f}" cy="{18 + 7 * (i % 5)}" r="2.5" fill="{painting.BLUE}" opacity=".3"/>'
         for i, p in enumerate(answer.samples)
     )
     ticks = "".join(
         f'<text x="{x(t / 4)}" y="78" text-anchor="middle">{25 * t} %</text>'
-        f'<line x1="{x(t / 4)}" x2="{x(t / 4)}" y1="56" y2="62" stroke="{figures.GREY}"/>'
+        f'<line x1="{x(t / 4)}" x2="{x(t / 4)}" y1="56" y2="62" stroke="{painting.GREY}"/>'
         for t in range(5)
     )
     said = f"Probability of COVID-19 {report.percent(answer.probability)}"
     key = f"Dots: {answer.samples.size} samples. Large dot and line: their mean and the {report.percent(answer.level)} interval."
     return f"""<svg viewBox="0 0 600 100" role="img" aria-label="{said}" font-size="12" fill="#475569">
-{samples}<line x1="30" x2="570" y1="56" y2="56" stroke="{figures.GREY}"/>{ticks}
+{samples}<line x1="30" x2="570" y1="56" y2="56" stroke="{painting.GREY}"/>{ticks}
 <text x="300" y="96" text-anchor="middle">Probability of COVID-19</text>
-<line x1="{x(low):.1f}" x2="{x(high):.1f}" y1="32" y2="32" stroke="{figures.VERMILION}" stroke-width="4"/>
-<circle cx="{x(answer.probability):.1f}" cy="32" r="7" fill="{figures.VERMILION}" stroke="#fff"/></svg>
+<line x1="{x(low):.1f}" x2="{x(high):.1f}" y1="32" y2="32" stroke="{painting.VERMILION}" stroke-width="4"/>
+<circle cx="{x(answer.probability):.1f}" cy="32" r="7" fill="{painting.VERMILION}" stroke="#fff"/></svg>
 <p class="small">{key}</p>"""
 
 
 def key(result: Diagnosis, shown: Sequence[str], hatched: bool) -> str:
     """What the colours of the layers stand for, or their patterns: HTML, whose pictures the page around it makes small."""
     return " ".join(
-        f'<span class="key">{_image(figures.swatch(name, hatched), "")} {figures.described(result, name)}</span>'
-        for name in figures.LAYERS
+        f'<span class="key">{_image(painting.swatch(name, hatched), "")} {painting.described(result, name)}</span>'
+        for name in painting.LAYERS
         if name in shown
     )
 
 
-def _picture(pixels: figures.Pixels, words: str, caption: str) -> str:
+def _picture(pixels: painting.Pixels, words: str, caption: str) -> str:
     return f"<figure>{_image(pixels, words)}<figcaption>{caption}</figcaption></figure>"
 
 
-def _image(pixels: figures.Pixels, words: str) -> str:
+def _image(pixels: painting.Pixels, words: str) -> str:
     data = base64.b64encode(report.png(pixels)).decode()
     return f'<img src="data:image/png;base64,{data}" alt="{html.escape(words)}">'

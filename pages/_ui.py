@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.navigation.page import StreamlitPage
 
-from covid_core import figures, images, registry, report
+from covid_core import images, painting, registry, report
 from covid_core.classify import LEVEL, Method
 from pages import _board
 from pages._choice import choose_picture
@@ -195,7 +195,7 @@ def choose_settings(wanted: Sequence[str] = ("modality", "model", "method", "lev
 
 def choose_layers(available: list[str]) -> list[str]:
     """Pills of the layers there are; what was chosen before stays chosen while a picture has no such layer."""
-    wanted: list[str] = st.session_state.get("layers", list(figures.LAYERS)[:2])
+    wanted: list[str] = st.session_state.get("layers", list(painting.LAYERS)[:2])
     held = [name for name in available if name in wanted]
     # Other layers are another widget, which starts with what is wanted.
     shown = st.pills("Layers", available, selection_mode="multi", default=held, key=f"layers {available}")

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from covid_core import classify, curves, figures, images, registry, report
+from covid_core import classify, curves, images, painting, registry, report
 from covid_core.diagnose import Diagnosis
 from covid_core.verdict import BASELESS
 from covid_core.weights import WeightsError
@@ -83,8 +83,8 @@ def show(results: dict[str, dict[classify.Method, Diagnosis]]) -> None:
             continue
         with column:
             st.image(
-                figures.layers(first, [figures.CAM], 0.7),
-                caption=f"{title}: evidence for COVID-19, {figures.grid(first.explanation)}",
+                painting.layers(first, [painting.CAM], 0.7),
+                caption=f"{title}: evidence for COVID-19, {painting.grid(first.explanation)}",
                 alt=f"The picture with Grad-CAM of {title}",
                 width="stretch",
             )

@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from covid_core import figures, images, printed, registry, report, trial, volume, weights
+from covid_core import figures, images, painting, printed, registry, report, trial, volume, weights
 from covid_core.diagnose import Diagnosis
 from covid_core.verdict import BASELESS
 from covid_core.weights import WeightsError
@@ -208,7 +208,7 @@ def picture(
 
     Side by side it goes to the place that is as wide as the page.
     """
-    available = figures.available(result)
+    available = painting.available(result)
     shown = _ui.choose_layers(available) if available else []
     # Above what else it is shown with, so that it is seen at once.
     place = st.container()
@@ -229,10 +229,10 @@ def picture(
                 "Side by side, to zoom", key="zoom", help="Drag to move, scroll to enlarge; both pictures follow."
             )
             is_hatched = st.toggle("Patterns", key="hatched", help="To tell the layers apart without their colours.")
-    painted = figures.layers(result, shown, opacity, grey, is_hatched)
+    painted = painting.layers(result, shown, opacity, grey, is_hatched)
     if is_wide:
         wide.plotly_chart(
-            figures.views(figures.layers(result, [], 0, grey), painted),
+            figures.views(painting.layers(result, [], 0, grey), painted),
             key="views",
             config={"scrollZoom": True},
             alt=words,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from covid_core import curves, degrade, figures, images, registry, report
+from covid_core import curves, degrade, figures, images, painting, registry, report
 from covid_core.diagnose import Diagnosis
 from covid_core.weights import WeightsError
 from pages import _answers, _board, _pictures, _ui, _words
@@ -32,9 +32,9 @@ def cam_only(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosi
         result.image.pixels, width="stretch", caption=f"What you see: {_words.plain(picture.name)}", alt=picture.name
     )
     right.image(
-        figures.layers(result, [figures.CAM], 0.8),
+        painting.layers(result, [painting.CAM], 0.8),
         width="stretch",
-        caption=f"How much each of {figures.grid(result.explanation)} spoke for COVID-19",
+        caption=f"How much each of {painting.grid(result.explanation)} spoke for COVID-19",
         alt="The picture with Grad-CAM",
     )
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from covid_core import classify, curves, figures, images, registry, report, shortcuts, source
+from covid_core import classify, curves, figures, images, painting, registry, report, shortcuts, source
 from covid_core.weights import WeightsError
 from pages import _answers, _board, _letters, _pictures, _ui, _words
 
@@ -111,7 +111,7 @@ def letters(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcuts.
         st.caption("Drag the letters about.")
 
 
-def places(grid: figures.Places, plain: float, chest: shortcuts.Chest) -> None:
+def places(grid: painting.Places, plain: float, chest: shortcuts.Chest) -> None:
     """What the letters do at each place of the picture, and where the classifier looks."""
     features = chest.evidence.features
     assert features is not None  # never refused here

@@ -5,7 +5,7 @@ import pytest
 
 from covid_core import curves, degrade, images, report
 from covid_core.diagnose import see
-from covid_core.figures import GREY
+from covid_core.painting import GREY
 from tests import golden
 
 

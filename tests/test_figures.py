@@ -1,11 +1,11 @@
-"""Layers over a picture: which there are, and what they are painted on."""
+"""Charts: what is drawn, in which colours, and what stands beside it."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from covid_core import curves, figures, images
+from covid_core import curves, figures, images, painting
 from covid_core.diagnose import Diagnosis, diagnose
 from covid_core.preprocess import Frame
 from tests import golden
@@ -14,33 +14,6 @@ from tests import golden
 @pytest.fixture(scope="module")
 def result() -> Diagnosis:
     return diagnose(images.decode(golden.png("ct-lesions")), "ct")
-
-
-def test_only_lungs_are_painted_where_they_are_implausible(result: Diagnosis) -> None:
-    assert figures.available(result) == list(figures.LAYERS)
-    found = result.segmentation
-    assert found is not None
-    assert figures.available(replace(result, segmentation=replace(found, plausible=False))) == ["Lungs"]
-    assert figures.available(replace(result, segmentation=None)) == []
-    assert "Evidence for COVID-19 (Grad-CAM)" not in figures.available(replace(result, explanation=None))
-
-
-def test_layers_are_painted_on_other_grey_levels(result: Diagnosis) -> None:
-    black = np.zeros_like(result.image.pixels)
-    plain, painted = (figures.layers(result, shown, 0.5, black) for shown in ([], ["Consolidation"]))
-    found = result.segmentation
-    assert found is not None and found.consolidation is not None and found.consolidation.any()
-    assert not plain.any()
-    np.testing.assert_array_equal(painted.any(axis=2), found.consolidation)
-
-
-def test_a_large_picture_is_painted_smaller(result: Diagnosis, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = figures.layers(result, ["Lesions"], 0.5)
-    monkeypatch.setattr(figures, "LARGEST", max(whole.shape) // 2)
-    half = figures.layers(result, ["Lesions"], 0.5)
-    assert half.shape == (whole.shape[0] // 2, whole.shape[1] // 2, 3)
-    means = whole.reshape(half.shape[0], 2, half.shape[1], 2, 3).mean(axis=(1, 3))
-    assert np.abs(half - means).max() < 30 and np.abs(half - means).mean() < 1
 
 
 def test_zoom_stays_for_pictures_of_one_size_alone() -> None:
@@ -84,11 +57,11 @@ def test_a_forest_has_room_for_values_above_one() -> None:
 
 def test_lines_and_samples_show_on_a_dark_page_too(result: Diagnosis) -> None:
     drawn = figures.probability_bar(result.classification)
-    assert {line.line.color for line in drawn.layout.shapes} == {figures.GREY}
+    assert {line.line.color for line in drawn.layout.shapes} == {painting.GREY}
     samples = drawn.data[0].marker
     assert (samples.color, samples.opacity) == (figures.SAMPLES, 0.6)
     compared = curves.side_by_side({"one": result.classification})
-    assert [line.line.color for line in compared.layout.shapes] == [figures.GREY]
+    assert [line.line.color for line in compared.layout.shapes] == [painting.GREY]
 
 
 def test_the_bar_shows_where_no_answer_is_given(result: Diagnosis) -> None:
@@ -97,25 +70,6 @@ def test_the_bar_shows_where_no_answer_is_given(result: Diagnosis) -> None:
     assert (band.x0, band.x1) == (0.03, 0.95) and between.layout.annotations[0].text == "cannot say: 3 % to 95 %"
     anywhere = figures.probability_bar(replace(result.classification, bounds=(0.5, 0.5)))
     assert [shape.type for shape in anywhere.layout.shapes] == ["line"]
-
-
-def test_a_legend_says_how_coarse_grad_cam_is(result: Diagnosis) -> None:
-    assert result.explanation is not None
-    coarse = replace(result, explanation=replace(result.explanation, cells=np.ones((2, 2), np.float32)))
-    assert figures.described(coarse, figures.CAM) == "Evidence for COVID-19 (Grad-CAM), 2 x 2 cells"
-    assert figures.described(coarse, "Lungs") == "Lungs"
-
-
-def test_hatched_layers_differ_in_pattern(result: Diagnosis) -> None:
-    grey = {name: figures.swatch(name, True).astype(float).mean(axis=2) for name in figures.LAYERS}
-    patterns = {(values < values.mean()).tobytes() for values in grey.values()}
-    assert len(patterns) == len(figures.LAYERS)
-    assert all(len(np.unique(figures.swatch(name, False).reshape(-1, 3), axis=0)) == 1 for name in figures.LAYERS)
-    plain, hatched = (figures.layers(result, ["Lesions"], 0.5, hatched=on) for on in (False, True))
-    found = result.segmentation
-    assert found is not None
-    differs = (plain != hatched).any(axis=2)
-    assert 0.2 < differs[found.lesions].mean() < 0.8 and not differs[~found.lesions].any()
 
 
 def test_marks_of_a_reliability_curve_grow_with_their_images() -> None:

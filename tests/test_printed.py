@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from covid_core import figures, images, printed, report
+from covid_core import images, painting, printed, report
 from covid_core.diagnose import Diagnosis, diagnose
 from tests import golden
 
@@ -40,10 +40,10 @@ def test_it_fetches_and_runs_nothing(result: Diagnosis) -> None:
 
 
 def test_a_key_names_every_pattern_on_the_picture_and_the_axis(result: Diagnosis) -> None:
-    page, explanation = printed.page(result, ["Lesions", figures.CAM], 0.5), result.explanation
+    page, explanation = printed.page(result, ["Lesions", painting.CAM], 0.5), result.explanation
     assert explanation is not None and explanation.share_in_lungs is not None
     keys = re.findall('<span class="key"><img src="([^"]+)" alt=""> ([^<]+)</span>', page)
-    assert [words for _, words in keys] == ["Lesions", f"{figures.CAM}, {figures.grid(explanation)}"]
+    assert [words for _, words in keys] == ["Lesions", f"{painting.CAM}, {painting.grid(explanation)}"]
     assert len({swatch for swatch, _ in keys}) == 2
     assert ">Probability of COVID-19</text>" in page and f"Dots: {result.classification.samples.size} samples" in page
     assert f"{report.share(explanation.share_in_lungs)} of the evidence for COVID-19" in page
