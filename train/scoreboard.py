@@ -27,6 +27,7 @@ from train.protocols import PROTOCOLS
 BOARD = "scoreboard.json"
 PEERS = Path(__file__).parent / "peers.json"
 RARE = 0.02  # share of the people examined who have COVID-19, for PPV and NPV; the Uncertainty lab begins there
+RATES = ("USen", "USpe", "UPre", "UAcc")
 DOUBT = 0.5  # bits of total entropy above which an answer counts as uncertain in USen, USpe, UPre and UAcc
 SHOWN = ("accuracy", "auc", "lesion_dice", "mean_dice_over_thresholds")  # on the command line
 LINEAR = "logistic regression"
@@ -57,12 +58,32 @@ def further(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: 
     return {name: figure(*given, groups=groups) for name, given in measures.items()}
 
 
-def of_doubt(probability: NDArray[np.float64], covid: NDArray[np.int64]) -> Figure:
-    """USen, USpe, UPre and UAcc where answers of more than `DOUBT` bits count as uncertain; without intervals."""
+def of_doubt(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: Sequence[str]) -> Figure:
+    """`RATES` where answers of more than `DOUBT` bits count as uncertain."""
     right = (probability > 0.5) == (covid == 1)
     doubtful = uncertainty.entropy(np.stack([1 - probability, probability], axis=1)) > DOUBT
-    rates = metrics.uncertainty_rates(right, doubtful)
-    return {name: {"value": None if np.isnan(r) else round(r, 4), "n": len(right)} for name, r in rates.items()}
+    return {name: figure(partial(rate, name), right, doubtful, groups=groups) for name in RATES}
+
+
+def rate(name: str, right: NDArray[np.bool_], doubtful: NDArray[np.bool_]) -> float:
+    """One of the `metrics.uncertainty_rates`; ValueError where it is not defined."""
+    value = metrics.uncertainty_rates(right, doubtful)[name]
+    if np.isnan(value):
+        raise ValueError(f"{name} is not defined.")
+    return value
+
+
+def apart(inside: pd.DataFrame, outside: pd.DataFrame) -> Figure:
+    """How well the distance tells a part's images from the test images of its modality; n counts the part's."""
+    both = pd.concat([inside, outside])
+    is_outside = np.repeat([False, True], [len(inside), len(outside)])
+    found = figure(
+        lambda distance, is_out: metrics.ood_auroc(distance[~is_out], distance[is_out]),
+        both.distance.to_numpy(),
+        is_outside,
+        groups=list(both.group),
+    )
+    return found | {"n": len(outside)}
 
 
 def counts(table: pd.DataFrame) -> dict[str, int]:
@@ -77,7 +98,7 @@ def bundled(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
         model: its name.
         table: the app's answers, by `train.answers`.
     """
-    inside = {m: table[(table.modality == m) & (table.split == "test")].distance for m in ("xray", "ct")}
+    inside = {m: table[(table.modality == m) & (table.split == "test")] for m in ("xray", "ct")}
     found = []
     for modality, parts in evaluate.protocols(table).items():
         for name, chosen in parts.items():
@@ -92,13 +113,10 @@ def bundled(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
                     mine = np.asarray(groups)[covid == c]
                     figures[f"set_size_{label}"] = figure(lambda d: float(np.mean(d)), sizes[covid == c], groups=mine)
             if not (part.split == "test").any():  # its own images are not to be told from themselves
-                figures["ood_auroc"] = {
-                    "value": round(metrics.ood_auroc(inside[modality], part.distance), 4),
-                    "n": len(part),
-                }
+                figures["ood_auroc"] = apart(inside[modality], part)
             for method, column in METHODS.items():
-                rates = of_doubt(part[column].to_numpy(), covid)
-                figures |= {f"{rate} ({method})": value for rate, value in rates.items()}
+                rates = of_doubt(part[column].to_numpy(), covid, groups)
+                figures |= {f"{name} ({method})": value for name, value in rates.items()}
             row = {"protocol": f"{modality} / {name}", "modality": modality, "model": model, "kind": "bundled"}
             found.append({**row, **counts(part), "figures": figures})
     return found
