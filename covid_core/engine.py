@@ -95,7 +95,7 @@ def _torch(spec: ModelSpec, modality: str, files: Sequence[Path]) -> Run:
     # With its number: a training in several processes later chooses another one for each.
     gpu = f"cuda:{torch.cuda.current_device()}" if torch.cuda.is_available() else None
     name = gpu or ("mps" if torch.backends.mps.is_available() else "cpu")
-    if gpu:  # process-wide; by default CUDA convolves with 10 bits of mantissa, ten times too coarse for TOLERANCE
+    if gpu:  # process-wide; by default CUDA convolves with 10 bits of mantissa, which is too coarse for TOLERANCE
         torch.backends.cudnn.allow_tf32 = False
     network = networks.load(spec, files, modality).to(name)
 

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from covid_core import batch, classify, images, phantom, printed, registry, report, scan, segment, verdict, weights
 from covid_core.diagnose import diagnose
-from pages import _board
+from pages import _board, _words
 from pages._pictures import PHANTOMS, Upload
 from pages._ui import Settings
 from tests import golden, pictures
@@ -275,6 +275,8 @@ def test_pages_do_without_rows_that_somebody_did_not_measure(monkeypatch: pytest
     whole = _board.scoreboard()
     monkeypatch.setattr(_board, "scoreboard", fewer)
     assert _board.confounded() == ""
+    asked = {_words.part_name(name) for name in _words.HARDER}
+    assert asked - set(_board.harder_questions("auc")) == {_words.part_name("xray / external")}
     assert "contained the true class" not in _board.promise("xray", "mobilenetv2") and "contained" in _board.promise(
         "ct", "mobilenetv2"
     )

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 
-from covid_core import metrics, networks, phantom, registry, source, weights
+from covid_core import gate, metrics, networks, phantom, registry, source, weights
 from train import (
     answers,
     calibrate,
@@ -188,6 +188,10 @@ def test_from_images_to_model_card(collection: Path, tmp_path: Path, monkeypatch
     monkeypatch.setattr(heads, "MOST_IN_A_FILE", "20MB")
     heads.main([*shared, "--features", str(table), *made_with, "--out", str(bundle / "resnet50")])
     evaluate.main([*shared, "--folder", str(bundle), "--features", str(table), *results])
+    # The first look is that of the default model beside it, not of the bundled one.
+    looked = answers.without_networks(registry.get("resnet50"), bundle).gate
+    first = json.loads((bundle / "mobilenetv2" / "config.json").read_text())["gate"]
+    assert dict(looked.thresholds) == first["thresholds"] != dict(gate.Gate.of_default().thresholds)
     # In place of the third, which takes long, the second once more: the ensemble sees only heads and features.
     shutil.copytree(bundle / "resnet50", bundle / "inception_resnet_v2")
     three = ["--folder", str(bundle), "--features", str(tmp_path / "features"), str(table), str(table)]

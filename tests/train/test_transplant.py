@@ -118,10 +118,9 @@ def test_rows_give_and_take_lesions(tmp_path: Path, lesion: np.ndarray) -> None:
         "00000-2.png": ("transplanted_val", "covid"),
         "00001-4.png": ("transplanted_val", "normal"),
     }
-    assert (
-        found["00000-2.png"][1]["step"] - found["00001-4.png"][1]["step"] > 0.05
-    )  # who is called COVID-19 has the lesion
-    assert found["00000-2.png"][1]["level"] < 0.4 < found["00001-4.png"][1]["level"]  # the rest of the picture stays
+    (_, one), (_, other) = found["00000-2.png"], found["00001-4.png"]
+    assert one["step"] - other["step"] > 0.05  # who is called COVID-19 has the lesion
+    assert one["level"] < 0.4 < other["level"]  # the rest of the picture stays
 
 
 def test_lesions_and_marks_change_hands_together(lesion: np.ndarray) -> None:
