@@ -14,6 +14,7 @@ from typing import Any
 from covid_core import registry
 
 OK, SOME_FAILED, WRONG_USE = 0, 1, 2
+STOPPED = 130  # by Ctrl-C, as shells say it
 # How a file's name is written that the output cannot hold.
 UNPRINTABLE = "backslashreplace"
 # Of the names of mask files, in bytes: file systems take 255, and the kind of the mask comes behind.
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 all good, 1 some files failed, 2 wrong use (argparse's own code).
+        0 all good, 1 some files failed, 2 wrong use (argparse's own code), 130 stopped by Ctrl-C.
     """
     options = _parser().parse_args(arguments)
     from covid_core.weights import WeightsError
@@ -38,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the answers has read enough: nothing is left to say, and nobody to say it to
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SOME_FAILED
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return STOPPED
     except (WeightsError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_USE
@@ -87,7 +91,10 @@ def _segment(options: argparse.Namespace) -> int:
     from covid_core import diagnose, images, report
 
     if options.out is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
+        try:
+            options.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"No folder {options.out} can be made. Give --out another name.") from error
     failed, taken = False, set[str]()
     for file in options.files:
         started = time.perf_counter()
@@ -96,23 +103,41 @@ def _segment(options: argparse.Namespace) -> int:
             modality, _, found, refusal = diagnose.find(image, options.modality)
             if refusal or found is None:
                 raise images.ImageError(refusal)
+            mask_file, uncertainty_file = _masks(options.out, file, image.sha256, found, taken)
         except images.ImageError as error:
             failed = True
             _print({"file": str(file), "error": str(error)}, options.json, _in_words)
             continue
-        mask_file = uncertainty_file = None
-        if options.out is not None:
-            stem = os.fsencode(file.stem)[:LONGEST].decode(errors="ignore")
-            # Two pictures of one name from two folders must not overwrite each other's mask; some disks do not heed case.
-            stem = stem if stem.casefold() not in taken else f"{stem}-{image.sha256[:8]}"
-            taken.add(stem.casefold())
-            mask_file, uncertainty_file = (str(options.out / f"{stem}-{kind}.png") for kind in ("mask", "uncertainty"))
-            Path(mask_file).write_bytes(report.mask_png(found))
-            Path(uncertainty_file).write_bytes(report.uncertainty_png(found))
         seconds = time.perf_counter() - started
         row = report.segmentation_row(str(file), modality, found, mask_file, uncertainty_file, seconds)
         _print(row, options.json, _lesions_in_words)
     return SOME_FAILED if failed else OK
+
+
+def _masks(folder: Path | None, file: Path, sha256: str, found: Any, taken: set[str]) -> tuple[str | None, str | None]:
+    """Write a picture's mask and its uncertainty, if they are wanted; returns their names.
+
+    Raises:
+        ImageError: they cannot be written, or something else has that name.
+    """
+    from covid_core import images, report
+
+    if folder is None:
+        return None, None
+    stem = os.fsencode(file.stem)[:LONGEST].decode(errors="ignore")
+    # Two pictures of one name from two folders must not overwrite each other's mask; some disks do not heed case.
+    stem = stem if stem.casefold() not in taken else f"{stem}-{sha256[:8]}"
+    taken.add(stem.casefold())
+    mask, uncertainty = (folder / f"{stem}-{kind}.png" for kind in ("mask", "uncertainty"))
+    for target, content in ((mask, report.mask_png(found)), (uncertainty, report.uncertainty_png(found))):
+        try:
+            # The same answer may be written again, but nobody's own mask of that name.
+            if target.exists() and target.read_bytes() != content:
+                raise images.ImageError(f"{target} exists and holds something else. Give --out another folder.")
+            target.write_bytes(content)
+        except OSError as error:
+            raise images.ImageError(f"{target} cannot be written. Give --out another folder.") from error
+    return str(mask), str(uncertainty)
 
 
 def _score(options: argparse.Namespace) -> int:
@@ -121,6 +146,10 @@ def _score(options: argparse.Namespace) -> int:
     found = batch.search(options.folder)
     if not options.out.parent.is_dir():
         raise ValueError(f"{options.out.parent} is not a folder. Make it first.")
+    if any(os.path.abspath(file) == os.path.abspath(options.out) for file in found.pictures):
+        raise ValueError(f"{options.out} is one of the pictures. Give --out another name.")
+    if options.out.is_dir():
+        raise ValueError(f"{options.out} is a folder. Give --out the name of a file.")
     left_out = sum(os.path.abspath(file) != os.path.abspath(options.out) for file in found.others)
     diagnose.classifier(options.model)  # where it cannot be had, older results stay
     failed = 0

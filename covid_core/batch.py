@@ -159,8 +159,17 @@ def classify_files(
 
 
 def cells(row: dict[str, Any]) -> dict[str, Any]:
-    """A row for a CSV file: lists and the gate's record are JSON inside their cell."""
-    return {k: json.dumps(v) if isinstance(v, list | dict) else v for k, v in row.items()}
+    """A row for a CSV file: lists and the gate's record are JSON inside their cell.
+
+    Before a text that a spreadsheet would compute, as a file's name can be, stands an apostrophe.
+    """
+    return {k: _cell(v) for k, v in row.items()}
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list | dict):
+        return json.dumps(value)
+    return f"'{value}" if isinstance(value, str) and value.startswith(tuple("=+-@\t\r")) else value
 
 
 def to_csv(rows: Iterable[dict[str, Any]]) -> str:

@@ -12,7 +12,7 @@ from covid_core.ensemble import Ensemble
 from covid_core.explain import Explanation, explain
 from covid_core.gate import Glance, look_at_pixels
 from covid_core.images import DecodedImage, enough_memory
-from covid_core.segment import TOO_LARGE, Segmentation, Segmenter
+from covid_core.segment import MISSING, TOO_LARGE, TOO_UNCERTAIN, Segmentation, Segmenter
 
 
 @dataclass(frozen=True)
@@ -203,8 +203,8 @@ def conclude(seen: Seen, method: Method = "ensemble_mc_dropout", level: float = 
 def refusal(glance: Glance, implausible: str, modality: str) -> str:
     """The reason to refuse a picture by what the networks found in it, or "".
 
-    A frontal X-ray always shows two lungs. A CT slice through the apex or the base may not, so there the distance of
-    the features must agree.
+    A frontal X-ray always shows two lungs. In a CT slice they may touch, or fill a picture that is cropped closely; so, where
+    there are lungs, the distance of the features must agree.
 
     Args:
         glance: of the whole picture.
@@ -217,4 +217,6 @@ def refusal(glance: Glance, implausible: str, modality: str) -> str:
         return implausible
     if modality == "xray":
         return f"This does not look like a frontal chest X-ray. {implausible}"
-    return f"This does not look like a chest CT slice. {implausible}" if glance.distance[modality] > 1 else ""
+    if implausible in (MISSING, TOO_UNCERTAIN) or glance.distance[modality] > 1:
+        return f"This does not look like a chest CT slice through the lungs. {implausible}"
+    return ""

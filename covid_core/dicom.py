@@ -38,7 +38,18 @@ TAGS = [
     *("ModalityLUTSequence", "RescaleSlope", "RescaleIntercept", "RescaleType"),
     *("VOILUTSequence", "VOILUTFunction", "WindowCenter", "WindowWidth"),
     *("ExtendedOffsetTable", "ExtendedOffsetTableLengths", "PixelData"),
+    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 ]
+# In an Enhanced CT, the sequence that a tag is found in, for all frames together or for each of its own.
+GROUPS = {
+    "ImagePositionPatient": "PlanePositionSequence",
+    "ImageOrientationPatient": "PlaneOrientationSequence",
+    "PixelSpacing": "PixelMeasuresSequence",
+    "RescaleSlope": "PixelValueTransformationSequence",
+    "RescaleIntercept": "PixelValueTransformationSequence",
+    "RescaleType": "PixelValueTransformationSequence",
+}
+RESCALE = ("RescaleSlope", "RescaleIntercept", "RescaleType")
 
 # Computed, digital and film-digitised radiography, and fluoroscopy units that also take chest X-rays.
 XRAY = ("CR", "DX", "DR", "RG", "RF")
@@ -64,8 +75,10 @@ OTHER_MODALITIES = {
 
 # Run lengths can stand for 64 times as much, and pydicom unpacks them before it looks how much was to be expected.
 MAX_RLE_BYTES = 16 * 1024 * 1024
-# A window or a slope beyond this many grey levels is a mistake.
-LARGEST = 1e9
+# A window or a slope beyond these many grey levels is a mistake.
+SMALLEST, LARGEST = 1e-6, 1e9
+# The air in and around a chest lies below; a slice without any such value is not in Hounsfield units, whatever it says.
+AIRY = -200
 
 DAMAGED = (
     "This DICOM file is damaged, incomplete or of an unusual kind. Export the picture again, as DICOM without "
@@ -73,11 +86,13 @@ DAMAGED = (
 )
 
 
-def decode(data: bytes) -> tuple[Array, Array | None, str | None]:
+def decode(data: bytes, is_alone: bool = True) -> tuple[Array, Array | None, str | None]:
     """Decode a DICOM file.
 
     Args:
         data: the file's content, with or without the preamble.
+        is_alone: whether it is all there is of a CT. Then it must hold air, or its values are not taken for Hounsfield
+            units; those of a series are judged together.
 
     Returns:
         Grey levels [H, W] float32, 0..1: of a CT, the lung window; otherwise with the file's own look-up table or
@@ -93,7 +108,9 @@ def decode(data: bytes) -> tuple[Array, Array | None, str | None]:
         dataset = _read_tags(data)
         modality = _modality(dataset)
         _check_layout(dataset)
-        return *_grey(dataset, _stored_values(dataset), modality), modality
+        for tag, value in rescale_of(dataset, 0).items():
+            setattr(dataset, tag, value)
+        return *_grey(dataset, _stored_values(dataset), modality, is_alone), modality
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # any tag can hold anything, and pydicom finds out only when it is used
@@ -112,6 +129,21 @@ def _read_tags(data: bytes) -> FileDataset:
         dataset.file_meta = FileMetaDataset()
         dataset.file_meta.TransferSyntaxUID = plain
     return dataset
+
+
+def rescale_of(dataset: Dataset, frame: int) -> dict[str, Any]:
+    """What an Enhanced CT says of how a frame's values become Hounsfield units; empty of any other file."""
+    found = {tag: in_groups(dataset, frame, tag) for tag in RESCALE}
+    return {tag: value for tag, value in found.items() if value is not None}
+
+
+def in_groups(dataset: Dataset, frame: int, tag: str) -> Any:
+    """The value of one of `GROUPS` for a frame, as it is for it alone or for all; None without any."""
+    own = (dataset.get("PerFrameFunctionalGroupsSequence") or [])[frame : frame + 1]
+    for group in [*own, *(dataset.get("SharedFunctionalGroupsSequence") or [])]:
+        if (items := group.get(GROUPS[tag])) and tag in items[0]:
+            return items[0][tag].value
+    return None
 
 
 def check_not_deflated(data: bytes) -> None:
@@ -180,20 +212,21 @@ def _stored_values(dataset: FileDataset) -> NDArray[Any]:
 
 
 def _check_compressed(frame: bytes, syntax: UID, dataset: Dataset) -> None:
-    """Raise ImageError if the compressed picture is not of the size that the tags promise.
+    """Raise ImageError if the compressed picture is not one grey channel of the size that the tags promise.
 
-    The decoders go by the size in the compressed picture, so a small file could make them fill the memory.
+    The decoders go by what the compressed picture says, so a small file could make them fill the memory.
     """
     if syntax == RLELossless:
         fits = len(frame) <= MAX_RLE_BYTES
     else:
         found = jpeg2000_parameters(frame) if syntax in JPEG2000TransferSyntaxes else jpeg_parameters(frame)
-        fits = (found["rows"], found["columns"]) == (dataset.Rows, dataset.Columns)
+        channels = found.get("nr_components", found.get("samples_per_pixel"))  # the libraries have a name each
+        fits = (found["rows"], found["columns"], channels) == (dataset.Rows, dataset.Columns, 1)
     if not fits:
         raise ImageError(DAMAGED)
 
 
-def _grey(dataset: Dataset, stored: NDArray[Any], modality: str | None) -> tuple[Array, Array | None]:
+def _grey(dataset: Dataset, stored: NDArray[Any], modality: str | None, is_alone: bool) -> tuple[Array, Array | None]:
     """Return grey levels 0..1, and Hounsfield units or None."""
     padding = _padding(dataset, stored)
     slope, intercept = dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")
@@ -201,10 +234,11 @@ def _grey(dataset: Dataset, stored: NDArray[Any], modality: str | None) -> tuple
     if table := dataset.get("ModalityLUTSequence"):
         values = _look_up(stored, table[0])
     elif slope is not None and intercept is not None:
-        if not (0 < abs(float(slope)) < LARGEST and abs(float(intercept)) < LARGEST):
+        if not (SMALLEST < abs(float(slope)) < LARGEST and abs(float(intercept)) < LARGEST):
             raise ImageError(DAMAGED)
         values = stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
-        if modality == "ct" and str(dataset.get("RescaleType") or "HU").upper() == "HU":
+        is_hu = modality == "ct" and str(dataset.get("RescaleType") or "HU").upper() == "HU"
+        if is_hu and not (is_alone and values[~padding].min(initial=0) > AIRY):
             # Nothing is thinner than air; some scanners fill what lies outside their round field with -2000 or -3024.
             hounsfield: Array = np.maximum(values, AIR)
             hounsfield[padding] = AIR
@@ -223,8 +257,13 @@ def _padding(dataset: Dataset, stored: NDArray[Any]) -> NDArray[np.bool_]:
     if value is None:
         return np.zeros(stored.shape, np.bool_)
     limit = dataset.get("PixelPaddingRangeLimit")
-    # Signed values are often declared as unsigned; the conversion makes -2000 of 63536.
-    ends = np.array([value, value if limit is None else limit], np.int64).astype(stored.dtype)
+    # Signed values are often declared as unsigned; the conversion makes -2000 of 63536. What has more bits than the picture,
+    # as after a conversion to fewer, is none of its values.
+    ends = np.array([value, value if limit is None else limit], np.int64)
+    kind = np.iinfo(stored.dtype)
+    if ends.min() < -(2 ** (kind.bits - 1)) or ends.max() >= 2**kind.bits:
+        return np.zeros(stored.shape, np.bool_)
+    ends = ends.astype(stored.dtype)
     return np.asarray((stored >= ends.min()) & (stored <= ends.max()))
 
 
@@ -237,7 +276,7 @@ def _as_shown(dataset: Dataset, values: NDArray[Any], used: NDArray[np.bool_]) -
     function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
     if function == "LINEAR":  # DICOM's own definition, PS3.3 C.11.2.1.2.1
         centre, width = centre - 0.5, width - 1
-    if abs(centre) < LARGEST and 0 < width < LARGEST:
+    if abs(centre) < LARGEST and SMALLEST < width < LARGEST:
         return _window(values, centre, width, sigmoid=function == "SIGMOID")
     return over_full_range(values, used)
 

@@ -64,11 +64,10 @@ def uncertainty_bar(answer: Classification) -> "Figure":
 
     if answer.aleatoric is None or answer.epistemic is None:
         raise ValueError("A refused picture has no uncertainty to draw.")
-    disagree = "networks and heads" if registry.get(answer.model).members else "heads"
     figure = go.Figure()
     for name, value, colour, pattern in (
         ("aleatoric: shared by all samples", answer.aleatoric, ORANGE, ""),
-        (f"epistemic: the {disagree} disagree", answer.epistemic, PURPLE, "/"),
+        (f"epistemic: samples disagree ({', '.join(differing(answer))})", answer.epistemic, PURPLE, "/"),
     ):
         figure.add_bar(
             x=[value],
@@ -81,6 +80,13 @@ def uncertainty_bar(answer: Classification) -> "Figure":
     figure.update_layout(barmode="stack", legend_traceorder="normal")  # else the legend of a stack is turned round
     figure.update_xaxes(range=[0, 1], title="Uncertainty in bits (1 = no idea)")
     return compact(figure, 160)
+
+
+def differing(answer: Classification) -> list[str]:
+    """By what its samples differ from each other."""
+    parts = {"networks": bool(registry.get(answer.model).members)}
+    parts |= {"heads": answer.method != "mc_dropout", "dropout": answer.method != "ensemble"}
+    return [part for part, holds in parts.items() if holds]
 
 
 def views(plain: Pixels, layered: Pixels) -> "Figure":
@@ -149,8 +155,8 @@ def forest(figures: dict[str, dict[str, Any]], axis: str, shares: bool = False) 
     """Measured values with their intervals, one line each, below its label.
 
     Args:
-        figures: label -> {"value", "low", "high", "n"}, as in a model's metrics, and "kind" for a legend. Figures of others
-            may have a value alone.
+        figures: label -> {"value", "low", "high", "n", "groups"}, as in a model's metrics, and "kind" for a legend. Figures of
+            others may have a value alone.
         axis: title of the axis, which runs from 0 to 1, or to the largest value.
         shares: whether they are told in per cent.
     """
@@ -160,7 +166,7 @@ def forest(figures: dict[str, dict[str, Any]], axis: str, shares: bool = False) 
         return report.share(value) if shares else f"{value:.3f}"
 
     figure = go.Figure()
-    lines = [(_broken(f"{label} (n\u00a0=\u00a0{f['n']:,})" if "n" in f else label), f) for label, f in figures.items()]
+    lines = [(_broken(f"{label} ({report.counted(f)})" if "n" in f else label), f) for label, f in figures.items()]
     for kind, (colour, symbol) in KINDS.items():
         mine = [(label, f) for label, f in lines if f.get("kind", "") == kind]
         if not mine:

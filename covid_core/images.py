@@ -35,6 +35,8 @@ MIN_SIDE = 48  # the smallest picture of the training data has a side of 61 px
 MAX_ASPECT = 4
 # A TIFF file can hold millions of pages, and each has to be visited to be counted.
 MAX_COUNTED_FRAMES = 100
+MAX_SCANS = 100  # of a progressive JPEG, which has about ten; each passes over the whole picture
+TILE_WIDTH, TILE_LENGTH = 322, 323  # tags of TIFF
 
 ACCEPTED = "PNG, JPEG, WebP, TIFF, BMP or DICOM"
 TOO_LONG = f"The file is larger than {MAX_BYTES // 1024**2} MB. Export a single picture, or save a smaller copy of it."
@@ -279,6 +281,9 @@ def _decode_picture(data: bytes, reader: type[ImageFile], sha256: str, name: str
         # Like it, this reads no more than the header.
         image = reader(BytesIO(data))
         check_size(*image.size)
+        scans = data.count(b"\xff\xda") if reader is JpegImageFile else 0
+        if scans > MAX_SCANS or _tile(image) > MAX_PIXELS:
+            raise ImageError(f"This {kind} file is of an unusual kind. Open it in a picture viewer and save it as PNG.")
         if (frames := _count_frames(image)) > 1:
             many = f"{frames} or more" if frames == MAX_COUNTED_FRAMES else str(frames)
             raise ImageError(f"This {kind} file holds {many} frames or pages. Save the one you want as PNG.")
@@ -299,6 +304,13 @@ def _decode_picture(data: bytes, reader: type[ImageFile], sha256: str, name: str
             "again as PNG."
         ) from error
     return DecodedImage(pixels, None, chroma, kind, None, sha256, name)
+
+
+def _tile(image: ImageFile) -> int:
+    """Pixels in each part of a TIFF file, which is unpacked whole, however small the picture; 0 where there are no parts."""
+    if not isinstance(image, TiffImageFile):
+        return 0
+    return int(image.tag_v2.get(TILE_WIDTH) or 0) * int(image.tag_v2.get(TILE_LENGTH) or 0)
 
 
 def _count_frames(image: ImageFile) -> int:

@@ -92,7 +92,7 @@ def ppv(predicted: ArrayLike, labels: ArrayLike, prevalence: float) -> float:
     Altman 1994, doi:10.1136/bmj.309.6947.102.
     """
     right, wrong = sensitivity(predicted, labels), 1 - specificity(predicted, labels)
-    return _predictive(right, wrong, prevalence, "no row is called covid")
+    return predictive_value(right, wrong, prevalence)
 
 
 def npv(predicted: ArrayLike, labels: ArrayLike, prevalence: float) -> float:
@@ -102,17 +102,30 @@ def npv(predicted: ArrayLike, labels: ArrayLike, prevalence: float) -> float:
     Altman 1994, doi:10.1136/bmj.309.6947.102.
     """
     right, wrong = specificity(predicted, labels), 1 - sensitivity(predicted, labels)
-    return _predictive(right, wrong, 1 - prevalence, "no row is called non_covid")
+    return predictive_value(right, wrong, 1 - prevalence)
+
+
+def predictive_value(right: float, wrong: float, prevalence: float) -> float:
+    """By Bayes' rule the share of answers that are right, where a share q of the people are those they hold for.
+
+    Args: right, share of these people who get the answer; wrong, share of the others who do; prevalence q, 0 to 1.
+    """
+    if not 0 <= prevalence <= 1:
+        raise ValueError("The prevalence must lie in 0..1.")
+    given = right * prevalence + wrong * (1 - prevalence)
+    return _ratio(right * prevalence, given, "predictive value", "nobody gets the answer")
 
 
 def f1(predicted: ArrayLike, labels: ArrayLike) -> float:
     """2 TP / (2 TP + FP + FN), for the class covid.
 
-    Args: predicted [N] and labels [N], 0 or 1; at least one 1 among them.
+    Args: predicted [N] and labels [N], 0 or 1; at least one label 1.
     van Rijsbergen 1979, "Information retrieval", chapter 7.
     """
     tp, fp, fn, _ = _confusion(predicted, labels)
-    return _ratio(2 * tp, 2 * tp + fp + fn, "F1", "no row is covid, by label or by prediction")
+    if not tp + fn:
+        raise ValueError("F1 says nothing about the model where no row is labelled covid.")
+    return 2 * tp / (2 * tp + fp + fn)
 
 
 def nll(probabilities: ArrayLike, labels: ArrayLike) -> float:
@@ -360,12 +373,6 @@ def _ratio(part: float, whole: float, name: str, why: str) -> float:
     if not whole:
         raise ValueError(f"The {name} is undefined: {why}.")
     return float(part / whole)
-
-
-def _predictive(right: float, wrong: float, share: float, why: str) -> float:
-    if not 0 <= share <= 1:
-        raise ValueError("The prevalence must lie in 0..1.")
-    return _ratio(right * share, right * share + wrong * (1 - share), "predictive value", why)
 
 
 def _probabilities(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Floats, NDArray[np.int64]]:

@@ -12,6 +12,7 @@ from datetime import date
 import covid_core
 from covid_core import painting, report
 from covid_core.diagnose import Diagnosis
+from covid_core.explain import Explanation
 from covid_core.segment import Segmentation
 from covid_core.verdict import BASELESS
 
@@ -123,7 +124,16 @@ def inside(result: Diagnosis) -> str:
     )
     if shown.share_in_lungs < shown.lungs:
         said += ": more of the evidence lies around them, where the disease does not show"
-    return f"{said}."
+    return f"{said}. {summed(shown)}"
+
+
+def summed(shown: Explanation) -> str:
+    """What the map leaves out: the logit is a sum of which the map shows one part."""
+    total = float(shown.cells.sum())
+    return (
+        f"Together its cells add {total:+.1f} to the logit (0 is one half, above speaks for COVID-19); not on the map are the "
+        f"opacity the U-Net marked, {shown.evidence:+.1f}, and a constant, {shown.bias:+.1f}."
+    )
 
 
 def _bar(result: Diagnosis) -> str:

@@ -72,6 +72,14 @@ def segmentation_row(
     }
 
 
+def counted(figure: dict[str, Any]) -> str:
+    """What a figure of a model's metrics rests on: "n = 1,789", and of how many groups where images share them."""
+    nbsp = "\u00a0"
+    said = f"n{nbsp}={nbsp}{figure['n']:,}"
+    groups = figure.get("groups", figure["n"])
+    return said if groups == figure["n"] else f"{said} in{nbsp}{groups:,}{nbsp}groups"
+
+
 def percent(value: float) -> str:
     """A probability for reading: "37 %", and never a claim of certainty, so "< 1 %" and "> 99 %"."""
     return "< 1 %" if value < 0.01 else "> 99 %" if value > 0.99 else f"{100 * value:.0f} %"

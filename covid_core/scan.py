@@ -132,9 +132,17 @@ def _unpack(files: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
     if len(files) > 1:
         raise ImageError("There is a zip archive among several files. Upload it alone, or the files in it.")
     members = archive.members(files[0][1])
+    # Next to the slices on a CD there are a viewer and films, which are not to be unpacked.
+    members = [m for m in members if _may_be_ct(m.name)] or members
     if sum(member.size for member in members) > MAX_UNPACKED:
         raise ImageError(TOO_LONG)
     return [(member.name, member.read()) for member in members]
+
+
+def _may_be_ct(name: str) -> bool:
+    """Whether a file of this name can be a slice or a volume: many DICOM files have no ending, or the end of a number."""
+    ending = PurePosixPath(name).suffix.lower()[1:]
+    return ending in ("", "dcm", "dicom", "ima", "img", "nii", "gz") or ending.isdigit()
 
 
 def _is_dicom(name: str, data: bytes) -> bool:
@@ -228,6 +236,8 @@ def _nifti_layout(header: Any) -> tuple[tuple[int, ...], int, np.dtype[Any]]:
         )
     shape = (*shape[:3], *(1,) * (3 - len(shape)))
     voxels = np.prod([float(n) for n in shape])  # not of integers, which could overflow
+    if offset < len(header.binaryblock) + 4:  # then values would be taken from the header
+        raise ImageError(DAMAGED)
     if voxels > MAX_VOXELS or not 0 <= offset <= MAX_UNPACKED - voxels * kind.itemsize:
         raise ImageError(TOO_LONG)
     return shape, offset, kind

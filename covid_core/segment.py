@@ -33,10 +33,14 @@ SPECK = 0.08
 FLOOR = 0.01  # added to the mean lesion probability, so that 0 has a logarithm too
 
 
+# Why lungs are not plausible.
+MISSING = "No lungs were found."
 TOO_LARGE = (
     "The lungs fill more of the picture than in nearly all chest images of this kind. If it is cropped closely, use the whole "
     "picture."
 )
+TOO_UNCERTAIN = "The outline of the lungs is too uncertain."
+NOT_TWO = "Two lungs side by side were not found: it may be a lateral view, or another part of the body."
 
 
 @dataclass(frozen=True)
@@ -305,11 +309,11 @@ def implausible(shape: LungShape, limits: dict[str, Any]) -> str:
         limits: the model's "lung_limits": {"area": [low, high], "certainty": low, "middle": high}, from val images.
     """
     if shape.area < limits["area"][0]:
-        return "No lungs were found."
+        return MISSING
     if shape.area > limits["area"][1]:
         return TOO_LARGE
     if shape.certainty < limits["certainty"]:
-        return "The outline of the lungs is too uncertain."
+        return TOO_UNCERTAIN
     if shape.middle > limits["middle"]:
-        return "Two lungs side by side were not found: it may be a lateral view, or another part of the body."
+        return NOT_TWO
     return ""

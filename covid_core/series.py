@@ -23,25 +23,20 @@ from covid_core.archive import MAX_FILES
 from covid_core.images import Array, ImageError
 from covid_core.scan import DAMAGED, MAX_VOXELS, NO_PLACE, TOO_LONG, Scan, check_count, to_view, turned
 
-# In an Enhanced CT, the sequence that a tag is found in, for all frames together or for each of its own.
-GROUPS = {
-    "ImagePositionPatient": "PlanePositionSequence",
-    "ImageOrientationPatient": "PlaneOrientationSequence",
-    "PixelSpacing": "PixelMeasuresSequence",
-    "RescaleSlope": "PixelValueTransformationSequence",
-    "RescaleIntercept": "PixelValueTransformationSequence",
-    "RescaleType": "PixelValueTransformationSequence",
-}
 # What is read of a file beyond `dicom.TAGS`.
-PLACE = ["SeriesInstanceUID", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", *GROUPS]
-OF_ALL_FRAMES = ("NumberOfFrames", "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "PixelData")
+PLACE = ["SeriesInstanceUID", *dicom.GROUPS]
+FRAMES = "PerFrameFunctionalGroupsSequence"
+OF_ALL_FRAMES = (
+    *("NumberOfFrames", "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "PixelData"),
+    *("SharedFunctionalGroupsSequence", FRAMES),
+)
 NEAREST = 0.01  # mm; slices nearer to each other lie at the same place
 WIDEST = 1.5  # times the usual distance, from which on a slice is missing
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])  # DICOM counts to the left and the back, NIfTI to the right and the front
 
 
 class NotCTError(ImageError):
-    """A DICOM file that is no CT slice; among slices it is left out."""
+    """A DICOM file that is no slice of a CT, or does not say of which place; among slices it is left out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +96,7 @@ def _slices(data: bytes) -> list[Slice]:
     frames = int(tags.get("NumberOfFrames") or 1)
     if frames > MAX_FILES or frames * int(tags.Rows) * int(tags.Columns) > MAX_VOXELS:
         raise ImageError(TOO_LONG)
-    if frames > 1:
+    if frames > 1 or tags.get(FRAMES):
         return _frames(_tags(data, with_pixels=True), frames)
     return [_slice(tags, tags.get, partial(_hounsfield, data))]
 
@@ -137,7 +132,7 @@ def _slice(tags: Dataset, find: Callable[[str], Any], decode: Callable[[], Array
     lengths = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
     values = [find(tag) for tag in lengths]
     if any(value is None or len(value) != n for value, n in zip(values, lengths.values(), strict=True)):
-        raise ImageError(NO_PLACE)
+        raise NotCTError(NO_PLACE)  # such as the picture of a dose report
     position, directions, spacing = (np.array(value, np.float64) for value in values)
     # As stored, because pydicom warns of an odd identifier by printing it.
     series = tags.get_item("SeriesInstanceUID") if "SeriesInstanceUID" in tags else None
@@ -153,33 +148,22 @@ def _slice(tags: Dataset, find: Callable[[str], Any], decode: Callable[[], Array
 
 def _frames(tags: Dataset, count: int) -> list[Slice]:
     """The frames of an Enhanced CT, each with what is said of it alone or of all."""
-    places = tags.get("PerFrameFunctionalGroupsSequence") or []
-    if len(places) != count:
-        raise ImageError(NO_PLACE)
-    slices = []
-    for index, own in enumerate(places):
-        find = partial(_find, [own, *(tags.get("SharedFunctionalGroupsSequence") or [])])
-        slices.append(_slice(tags, find, partial(_frame, tags, index, count, find)))
-    return slices
+    if len(tags.get(FRAMES) or []) != count:
+        raise NotCTError(NO_PLACE)
+    return [
+        _slice(tags, partial(dicom.in_groups, tags, index), partial(_frame, tags, index, count))
+        for index in range(count)
+    ]
 
 
-def _find(groups: Sequence[Dataset], tag: str) -> Any:
-    """The first value of a tag in the functional groups of a frame, or None."""
-    for group in groups:
-        if (items := group.get(GROUPS[tag])) and tag in items[0]:
-            return items[0][tag].value
-    return None
-
-
-def _frame(tags: Dataset, index: int, count: int, find: Callable[[str], Any]) -> Array:
+def _frame(tags: Dataset, index: int, count: int) -> Array:
     """Decode a frame as a file of its own, so that all that holds for single pictures holds for it."""
     alone = Dataset()
     for tag in dicom.TAGS:
         if tag in tags and tag not in OF_ALL_FRAMES:
             alone[tag] = copy(tags[tag])  # else a new value would be one of the whole file
-    for tag in ("RescaleSlope", "RescaleIntercept", "RescaleType"):
-        if (value := find(tag)) is not None:
-            setattr(alone, tag, value)
+    for tag, value in dicom.rescale_of(tags, index).items():
+        setattr(alone, tag, value)
     syntax = tags.file_meta.TransferSyntaxUID
     if syntax.is_encapsulated:
         pixels = encapsulate([get_frame(tags.PixelData, index, number_of_frames=count)])
@@ -198,7 +182,7 @@ def _frame(tags: Dataset, index: int, count: int, find: Callable[[str], Any]) ->
 
 def _hounsfield(data: bytes) -> Array:
     """Decode a file of one slice: [rows, columns] float32, HU."""
-    _, hounsfield, _ = dicom.decode(data)
+    _, hounsfield, _ = dicom.decode(data, is_alone=False)
     if hounsfield is None:
         raise ImageError(
             "The slices hold no Hounsfield units (no rescale slope and intercept). Export the original series."

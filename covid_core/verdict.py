@@ -5,12 +5,15 @@ from covid_core import segment, uncertainty
 # Why an answer is withheld.
 UNLIKE = "The picture is unlike the images this model was trained on, so its answer cannot be relied on."
 NO_LUNGS = (
-    "Two lungs as on a chest CT slice were not found, so there is too little to judge by. Choose a slice through the middle "
-    "of the lungs."
+    "Two lungs as on nearly all chest CT slices were not found, so there is too little to judge by. Use a whole slice through the "
+    "middle of the lungs."
 )
 BASELESS = (UNLIKE, NO_LUNGS)  # the picture's fault: its probability means nothing and is not shown as an answer
 AMBIGUOUS = "Neither answer can be ruled out at this level."
-UNUSUAL = "The probability is unusual for either class: hardly any calibration image had one like it."
+UNUSUAL = (
+    "Both answers are ruled out at this level: the probability is too low for most calibration images with COVID-19, and too high "
+    "for most of the others. At a higher level one of them may come back."
+)
 # Beside a probability far below one half, too, so it says what that means.
 ONLY = (
     " (By the probability alone, 'no COVID-19' would be ruled out: few calibration images without COVID-19 came as high as "
@@ -54,7 +57,7 @@ def verdict(
         distance: from the training images, in units of the threshold.
         evidence: `segment.evidence`.
         lesser_side: `segment.lesser_side`.
-        plausible: whether the lung mask looks like that of a chest image; of X-rays only those get here.
+        plausible: whether the lung mask looks like that of a chest image; those that do not are mostly refused before.
         modality: "xray" or "ct".
     """
     if distance > 1:

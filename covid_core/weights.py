@@ -47,12 +47,21 @@ def cache_folder() -> Path:
         WeightsError: the user has no home folder.
     """
     if os.environ.get("COVID_CORE_CACHE"):
-        return Path(os.environ["COVID_CORE_CACHE"]).expanduser()
+        return _expanded("COVID_CORE_CACHE")
     if sys.platform == "darwin":
         return _home() / "Library" / "Caches" / "covid_core"
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local") / "covid_core"
     return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "covid_core"
+
+
+def _expanded(variable: str) -> Path:
+    """The folder that an environment variable names."""
+    named = os.environ[variable]
+    try:
+        return Path(os.path.expandvars(named)).expanduser()
+    except RuntimeError as error:
+        raise WeightsError(f"{variable} is {named}, and there is no such user. Set it to another folder.") from error
 
 
 def _home() -> Path:
@@ -199,8 +208,7 @@ def _check(spec: ModelSpec) -> None:
 
 
 def _local_folder() -> Path | None:
-    named = os.environ.get("COVID_CORE_WEIGHTS")
-    return Path(named).expanduser() if named else None
+    return _expanded("COVID_CORE_WEIGHTS") if os.environ.get("COVID_CORE_WEIGHTS") else None
 
 
 def _is_intact(path: Path, wanted: str) -> bool:
@@ -220,7 +228,7 @@ def _hub_cache() -> Path:
     # As huggingface_hub.constants, but read now and not at import: tests and notebooks set these late.
     for variable, below in (("HF_HUB_CACHE", ""), ("HUGGINGFACE_HUB_CACHE", ""), ("HF_HOME", "hub")):
         if os.environ.get(variable):
-            return Path(os.path.expandvars(os.environ[variable])).expanduser() / below
+            return _expanded(variable) / below
     return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "huggingface" / "hub"
 
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from covid_core import curves, registry, report, stored, weights
+from covid_core import curves, metrics, registry, report, stored, terms, weights
 from covid_core.classify import LEVEL
-from pages import _words
 
 TRAIN = Path(__file__).parents[1] / "train"  # its results only: no page imports it
 SCOREBOARD, SOURCES = TRAIN / "results" / "scoreboard.json", TRAIN / "datasets" / "sources.json"
@@ -17,7 +16,10 @@ SCOREBOARD, SOURCES = TRAIN / "results" / "scoreboard.json", TRAIN / "datasets" 
 ELSEWHERE = {"xray": "xray / external", "ct": "ct / covid_ct_official_test"}
 # Where the promise of the prediction sets is put to the test, by modality.
 PROMISED = {
-    "xray": {"xray / external": "on X-rays from other hospitals"},
+    "xray": {
+        "xray / test": "on other patients' X-rays from the training sources",
+        "xray / external": "on X-rays from other hospitals",
+    },
     "ct": {
         "ct / covid_ct_official_test": "on other patients' slices from COVID-CT, one of the training sets,",
         "ct / sars_cov_2_grouped_test": "on slices from SARS-CoV-2 CT-scan, the other training set,",
@@ -42,8 +44,8 @@ def harder_questions(measure: str) -> dict[str, dict[str, Any]]:
     """Figures of one measure for X-rays, from the easiest question to the hardest, for `figures.forest`."""
     rows = {r["protocol"]: r for r in scoreboard() if r["model"] == registry.DEFAULT}
     return {
-        _words.part_name(name): {**rows[name]["figures"][measure], "kind": rows[name]["kind"]}
-        for name in _words.HARDER
+        terms.part_name(name): {**rows[name]["figures"][measure], "kind": rows[name]["kind"]}
+        for name in terms.HARDER
         if name in rows and measure in rows[name]["figures"]
     }
 
@@ -51,11 +53,11 @@ def harder_questions(measure: str) -> dict[str, dict[str, Any]]:
 @st.cache_data(max_entries=1)
 def tested_on() -> list[dict[str, Any]]:
     """Protocol, "n", "n_covid" and "groups" of every part the default model was measured on."""
-    metrics = weights.load_config(registry.get(registry.DEFAULT))["metrics"]
+    measured = weights.load_config(registry.get(registry.DEFAULT))["metrics"]
     return [
         {"protocol": f"{modality} / {name}", "n": part["n"], "n_covid": part["n_covid"], "groups": part["groups"]}
         for modality in ("xray", "ct")
-        for name, part in metrics[modality].items()
+        for name, part in measured[modality].items()
     ]
 
 
@@ -82,7 +84,10 @@ def value_of(protocol: str, model: str, measure: str) -> float | None:
 
 def promise(modality: str, model: str) -> str:
     """What the prediction sets' promise rests on, and how far it was kept elsewhere."""
-    said = "The level is guaranteed only for pictures like the calibration images."
+    said = (
+        "The level is what calibration aimed at, on average over pictures like its own; slices of one patient are not "
+        "independent, so even there it is approximate."
+    )
     kept = []
     for protocol, where in PROMISED[modality].items():
         measured = [value_of(protocol, model, f"coverage_{name}") for name in ("covid", "non_covid")]
@@ -90,6 +95,19 @@ def promise(modality: str, model: str) -> str:
             covid, other = (report.percent(share) for share in measured if share is not None)
             kept.append(f"{where} for {covid} of the images with COVID-19 and for {other} of those without")
     return f"{said} Sets at {report.percent(LEVEL)} contained the true class {'; '.join(kept)}." if kept else said
+
+
+def rarely(part: dict[str, Any], prevalence: float = 0.02) -> str:
+    """How often a COVID-19 answer would be right where few have the disease, from a part of the metrics."""
+    if not part.get("right_when_covid"):
+        return ""
+    caught, wrong = (part[f"called_covid_{name}"]["value"] for name in ("covid", "non_covid"))
+    right = metrics.predictive_value(caught, wrong, prevalence)
+    return (
+        "How often an answer is right also depends on how common the disease is. In the X-rays from other hospitals "
+        f"{report.percent(part['n_covid'] / part['n'])} have COVID-19; where {report.percent(prevalence)} of the people have it, "
+        f"{report.percent(right)} of the COVID-19 answers on such pictures would be right."
+    )
 
 
 def confounded() -> str:
@@ -106,7 +124,8 @@ def confounded() -> str:
         f"{outside['n'] - outside['n_covid']:,} without it from another (Shenzhen). Inside ieee8023 alone the AUC of "
         f"{registry.get(registry.DEFAULT).title} is {within:.3f} instead of {whole:.3f}. Nor are they untouched: "
         f"the U-Net learned lung masks from {outside['n'] - unseen['n']:,} of them or of their look-alikes (AUC on the other "
-        f"{unseen['n']:,}: {new:.3f}), and earlier results on them were known when the training was changed."
+        f"{unseen['n']:,}: {new:.3f}), the training set holds COVID-19 X-rays from the same web sites (COVID-CXNet), so that some "
+        "patients may be in both, and earlier results on them were known when the training was changed."
     )
 
 
@@ -116,7 +135,7 @@ def known_aucs(models: Mapping[str, str]) -> str:
     for name, title in models.items():
         aucs = [value_of(protocol, name, "auc") for protocol in ELSEWHERE.values()]
         lines.append(f"- {title}: {' and '.join('not measured' if auc is None else f'{auc:.3f}' for auc in aucs)}")
-    xray, ct = (_words.part_name(protocol) for protocol in ELSEWHERE.values())
+    xray, ct = (terms.part_name(protocol) for protocol in ELSEWHERE.values())
     return f"AUC (0.5 = guessing) on *{xray}* and on *{ct}*:\n\n" + "\n".join(lines)
 
 
@@ -129,11 +148,11 @@ def show_reliability(part: str, answers: stored.Answers, key: str) -> None:
         alt="Share right over confidence, before and after the temperature",
     )
     st.caption(
-        f"{_words.part_name(part)}: {len(answers.covid):,} images. The larger a mark, the more of them it stands for."
+        f"{terms.part_name(part)}: {len(answers.covid):,} images. The larger a mark, the more of them it stands for."
     )
 
 
 def probe_figures(modality: str, model: str) -> dict[str, dict[str, Any]]:
     """AUC of a model with parts of the pictures taken away, and of thumbnails, for `figures.forest`; see `board_figures`."""
     names = [f"{modality} / {probe}" for probe in ("as_it_is", "lungs_blacked_out", "only_border", "thumbnail")]
-    return {_words.part_name(name).partition(", ")[2]: board_figures(name, model)["auc"] for name in names}
+    return {terms.part_name(name).partition(", ")[2]: board_figures(name, model)["auc"] for name in names}

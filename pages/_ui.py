@@ -1,6 +1,7 @@
 """The frame of every page: navigation, disclaimer, settings and links."""
 
 import contextlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,6 +28,11 @@ class Settings:
     model: str = registry.DEFAULT
     method: Method = "ensemble_mc_dropout"
     level: float = LEVEL
+
+
+def plain(name: str) -> str:
+    """A file's name as it is: without this `a*b*.png` would be set in italics, `$1$` as a formula."""
+    return re.sub(r"([\\`*_$:\[\]~#<>])", r"\\\1", name)
 
 
 def navigation() -> StreamlitPage:

@@ -3,7 +3,8 @@
 import streamlit as st
 
 import covid_core
-from pages import _board, _ui, _words
+from covid_core import terms
+from pages import _board, _ui
 
 FLOW = """
 digraph {
@@ -68,7 +69,7 @@ def ours() -> list[dict[str, object]]:
     """What our figures were measured on, from the stored rows."""
     return [
         {
-            "images": _words.part_name(row["protocol"]),
+            "images": terms.part_name(row["protocol"]),
             "COVID-19": row["n_covid"],
             "other": row["n"] - row["n_covid"],
             "patients or groups": row["groups"],

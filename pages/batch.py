@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from covid_core import batch, overview, report
 from covid_core.verdict import BASELESS
 from covid_core.weights import WeightsError
-from pages import _job, _pictures, _ui, _words
+from pages import _job, _pictures, _ui
 
 THUMBNAIL = 64  # px
 REDRAWN = 2.0  # seconds between two looks at the table while it fills
@@ -104,9 +104,9 @@ def results(job: _job.Job) -> None:
     for index in (shown[row] for row in event.selection.rows if row < len(shown)):  # one, or none
         entry, remark = job.entries[index], table(job, [index])["remark"][0]
         if remark:
-            st.info(f"{_words.plain(entry.name)}: {remark}", icon=":material/info:")
+            st.info(f"{_ui.plain(entry.name)}: {remark}", icon=":material/info:")
         if job.thumbnails[index] and st.button(
-            f"Diagnose {_words.plain(entry.name)}", icon=":material/pulmonology:", type="primary"
+            f"Diagnose {_ui.plain(entry.name)}", icon=":material/pulmonology:", type="primary"
         ):
             _pictures.show_picture(_pictures.Upload(entry.name, entry.load(), is_computed=job.is_computed))
     left, right = st.columns(2, gap="medium")

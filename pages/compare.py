@@ -9,7 +9,7 @@ from covid_core import classify, curves, images, painting, registry, report
 from covid_core.diagnose import Diagnosis
 from covid_core.verdict import BASELESS
 from covid_core.weights import WeightsError
-from pages import _answers, _ui, _words
+from pages import _answers, _ui
 
 SHORT: dict[classify.Method, str] = {
     "ensemble_mc_dropout": "heads and dropout",
@@ -101,7 +101,7 @@ with main:
             "Pick a phantom or upload a picture. Every model answers it by every way of sampling, and you see where they differ."
         )
     else:
-        st.header(_words.plain(chosen.name))
+        st.header(_ui.plain(chosen.name))
         place = _ui.room((chosen.sha256, settings.modality, "compare"))
         try:
             with st.spinner("Asking every model"):

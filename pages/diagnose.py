@@ -6,11 +6,12 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from covid_core import figures, images, painting, printed, registry, report, trial, volume, weights
+from covid_core import figures, images, painting, printed, registry, report, terms, trial, volume, weights
+from covid_core.classify import CLASSES
 from covid_core.diagnose import Diagnosis
 from covid_core.verdict import BASELESS
 from covid_core.weights import WeightsError
-from pages import _answers, _board, _pictures, _scans, _ui, _words
+from pages import _answers, _board, _pictures, _scans, _ui
 
 # Colour of the box and its icon, by decision.
 BOXES = {
@@ -61,21 +62,27 @@ def expectation(metrics: dict[str, Any]) -> None:
     st.markdown("## How far can you trust it?")
     st.markdown(
         "How often it is right when it gives an answer, with 95 % intervals. On X-rays from the hospitals it learned from it "
-        "looks excellent; on those of other hospitals the same model errs far more often. The CT slices are of other patients "
-        "but from the two collections it learned from. Each figure rests only on the answers it gave, n of them. The **Models** "
-        "page has every figure."
+        "looks excellent; on those of other hospitals the same model errs far more often. The CT slices are from the two "
+        "collections it learned from, with patients, or runs of similar slices, kept apart. Each figure rests only on the answers "
+        "it gave, n of them. The **Models** page has every figure."
     )
     shown = {}
     for modality, name in TRUST:
-        part = metrics[modality][name]
-        answered = f"answers {report.percent(part['decided']['value'])} of {part['n']:,}"
-        shown[f"{_words.part_name(f'{modality} / {name}')}<br>{answered}"] = part["accuracy_of_decided"]
-    st.plotly_chart(
-        figures.forest(shown, "Share of its answers that are right", shares=True),
-        key="trust",
-        config={"displayModeBar": False},
-        alt="Share of the default model's answers that are right, at home and in other hospitals",
-    )
+        part = metrics[modality].get(name, {})  # which other data may lack
+        for decision in reversed(CLASSES):
+            right = part.get(f"right_when_{decision}")
+            if right and right["value"] is not None:
+                what = f"{terms.part_name(f'{modality} / {name}')}, {part['n']:,} images"
+                shown[f"{what}<br>{report.DECISIONS[decision]}"] = right
+    if shown:
+        st.plotly_chart(
+            figures.forest(shown, "Share of its answers that are right", shares=True),
+            key="trust",
+            config={"displayModeBar": False},
+            alt="Share of the default model's answers that are right, at home and in other hospitals",
+        )
+    if said := _board.rarely(metrics["xray"].get("external", {})):
+        st.caption(said)
     if said := _board.confounded():
         st.caption(said)
 
@@ -237,9 +244,9 @@ def picture(
             config={"scrollZoom": True},
             alt=words,
         )
-        place.caption(words)
+        place.caption(_ui.plain(words))
     else:
-        place.image(painted, caption=words, alt=words, width="stretch")
+        place.image(painted, caption=_ui.plain(words), alt=words, width="stretch")
     place.markdown(printed.key(result, shown, is_hatched), unsafe_allow_html=True)
     return shown, opacity
 
@@ -317,7 +324,7 @@ with main:
         heading, status = st.container(), st.empty()
         of = _pictures.volume_of(chosen)
         place = _ui.room((chosen.sha256, settings.modality, settings.model))
-        heading.header(_words.plain(chosen.name))
+        heading.header(_ui.plain(chosen.name))
         if chosen.credit:
             heading.caption(f"Credit: {chosen.credit}")
         if chosen.is_phantom or chosen.is_computed:

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from covid_core import curves, degrade, figures, images, painting, registry, report
+from covid_core import curves, degrade, figures, images, painting, printed, registry, report, terms
 from covid_core.diagnose import Diagnosis
 from covid_core.weights import WeightsError
-from pages import _answers, _board, _pictures, _ui, _words
+from pages import _answers, _board, _pictures, _ui
 
 QUIET = {"displayModeBar": False}
 PHANTOM = "ct-lesions"  # shown as long as no picture is chosen
@@ -29,7 +29,7 @@ def cam_only(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosi
     """The picture, and the cells that the answer came from."""
     left, right = st.columns(2)
     left.image(
-        result.image.pixels, width="stretch", caption=f"What you see: {_words.plain(picture.name)}", alt=picture.name
+        result.image.pixels, width="stretch", caption=f"What you see: {_ui.plain(picture.name)}", alt=picture.name
     )
     right.image(
         painting.layers(result, [painting.CAM], 0.8),
@@ -37,6 +37,8 @@ def cam_only(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosi
         caption=f"How much each of {painting.grid(result.explanation)} spoke for COVID-19",
         alt="The picture with Grad-CAM",
     )
+    if result.explanation is not None:
+        st.caption(printed.summed(result.explanation))
 
 
 def heads(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
@@ -45,9 +47,7 @@ def heads(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) 
     networks = registry.get(settings.model).members
     st.markdown(
         f"{answer.samples.size} heads{f' of {len(networks)} networks' if networks else ''}, as many opinions on the features of "
-        f"**{_words.plain(picture.name)}**: "
-        + ", ".join(f"**{report.percent(float(p))}**" for p in answer.samples)
-        + "."
+        f"**{_ui.plain(picture.name)}**: " + ", ".join(f"**{report.percent(float(p))}**" for p in answer.samples) + "."
     )
 
 
@@ -90,9 +90,11 @@ def calibrated(picture: _pictures.Upload, settings: _ui.Settings, result: Diagno
     answers = _board.stored_answers(settings.model)[part]
     _board.show_reliability(part, answers, key="learn-pair")
     before, after = answers.ece()
+    chance = _board.board_figures(part, settings.model)["ece_by_chance"]["value"]
     st.markdown(
-        f"Confidence and accuracy differed by **{before:.3f}** on average before (ECE), by **{after:.3f}** after. "
-        f"{_words.AT_THE_END}"
+        f"Confidence and accuracy differed by **{before:.3f}** on average before (ECE), by **{after:.3f}** after; by chance alone "
+        f"they would differ by about {chance:.3f} in so many images of a perfectly calibrated model. "
+        f"{terms.AT_THE_END}"
     )
 
 
@@ -114,7 +116,7 @@ def silent(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis)
         "Answer only the surest", 5, 100, 80, 5, format="%d %%", key="learn-share", persist_state="session"
     )
     lines = {
-        _words.part_name(name): answers.risk_coverage()
+        terms.part_name(name): answers.risk_coverage()
         for name, answers in _board.stored_answers(settings.model).items()
         if name.startswith("xray")
     }
@@ -172,7 +174,7 @@ def paper(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) 
     st.caption(
         "The first row asks the report's question of a plain network, which is right about "
         f"{report.share(accuracy, 1)} of the images. The others are of {registry.get(registry.DEFAULT).title}. They show the AUC, "
-        f"because an accuracy also depends on how many images of a set show COVID-19. {_words.MOVED}"
+        f"because an accuracy also depends on how many images of a set show COVID-19. {terms.MOVED}"
     )
 
 
@@ -193,8 +195,9 @@ STEPS = (
         "few to start from nothing. Then five small heads were trained on the features, each on another draw of the patients.",
         heads,
         "Why do the heads differ, though they see the same features?",
-        "Each learned from a different draw of the patients (a bootstrap). Where the training images settle the matter, all draws "
-        "lead to the same answer; where few of them are like this one, they part.",
+        "Each learned from a different draw of the patients (a bootstrap). They part where it matters which patients were drawn, "
+        "mostly near 50 %. On a picture unlike all training images they need not part: all five then extrapolate alike. The "
+        "distance is there for that.",
     ),
     Step(
         "Overconfidence",
@@ -208,8 +211,9 @@ STEPS = (
     Step(
         "Two kinds of doubt",
         "Every sample is the answer of one head with part of its inputs left out. Doubt that all samples share is called "
-        "*aleatoric*. Doubt from their disagreement is *epistemic*: more images like this one would help. Only the last layer is "
-        "sampled, so a large aleatoric part does not prove that no network could do better.",
+        "*aleatoric*. Doubt from their disagreement is *epistemic*: more images like this one would help. Heads disagree, and "
+        "so do the samples of one head. Only the last layer is sampled, so a large aleatoric part does not prove that no network "
+        "could do better.",
         two_kinds,
         "The samples lie close together. Is the answer right?",
         "Not necessarily. The samples share one backbone. None of them can be unsure about what it never looked at.",
@@ -217,7 +221,7 @@ STEPS = (
     Step(
         "Calibration",
         "Of all answers given with 80 % confidence, eight in ten should be right. Dividing the logits by one number, the "
-        "temperature, fitted on images kept apart for it, brings confidence and accuracy closer together on average.",
+        "temperature, fitted on images kept apart for it, usually brings confidence and accuracy closer together.",
         calibrated,
         "Does calibration make a model better at telling the classes apart?",
         "No. The ranking of the pictures hardly changes. Only the stated confidence does, and it holds only for pictures "
@@ -254,8 +258,8 @@ STEPS = (
         "A U-Net says for every pixel whether it is lung or lesion. On a phantom the truth is known, so one can see where it errs.",
         truth,
         "Make the lesions as large and as faint as you can. How much of them is marked?",
-        "A small part: the U-Net overlooks faint opacity however large it is, and the share of the lungs comes out far too small. "
-        "A Dice over many images hardly shows this, because dense lesions dominate the sum.",
+        "A small part. Faint patches are found while normal lung lies around them; where they fill nearly the whole lung they are "
+        "overlooked, and the share comes out far too small. A Dice over many images hardly shows this if such lungs are rare.",
     ),
     Step(
         "How to read 99.7 %",

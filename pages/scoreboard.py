@@ -4,24 +4,25 @@ from typing import Any
 
 import streamlit as st
 
-from covid_core import figures, registry
-from pages import _board, _ui, _words
+from covid_core import figures, registry, terms
+from pages import _board, _ui
 
 GROUPS = {"xray": "X-ray", "ct": "CT", "lesions": "Lesions and lungs", "starts": "Random starts"}
 # From the easiest question to the hardest.
-ORDER = ("xray_random", "sars_random", "sars_grouped", *_words.PARTS)
+ORDER = ("xray_random", "sars_random", "sars_grouped", *terms.PARTS)
 INTRODUCTION = """
 A report says **99.7 %**. Of what? Its images were split at random: copies of an image, and images of the same patient, lie on
 both sides of the split, and nearly every COVID-19 image comes from different hospitals than the healthy ones. Read the rows
-from top to bottom: first the question that report asked, then the same disease with patients kept apart, then hospitals from
-whose diagnoses the model never learned. (The X-ray U-Net did learn lung masks from their pictures, and exchanged grain and grey
-levels with them; see the model cards.)
+from top to bottom: first the question that report asked, then the same disease with patients kept apart, then collections kept
+out of the classifier's training. (The X-ray U-Net did learn lung masks from their pictures, and exchanged grain and grey levels
+with them; see the model cards.) On X-rays the model changes too, from a plain network to the app's, which is taught not to call
+lungs without visible opacity COVID-19. Only two rows of CT differ in little but the split: São Paulo at random, and by groups.
 """
 
 
 def label(row: dict[str, Any]) -> str:
     """What stands beside a line of the plot, without the kind of image, which is chosen above it."""
-    part = _words.part_name(row["protocol"])
+    part = terms.part_name(row["protocol"])
     if row["modality"] in ("xray", "ct"):
         part = part.removeprefix("X-ray, ").removeprefix("CT, ")
     return f"{part[0].upper()}{part[1:]}<br>{title(row['model'])}"
@@ -57,14 +58,15 @@ def table(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """All figures, one line each."""
     return [
         {
-            "protocol": _words.part_name(row["protocol"]),
+            "protocol": terms.part_name(row["protocol"]),
             "model": row["model"],
             "kind": row["kind"],
-            "measure": _words.measure_name(measure),
+            "measure": terms.measure_name(measure),
             "value": figure["value"],
             "95 % low": figure.get("low"),
             "95 % high": figure.get("high"),
             "n": figure.get("n"),
+            "groups": figure.get("groups"),
             "source": row.get("source", "this project"),
         }
         for row in rows
@@ -80,10 +82,10 @@ held = {r["modality"] for r in _board.scoreboard()}
 groups = [name for name in GROUPS if name in held]
 group = st.segmented_control("Images", groups, format_func=GROUPS.get, default="xray", key="board") or "xray"
 rows = sorted((r for r in _board.scoreboard() if r["modality"] == group), key=place)
-known = _words.measures(row["figures"] for row in rows)
+known = terms.measures(row["figures"] for row in rows)
 # Most val X-rays are of one class: there a network that calls all of them that has a fair accuracy.
 first = known.index("auc") if group == "starts" else 0
-measure = st.selectbox("Measure", known, first, format_func=_words.MEASURES.get, key=f"measure-{group}")
+measure = st.selectbox("Measure", known, first, format_func=terms.MEASURES.get, key=f"measure-{group}")
 ours = list(dict.fromkeys(row["model"] for row in rows if row["kind"] != "published"))
 asked = st.pills(
     "Models",
@@ -97,15 +99,15 @@ asked = st.pills(
 shown = [row for row in rows if row["kind"] == "published" or row["model"] in asked]
 if not shown:
     st.info("Choose a model above.")
-plot(shown, measure, _words.measure_name(measure))
+plot(shown, measure, terms.measure_name(measure))
 if group == "xray" and (said := _board.confounded()):
     st.caption(said)
 if group in ("xray", "ct"):
     st.caption(
         "*As it is*, *lungs blacked out* and *only the border of the box* are the test images of the training sources with parts "
         "taken away, as in the Shortcut lab; answers that stay right without lungs come from elsewhere. Accuracy depends on how "
-        "many images show COVID-19: a model that always says no is right about all that do not. AUC does not."
-        + (f" {_words.MOVED}" if group == "xray" else "")
+        "many images show COVID-19: a model that always says no is right about all that do not. So do F1 and the area under the "
+        "precision-recall curve. AUC does not." + (f" {terms.MOVED}" if group == "xray" else "")
     )
 if group == "starts":
     st.caption(
@@ -113,11 +115,13 @@ if group == "starts":
         f"{rows[0]['pictures']:,} pictures, taught by their labels alone or also by the features and answers of a finished model."
     )
 st.caption(
-    "Bars are 95 % bootstrap intervals over patients or groups. *Bundled* models are those of this app; a network *trained for "
+    "Bars are 95 % bootstrap intervals over groups: patients, or runs of images that belong together; from fewer than ten groups "
+    "they come out too narrow. *Bundled* models are those of this app; a network *trained for "
     "it* saw only the training part of that split and was trained in the plain way of most reports; *published* figures are by "
-    "others, and are shown only beside ours under the same protocol."
+    "others, and are shown only beside ours on the same test images or the same collection; what trained them differs."
     + (
-        " For InceptionResNetV2 there were no ImageNet weights: it began with weights that X-rays alone had taught, with "
+        " The app's models learned from a second CT set and from lesion masks besides, which those published on COVID-CT did not. "
+        "For InceptionResNetV2 there were no ImageNet weights: it began with weights that X-rays alone had taught, with "
         "MobileNetV2 as teacher."
         if group == "ct"
         else ""

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from covid_core import classify, curves, figures, images, painting, registry, report, shortcuts, source
+from covid_core import classify, curves, figures, images, painting, registry, report, shortcuts, source, terms
 from covid_core.weights import WeightsError
-from pages import _answers, _board, _letters, _pictures, _ui, _words
+from pages import _answers, _board, _letters, _pictures, _ui
 
 LITERATURE = """
 - **Lungs blacked out, still "COVID-19".** Networks told the COVID-19 sets from the others with the lungs hidden behind a black
@@ -14,7 +14,8 @@ LITERATURE = """
 - **Children against adults.** A popular mix of sets has its pneumonia cases from children of one to five years: what looks like a
   diagnosis is an estimate of age. (Roberts et al. 2021, *Nat. Mach. Intell.* 3, who screened 2,212 papers, kept 62, and found none
   fit for clinical use.)
-- **An unseen source.** With sources left out of training in turn, the AUC fell from 1.00 to 0.38. (PMC8224464.)
+- **An unseen source.** On sources left out of training the AUC fell from 1.00 to as little as 0.38, in the worst case.
+  (PMC8224464.)
 """
 
 
@@ -58,9 +59,9 @@ def looks_like(found: list[shortcuts.Probe]) -> None:
         return
     st.markdown("### Which source does it look like?")
     modality = found[0].alone.modality
-    names = [_words.SOURCES.get(name, name) for name in known]
+    names = [terms.SOURCES.get(name, name) for name in known]
     likeliest = ", ".join(
-        f"{title}: **{_words.SOURCES.get(name := next(iter(told)), name)}**" for title, told in guesses.items()
+        f"{title}: **{terms.SOURCES.get(name := next(iter(told)), name)}**" for title, told in guesses.items()
     )
     st.markdown(f"A linear model guesses the source from the features that the classifier uses. {likeliest}.")
     st.plotly_chart(
@@ -144,7 +145,7 @@ def everywhere(model: str) -> None:
     st.caption(
         "The first row is a plain network on images split at random, the others "
         f"{registry.get(registry.DEFAULT).title} on harder and harder questions; the last row asks something different. "
-        f"{_words.MOVED}"
+        f"{terms.MOVED}"
     )
     if said := _board.confounded():
         st.caption(said)
@@ -180,7 +181,7 @@ with main:
             "it."
         )
     else:
-        st.header(_words.plain(chosen.name))
+        st.header(_ui.plain(chosen.name))
         try:
             chest = _answers.chest(chosen, settings)
             if chest.evidence.refusal:

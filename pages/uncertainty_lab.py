@@ -4,9 +4,9 @@ import time
 
 import streamlit as st
 
-from covid_core import classify, curves, degrade, images, metrics, report, stored
+from covid_core import classify, curves, degrade, images, metrics, report, stored, terms
 from covid_core.weights import WeightsError
-from pages import _answers, _board, _pictures, _ui, _words
+from pages import _answers, _board, _pictures, _ui
 
 STRENGTHS = [step / 10 for step in range(11)]
 SECTIONS = ("Degrade the picture", "Abstain", "Calibration", "Prevalence")
@@ -100,7 +100,7 @@ def abstain(answers: dict[str, stored.Answers]) -> None:
     share = (
         st.slider("Answer only the surest", 5, 100, 80, 5, format="%d %%", key="share", persist_state="session") / 100
     )
-    lines = {_words.part_name(name): answers[name].risk_coverage() for name in answers if name != "ct / test"}
+    lines = {terms.part_name(name): answers[name].risk_coverage() for name in answers if name != "ct / test"}
     columns = st.columns(len(lines))
     for column, (label, (coverage, risk)) in zip(columns, lines.items(), strict=True):
         at = metrics.answered(share, len(risk)) - 1
@@ -120,9 +120,10 @@ def abstain(answers: dict[str, stored.Answers]) -> None:
         alt="Share of wrong answers over the share of images answered, a line for each set of images",
     )
     st.caption(
-        "In the hospitals it learned from, abstaining on the few doubtful images removes most errors. In other hospitals it "
-        "removes far fewer, as long as most images are answered: there the model is often wrong and sure. Abstaining helps "
-        "against ambiguous pictures, less against having learned the wrong thing."
+        "Leaving out a fifth of the pictures at random would remove a fifth of the errors. Leaving out those it is least sure of "
+        "removes most errors on X-rays from the hospitals it learned from, fewer on CT, and in other hospitals little more than "
+        "chance, as long as most images are answered: there the model is often wrong and sure. Abstaining helps against "
+        "ambiguous pictures, less against having learned the wrong thing."
     )
 
 
@@ -134,7 +135,7 @@ def temperature(answers: dict[str, stored.Answers]) -> None:
         "logits before they become probabilities. It changes hardly any decision at 50 %, only how sure the model claims to be."
     )
     part = st.selectbox(
-        "Images", list(answers), format_func=_words.part_name, key="calibration", persist_state="session"
+        "Images", list(answers), format_func=terms.part_name, key="calibration", persist_state="session"
     )
     before, after = answers[part].ece()
     first, second = st.columns(2)
@@ -142,7 +143,7 @@ def temperature(answers: dict[str, stored.Answers]) -> None:
     second.metric("Calibration error after", f"{after:.3f}", border=True, help="ECE in 15 bins; smaller is better.")
     _board.show_reliability(part, answers[part], key="pair")
     st.caption(
-        f"{_words.AT_THE_END} "
+        f"{terms.AT_THE_END} "
         "Points below the dotted line are overconfident. The temperature was fitted for the training sources; look "
         "at the other hospitals, where it does not hold."
     )
@@ -156,7 +157,7 @@ def prevalence(answers: dict[str, stored.Answers]) -> None:
         "one in fifty. The same sensitivity and specificity then mean something else."
     )
     left, right = st.columns(2)
-    part = left.selectbox("Images", list(answers), format_func=_words.part_name, key="worth", persist_state="session")
+    part = left.selectbox("Images", list(answers), format_func=terms.part_name, key="worth", persist_state="session")
     common = right.select_slider(
         "Share of the people examined who have COVID-19",
         [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5],
@@ -204,7 +205,7 @@ if section == SECTIONS[0]:
                 "uncertainty and distance follow. Sampling and confidence level are under *Settings*."
             )
         else:
-            st.header(_words.plain(chosen.name))
+            st.header(_ui.plain(chosen.name))
             try:
                 spoil(chosen, settings)
             except WeightsError as error:

@@ -70,6 +70,21 @@ def test_a_damaged_member_does_not_take_the_others_with_it() -> None:
     assert "damaged" in found["x.zip/one.png"] and found["x.zip/two.png"] == ""
 
 
+def test_a_locked_member_does_not_take_the_others_with_it() -> None:
+    good, stream = pictures.encode(pictures.GREY), io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as file:
+        file.writestr("one.png", good, zipfile.ZIP_LZMA)
+        file.writestr("two.png", good)
+    found = reasons([("x.zip", stream.getvalue())])
+    assert "unusual" in found["x.zip/one.png"] and found["x.zip/two.png"] == ""
+
+
+def test_no_cell_is_a_formula() -> None:
+    for name in ("=1+1.png", "+1.png", "-1.png", "@SUM(1).png", "\t=1.png"):
+        (read,) = csv.DictReader(io.StringIO(batch.to_csv([{"file": name, "error": "none", "aleatoric": -1}])))
+        assert (read["file"], read["aleatoric"]) == (f"'{name}", "-1")
+
+
 def test_too_much_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = packed({"bomb.png": bytes(images.MAX_BYTES + 1), "good.png": pictures.encode(pictures.GREY)})
     opened: list[str] = []

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from covid_core import classify, gate, phantom, preprocess, registry, report, segment, verdict
+from covid_core import classify, diagnose, gate, phantom, preprocess, registry, report, segment, verdict
 
 SEEN, UNSEEN = float(np.log(0.21)), float(np.log(0.011))
 
@@ -41,6 +41,13 @@ def test_the_reason_names_the_probability_that_is_asked_for() -> None:
     assert "as high as 29 %" in reason and "needs at least 80 %" in reason
     for said in (verdict.INVISIBLE, verdict.ONE_SIDED, verdict.UNPROVEN):  # the reason first, then what might mislead
         assert said.endswith(verdict.ONLY) and "ruled out" not in said.removesuffix(verdict.ONLY)
+
+
+@pytest.mark.parametrize("reason", [segment.MISSING, segment.TOO_UNCERTAIN, segment.TOO_LARGE, segment.NOT_TWO])
+def test_where_no_lungs_can_be_told_a_slice_is_refused_however_near_it_is(reason: str) -> None:
+    near, far = (gate.Glance("ct", {"xray": 2.0, "ct": distance}) for distance in (0.7, 1.1))
+    assert bool(diagnose.refusal(near, reason, "ct")) == (reason in (segment.MISSING, segment.TOO_UNCERTAIN))
+    assert diagnose.refusal(far, reason, "ct").endswith(reason) and not diagnose.refusal(far, "", "ct")
 
 
 def test_a_slice_without_two_lungs_is_not_judged() -> None:

@@ -180,6 +180,39 @@ def test_masks_of_names_that_differ_in_case_alone_do_not_meet(good: Path, tmp_pa
     assert len({row["mask_file"].lower() for row in lines(capsys)}) == 2
 
 
+def test_masks_overwrite_nothing_else(good: Path, tmp_path: Path, capsys) -> None:
+    other, out = tmp_path / "other.png", tmp_path / "masks"
+    shutil.copy(good, other)
+    (out / "other-mask.png").mkdir(parents=True)
+    (out / "good-mask.png").write_bytes(b"drawn by hand")
+    asked = ["segment", str(good), str(other), str(good), "--modality", "ct", "--out", str(out), "--json"]
+    assert main(asked) == 1
+    first, second, third = lines(capsys)
+    assert "holds something else" in first["error"] and "cannot be written" in second["error"] and "error" not in third
+    assert (out / "good-mask.png").read_bytes() == b"drawn by hand"
+    again = ["segment", str(good), "--modality", "ct", "--out", str(tmp_path / "again"), "--json"]
+    assert main(again) == main(again) == 0
+    capsys.readouterr()
+
+
+def test_results_never_take_the_place_of_a_picture(good: Path, tmp_path: Path, capsys) -> None:
+    before = good.read_bytes()
+    assert main(["score", str(tmp_path), "--out", str(good)]) == 2
+    assert "is one of the pictures" in capsys.readouterr().err and good.read_bytes() == before
+    (tmp_path / "folder").mkdir()
+    assert main(["score", str(tmp_path), "--out", str(tmp_path / "folder")]) == 2
+    assert "is a folder" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_no_error(good: Path, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(images, "read_bytes", stop)
+    assert main(["classify", str(good)]) == 130
+    assert capsys.readouterr().err == "stopped\n"
+
+
 def test_who_reads_only_the_first_answer_stops_the_others(good: Path) -> None:
     command = f"{sys.executable} -m covid_core classify {good} missing.png {good} | head -n 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)

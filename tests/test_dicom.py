@@ -19,6 +19,7 @@ from pydicom.uid import (
 
 from covid_core.images import ImageError, decode
 from tests.pictures import GREY, HEIGHT, RAMP, SMALLEST, UNIT, WIDTH, check, dicom, encode, jpeg2000, refusal, xray
+from tests.volumes import enhanced, planes
 
 
 def test_hounsfield_units_and_lung_window() -> None:
@@ -55,7 +56,21 @@ def test_ct_without_hounsfield_units(tags: dict[str, object]) -> None:
     assert image.pixels.min() == 0 and image.pixels.max() == 1
 
 
-@pytest.mark.parametrize("tags", [{"RescaleSlope": 0}, {"RescaleSlope": "1e300"}])
+@pytest.mark.parametrize("intercept", [0, 200])
+def test_a_slice_without_air_is_not_in_hounsfield_units(intercept: int) -> None:
+    image = decode(dicom(RAMP, RescaleSlope=1, RescaleIntercept=intercept))  # such as 8 bits saved as they were shown
+    assert image.hounsfield is None and image.modality_hint == "ct"
+    np.testing.assert_allclose(image.pixels, (RAMP - RAMP.min()) / np.ptp(RAMP), atol=1e-6)
+
+
+def test_an_enhanced_ct_of_one_frame_is_a_slice() -> None:
+    plane = planes()[2]
+    image = decode(enhanced(plane[None]))
+    assert image.hounsfield is not None
+    np.testing.assert_array_equal(image.hounsfield, plane)
+
+
+@pytest.mark.parametrize("tags", [{"RescaleSlope": 0}, {"RescaleSlope": "1e300"}, {"RescaleSlope": "1e-46"}])
 def test_senseless_slope(tags: dict[str, object]) -> None:
     assert "damaged" in refusal(dicom(**tags))
 
@@ -106,6 +121,12 @@ def test_useless_window_is_ignored(width: int) -> None:
     np.testing.assert_allclose(decode(xray(stored, WindowCenter=9, WindowWidth=width)).pixels, UNIT, atol=1e-6)
 
 
+@pytest.mark.parametrize("function", ["LINEAR_EXACT", "SIGMOID"])
+def test_a_window_too_narrow_for_float32_is_ignored(function: str) -> None:
+    tags = {"WindowCenter": 9, "WindowWidth": "1E-46", "VOILUTFunction": function}
+    np.testing.assert_allclose(decode(xray(RAMP.astype(np.uint16), **tags)).pixels, UNIT, atol=1e-6)
+
+
 def table(entries: np.ndarray, first: int) -> Sequence:
     item = Dataset()
     item.add_new("LUTDescriptor", "US", [len(entries), first, 16])
@@ -126,6 +147,11 @@ def test_padding_of_an_xray_is_black_and_does_not_count() -> None:
     for kind in ("MONOCHROME1", "MONOCHROME2"):
         pixels = decode(xray(stored, PixelPaddingValue=60_000, PhotometricInterpretation=kind)).pixels
         assert (pixels[:5] == 0).all() and pixels[5:].max() == 1
+
+
+def test_a_padding_of_more_bits_than_the_picture_is_none() -> None:
+    plain = decode(xray(RAMP)).pixels
+    np.testing.assert_array_equal(decode(xray(RAMP, PixelPaddingValue=63536)).pixels, plain)  # 48, if it wrapped
 
 
 @pytest.mark.parametrize("modality", ["OT", None, ""])
@@ -176,7 +202,7 @@ def test_without_preamble_the_name_must_say_dicom(syntax: str) -> None:
 
 
 def test_compressed() -> None:
-    common = {"RescaleSlope": 1, "RescaleIntercept": 0}
+    common = {"RescaleSlope": 1, "RescaleIntercept": -1000}
     rle = struct.pack("<16I", 1, 64, *[0] * 14) + b"".join(bytes([len(row) - 1]) + row.tobytes() for row in RAMP)
     for syntax, frame, error in [
         (JPEG2000Lossless, jpeg2000(GREY), 0),
@@ -184,12 +210,18 @@ def test_compressed() -> None:
         (JPEGBaseline8Bit, encode(GREY, "JPEG", quality=95), 5),
     ]:
         found = decode(dicom(RAMP, syntax=syntax, frame=frame, **common)).hounsfield
-        np.testing.assert_allclose(found, RAMP, atol=error)
+        np.testing.assert_allclose(found, RAMP - 1000.0, atol=error)
 
 
 def test_compressed_picture_must_have_the_size_the_tags_promise() -> None:
     for syntax, make in [(JPEG2000Lossless, jpeg2000), (JPEGBaseline8Bit, lambda picture: encode(picture, "JPEG"))]:
         assert "damaged" in refusal(dicom(RAMP, syntax=syntax, frame=make(GREY.resize((WIDTH * 9, HEIGHT * 9)))))
+
+
+def test_compressed_picture_must_be_one_channel() -> None:
+    colour = GREY.convert("RGB")  # of the right size; thousands of channels would fit in a few kilobytes
+    for syntax, frame in [(JPEG2000Lossless, jpeg2000(colour)), (JPEGBaseline8Bit, encode(colour, "JPEG"))]:
+        assert "damaged" in refusal(dicom(RAMP, syntax=syntax, frame=frame))
 
 
 def test_cut_and_unread_compression() -> None:

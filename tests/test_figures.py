@@ -22,11 +22,18 @@ def test_zoom_stays_for_pictures_of_one_size_alone() -> None:
     assert revisions[0] == revisions[1] != revisions[2]
 
 
-@pytest.mark.parametrize(("model", "who"), [("mobilenetv2", "the heads"), ("ensemble", "the networks and heads")])
-def test_the_bar_says_who_disagrees(result: Diagnosis, model: str, who: str) -> None:
-    answer = replace(result.classification, model=model)
+@pytest.mark.parametrize(
+    ("model", "method", "who"),
+    [
+        ("mobilenetv2", "ensemble_mc_dropout", "heads, dropout"),
+        ("mobilenetv2", "mc_dropout", "dropout"),
+        ("ensemble", "ensemble", "networks, heads"),
+    ],
+)
+def test_the_bar_says_who_disagrees(result: Diagnosis, model: str, method: str, who: str) -> None:
+    answer = replace(result.classification, model=model, method=method)
     drawn = {bar.name.split(":")[0]: bar for bar in figures.uncertainty_bar(answer).data}
-    assert drawn["epistemic"].name == f"epistemic: {who} disagree"
+    assert drawn["epistemic"].name == f"epistemic: samples disagree ({who})"
     assert drawn["aleatoric"].name == "aleatoric: shared by all samples"  # no more is known of it
     assert [bar.split(":")[0] for bar in drawn] == ["aleatoric", "epistemic"]
     assert figures.uncertainty_bar(answer).layout.legend.traceorder == "normal"  # as the bars

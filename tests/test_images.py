@@ -250,6 +250,22 @@ def test_endless_tiff_is_not_counted_to_the_end() -> None:
 # Other files
 
 
+def test_jpeg_of_endless_passes() -> None:
+    whole = encode(GREY, "JPEG", progressive=True)
+    last = whole[whole.rfind(b"\xff\xda") : -2]
+    assert decode(whole[:-2] + last * 9 + whole[-2:]).shape == (HEIGHT, WIDTH)
+    assert "unusual kind" in refusal(whole[:-2] + last * 200 + whole[-2:])
+
+
+def test_tiff_of_tiles_larger_than_any_picture() -> None:
+    def entry(*numbers: int) -> bytes:
+        return struct.pack("<HHII", *numbers)
+
+    tags = {256: WIDTH, 257: HEIGHT, 258: 8, 259: 8, 262: 1, 277: 1, 322: 40_000, 323: 40_000, 324: 8, 325: 4}
+    table = struct.pack("<H", len(tags)) + b"".join(entry(tag, 4, 1, value) for tag, value in tags.items()) + bytes(4)
+    assert "unusual kind" in refusal(b"II*\0" + struct.pack("<I", 12) + bytes(4) + table)
+
+
 def test_gif() -> None:
     assert refusal(encode(GREY, "GIF")) == "This is a GIF, which cannot be read here. Save one frame as PNG."
     animated = encode(GREY, "GIF", save_all=True, append_images=[GREY.rotate(180)], duration=50)

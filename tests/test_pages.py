@@ -12,9 +12,22 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from covid_core import batch, classify, images, phantom, printed, registry, report, scan, segment, verdict, weights
+from covid_core import (
+    batch,
+    classify,
+    images,
+    phantom,
+    printed,
+    registry,
+    report,
+    scan,
+    segment,
+    terms,
+    verdict,
+    weights,
+)
 from covid_core.diagnose import diagnose
-from pages import _board, _words
+from pages import _board
 from pages._pictures import PHANTOMS, Upload
 from pages._ui import Settings
 from tests import golden, pictures
@@ -133,14 +146,34 @@ def test_disclaimer_and_invitation_without_a_picture() -> None:
     assert any("Not a medical device" in m.value for m in app.markdown)
     assert any("Upload a **chest X-ray**" in m.value for m in app.markdown)
     (chart,) = app.get("plotly_chart")
-    drawn = json.loads(chart.proto.spec)["data"][0]["x"]
-    metrics = weights.load_config(registry.get(registry.DEFAULT))["metrics"]
-    assert drawn[:2] == [metrics["xray"][part]["accuracy_of_decided"]["value"] for part in ("test", "external")]
-    outside = metrics["xray"]["external"]
-    rests_on = f"of {outside['n']:,} (n\u00a0=\u00a0{outside['accuracy_of_decided']['n']:,})"
-    label = json.loads(chart.proto.spec)["data"][0]["y"][1].replace("<br>", " ")
-    assert label.endswith(f"answers {report.percent(outside['decided']['value'])} {rests_on}")
-    assert _board.confounded() in [c.value for c in app.caption]
+    lines = json.loads(chart.proto.spec)["data"][0]
+    outside = weights.load_config(registry.get(registry.DEFAULT))["metrics"]["xray"]["external"]
+    right = [outside[f"right_when_{decision}"] for decision in ("covid", "non_covid")]
+    assert lines["x"][2:4] == [figure["value"] for figure in right]
+    for label, decision, figure in zip(lines["y"][2:4], ("covid", "non_covid"), right, strict=True):
+        said = f"{outside['n']:,} images {report.DECISIONS[decision]} ({report.counted(figure)})"
+        assert label.replace("<br>", " ").endswith(said)
+    assert {_board.confounded(), _board.rarely(outside)} <= {c.value for c in app.caption}
+
+
+def test_how_often_an_answer_is_right_where_few_are_ill() -> None:
+    part = {f"called_covid_{name}": {"value": share} for name, share in (("covid", 0.5), ("non_covid", 0.1))}
+    said = _board.rarely(part | {"right_when_covid": {"value": 0.7}, "n": 10, "n_covid": 4})
+    # Of 1,000 people 20 are ill, of whom 10 are found, and 98 others are called ill.
+    assert "40 % have COVID-19; where 2 % of the people have it, 9 % of the COVID-19 answers" in said
+    assert _board.rarely({}) == ""
+
+
+def test_the_first_page_does_without_figures_nobody_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = weights.load_config
+
+    def other(spec: registry.ModelSpec) -> dict[str, Any]:
+        config = whole(spec)
+        return config | {"metrics": {"xray": {}, "ct": {"test": {}}}} if spec.task == "classify" else config
+
+    monkeypatch.setattr(weights, "load_config", other)
+    app = open_app().run()
+    assert not app.exception and not app.get("plotly_chart")
 
 
 def test_an_answer_survives_a_change_of_page() -> None:
@@ -275,8 +308,8 @@ def test_pages_do_without_rows_that_somebody_did_not_measure(monkeypatch: pytest
     whole = _board.scoreboard()
     monkeypatch.setattr(_board, "scoreboard", fewer)
     assert _board.confounded() == ""
-    asked = {_words.part_name(name) for name in _words.HARDER}
-    assert asked - set(_board.harder_questions("auc")) == {_words.part_name("xray / external")}
+    asked = {terms.part_name(name) for name in terms.HARDER}
+    assert asked - set(_board.harder_questions("auc")) == {terms.part_name("xray / external")}
     assert "contained the true class" not in _board.promise("xray", "mobilenetv2") and "contained" in _board.promise(
         "ct", "mobilenetv2"
     )

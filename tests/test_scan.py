@@ -64,6 +64,20 @@ def test_which_files_are_volumes(hounsfield: np.ndarray) -> None:
     assert not scan.is_volume([xray, xray]) and not scan.is_volume([xray, single])
 
 
+def test_what_lies_beside_a_ct_on_a_disc_is_not_unpacked(
+    hounsfield: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [*slices(hounsfield), ("viewer/film.avi", bytes(10**6)), ("viewer/run.exe", bytes(10**6))]
+    monkeypatch.setattr(scan, "MAX_UNPACKED", 10**6)
+    check(read_volume([("disc.zip", packed(files))]), hounsfield)
+
+
+def test_values_that_would_begin_in_the_header(hounsfield: np.ndarray) -> None:
+    data = bytearray(nifti(hounsfield))
+    data[108:112] = bytes(4)  # where the header says they begin
+    assert "damaged" in refusal(bytes(data))
+
+
 def test_unusable_archives(hounsfield: np.ndarray) -> None:
     files = slices(hounsfield)
     archive = packed(files)

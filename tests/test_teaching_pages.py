@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from covid_core import classify, degrade, images, phantom, registry, report, shortcuts, source, trial, verdict
-from pages import _board, _words
+from covid_core import classify, degrade, images, phantom, registry, report, shortcuts, source, terms, trial, verdict
+from pages import _board, _ui
 from pages._pictures import PHANTOMS, Upload
 from tests import golden
 from tests.test_pages import ROOT, colour_picture, open_app
@@ -117,7 +117,7 @@ def test_the_other_experiments_compute_from_the_stored_rows() -> None:
 
 
 def test_names_of_files_are_shown_as_they_are() -> None:
-    assert _words.plain("a*b_1$x$.png") == r"a\*b\_1\$x\$.png"
+    assert _ui.plain("a*b_1$x$.png") == r"a\*b\_1\$x\$.png"
     app = on_page("shortcut_lab.py", Upload("a*b*.png", golden.png("xray-lesions")))
     assert app.header[0].value == r"a\*b\*.png"
 
@@ -127,7 +127,7 @@ def test_reliability_says_of_which_images_and_its_marks_of_how_many() -> None:
     app.segmented_control(key="experiment").set_value("Calibration").run()
     answers = _board.stored_answers(registry.DEFAULT)
     app.selectbox(key="calibration").select("xray / external").run()
-    known = f"{_words.part_name('xray / external')}: {len(answers['xray / external'].covid):,} images"
+    known = f"{terms.part_name('xray / external')}: {len(answers['xray / external'].covid):,} images"
     assert not app.exception and known in words(app)
     (drawn,) = charts(app).values()
     for trace in drawn[1:]:
@@ -140,7 +140,7 @@ def test_the_shortcut_lab_takes_lungs_away_and_burns_letters_in() -> None:
     said = words(app)
     assert all(title in said for title in ("As it is", "Lungs blacked out", "Only the border"))
     named = next(iter(source.guess(shortcuts.chest(images.decode(golden.png("xray-lesions"))).evidence)))
-    assert f"As it is: **{_words.SOURCES[named]}**" in said
+    assert f"As it is: **{terms.SOURCES[named]}**" in said
     chance = _board.board_figures("xray / source_from_features", registry.DEFAULT)["balanced_accuracy_by_chance"]
     assert f"always naming the same one would get {report.share(chance['value'])}" in said
     known = len(source.readers(registry.DEFAULT)["xray"].names)
@@ -294,7 +294,7 @@ def test_learn_shows_ten_steps_each_with_a_question_and_an_answer() -> None:
     seen = set()
     own_words = {
         3: "does not prove that no network could do better",
-        4: f"{_words.part_name('xray / test')}: ",
+        4: f"{terms.part_name('xray / test')}: ",
         5: "guaranteed only for pictures like the calibration images",
         9: "an accuracy also depends on how many images",
     }
@@ -309,7 +309,7 @@ def test_learn_shows_ten_steps_each_with_a_question_and_an_answer() -> None:
     (drawn,) = charts(app).values()
     rows = {r["protocol"]: r["figures"] for r in _board.scoreboard() if r["model"] == registry.DEFAULT}
     asked = sorted(x for trace in drawn for x in trace["x"])
-    assert asked == sorted(rows[name]["auc"]["value"] for name in _words.HARDER) and _words.HARDER[0] == "xray_random"
+    assert asked == sorted(rows[name]["auc"]["value"] for name in terms.HARDER) and terms.HARDER[0] == "xray_random"
     app.button[-1].click().run()
     assert app.header[0].value.startswith("9.")
 

@@ -106,6 +106,22 @@ def test_what_is_no_slice_is_left_out_and_said(hounsfield: np.ndarray) -> None:
     assert "localizer" in refusal(overview)
 
 
+def test_a_picture_without_a_place_is_left_out_and_said(hounsfield: np.ndarray) -> None:
+    report = pictures.dicom(SeriesInstanceUID="1.2.826.99", ImageType=["DERIVED", "SECONDARY"])  # of the dose
+    found = read_volume([*slices(hounsfield), ("dose.dcm", report)])
+    check(found, hounsfield)
+    assert found.remarks == ("Files that are not CT slices were left out: 1.",)
+    assert "where its slices lie" in refusal([("dose.dcm", report)])
+
+
+def test_files_of_one_frame_each(hounsfield: np.ndarray) -> None:
+    each = []
+    for number, plane in enumerate(hounsfield):
+        data = enhanced(plane[None], heights=[500 - SPACING[0] * number])
+        each.append((f"{number}.dcm", data))
+    check(read_volume(each), hounsfield)
+
+
 def test_missing_slices_are_said(hounsfield: np.ndarray) -> None:
     files = slices(hounsfield)
     assert read_volume(files[:2] + files[3:]).remarks == (

@@ -318,6 +318,13 @@ def test_status(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert weights.status(SPEC) == "bundled"
 
 
+@pytest.mark.parametrize("variable", ["COVID_CORE_CACHE", "COVID_CORE_WEIGHTS", "HF_HUB_CACHE"])
+def test_a_home_of_nobody(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "~nosuchuser/x")
+    with pytest.raises(WeightsError, match=f"{variable} is ~nosuchuser/x, and there is no such user"):
+        weights.cache_folder() if variable == "COVID_CORE_CACHE" else weights.status(SPEC)
+
+
 def test_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("COVID_CORE_CACHE", str(tmp_path / "own"))
     assert weights.cache_folder() == tmp_path / "own" and not (tmp_path / "own").exists()

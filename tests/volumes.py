@@ -55,7 +55,9 @@ def slices(values: np.ndarray, **tags: object) -> list[tuple[str, bytes]]:
     return files
 
 
-def enhanced(hounsfield: np.ndarray, frames: int | None = None, **tags: object) -> bytes:
+def enhanced(
+    hounsfield: np.ndarray, frames: int | None = None, heights: list[float] | None = None, **tags: object
+) -> bytes:
     """A DICOM file of several frames, the feet first."""
 
     def item(**values: object) -> Dataset:
@@ -70,9 +72,8 @@ def enhanced(hounsfield: np.ndarray, frames: int | None = None, **tags: object) 
         PixelMeasuresSequence=Sequence([item(PixelSpacing=list(SPACING[1:]))]),
         PixelValueTransformationSequence=Sequence([values]),
     )
-    places = [
-        item(ImagePositionPatient=[0, 0, SPACING[0] * k]) for k in range(len(hounsfield) if frames is None else frames)
-    ]
+    count = len(hounsfield) if frames is None else frames
+    places = [item(ImagePositionPatient=[0, 0, z]) for z in heights or [SPACING[0] * k for k in range(count)]]
     given = {
         "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2.1",
         "NumberOfFrames": len(hounsfield),

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.special import expit
 
 from covid_core import classify, diagnose, gate, registry, segment, weights
-from train import features
+from train import features, looks
 
 RESULTS = Path(__file__).parent / "results"
 # Of an image, from `train.features`.
@@ -106,5 +106,5 @@ def rows(
 
 
 def read(path: Path) -> pd.DataFrame:
-    """The rows as written; an empty text stays one."""
-    return pd.read_csv(path, keep_default_na=False)
+    """The rows as written; an empty text stays one, and a number where there are texts is one."""
+    return pd.read_csv(path, keep_default_na=False, dtype=looks.TEXT)

@@ -3,7 +3,7 @@
 Images are float tensors in 0..1, [1, S, S].
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
@@ -176,77 +176,69 @@ def degradations() -> v2.Transform:
     )
 
 
-def segmentation_augmentation(modality: str, references: NDArray[np.uint8]) -> Callable[[Tensor, Tensor], Pair]:
-    """A function (image [1, S, S], masks [channels, S, S]) -> the same, moved together; what moves in is unknown to the loss.
+class SegmentationAugmentation:
+    """(image [1, S, S], masks [channels, S, S]) -> the same, moved together; what moves in is unknown to the loss.
 
     CT slices are also turned upside down: some published volumes are stored so. X-rays exchange styles.
-
-    Args:
-        modality: "xray" or "ct".
-        references: [N, S, S], pictures to take styles from.
+    A class, because a function made by another cannot be sent to a worker on systems that do not fork.
     """
-    flips = [v2.RandomHorizontalFlip()] + ([v2.RandomVerticalFlip(0.3)] if modality == "ct" else [])
-    geometry = v2.Compose(
-        [
-            *flips,
-            v2.RandomAffine(
-                degrees=12,
-                translate=(0.08, 0.08),
-                scale=(0.75, 1.35),
-                shear=8,
-                interpolation=InterpolationMode.BILINEAR,
-                fill={tv_tensors.Image: 0, tv_tensors.Mask: 255},
-            ),
-        ]
-    )
-    exchange = [v2.RandomApply([StyleExchange(references)], EXCHANGED)] if modality == "xray" else []
-    grey = v2.Compose([*exchange, degradations()])
 
-    def augment(image: Tensor, masks: Tensor) -> Pair:
-        moved, moved_masks = geometry(tv_tensors.Image(image), tv_tensors.Mask(masks))
-        return grey(moved.as_subclass(Tensor).clamp(0, 1)), moved_masks.as_subclass(Tensor)
+    def __init__(self, modality: str, references: NDArray[np.uint8]) -> None:
+        """For "xray" or "ct"; references [N, S, S] are pictures to take styles from."""
+        flips = [v2.RandomHorizontalFlip()] + ([v2.RandomVerticalFlip(0.3)] if modality == "ct" else [])
+        self.geometry = v2.Compose(
+            [
+                *flips,
+                v2.RandomAffine(
+                    degrees=12,
+                    translate=(0.08, 0.08),
+                    scale=(0.75, 1.35),
+                    shear=8,
+                    interpolation=InterpolationMode.BILINEAR,
+                    fill={tv_tensors.Image: 0, tv_tensors.Mask: 255},
+                ),
+            ]
+        )
+        exchange = [v2.RandomApply([StyleExchange(references)], EXCHANGED)] if modality == "xray" else []
+        self.grey = v2.Compose([*exchange, degradations()])
 
-    return augment
+    def __call__(self, image: Tensor, masks: Tensor) -> Pair:
+        moved, moved_masks = self.geometry(tv_tensors.Image(image), tv_tensors.Mask(masks))
+        return self.grey(moved.as_subclass(Tensor).clamp(0, 1)), moved_masks.as_subclass(Tensor)
 
 
-def classifier_augmentation(
-    modality: str, size: int, exchange: StyleExchange | None = None
-) -> Callable[[Tensor, Tensor], Pair]:
-    """A function (image [1, W, W], opacity [1, W, W]) -> the same moved together and cut to [1, size, size].
+class ClassifierAugmentation:
+    """(image [1, W, W], opacity [1, W, W]) -> the same moved together and cut to [1, size, size].
 
-    The views are wider than what is cut from them, so that moving seldom brings in a border.
-
-    Args:
-        modality: "xray" or "ct".
-        size: side of the result.
-        exchange: applied to `EXCHANGED` of the draws.
+    The views are wider than what is cut from them, so that moving seldom brings in a border. A class, for the same reason.
     """
-    geometry = v2.Compose(
-        [
-            v2.RandomHorizontalFlip(),
-            *([v2.RandomVerticalFlip(0.15)] if modality == "ct" else []),
-            v2.RandomAffine(
-                degrees=10,
-                translate=(0.06, 0.06),
-                scale=(0.85, 1.25),
-                shear=6,
-                interpolation=InterpolationMode.BILINEAR,
-            ),
-            v2.CenterCrop(size),
-        ]
-    )
-    grey = v2.Compose(
-        [
-            *([v2.RandomApply([exchange], EXCHANGED)] if exchange is not None else []),
-            v2.RandomApply([Tone()], 0.3),
-            degradations(),
-            v2.RandomApply([Marker()], 0.3),
-            v2.RandomErasing(0.3, scale=(0.03, 0.2)),
-        ]
-    )
 
-    def augment(image: Tensor, opacity: Tensor) -> Pair:
-        moved, grid = geometry(tv_tensors.Image(image), tv_tensors.Image(opacity))
-        return grey(moved.as_subclass(Tensor).clamp(0, 1)), grid.as_subclass(Tensor).clamp(0, 1)
+    def __init__(self, modality: str, size: int, exchange: StyleExchange | None = None) -> None:
+        """For "xray" or "ct"; side of the result; exchange, applied to `EXCHANGED` of the draws."""
+        self.geometry = v2.Compose(
+            [
+                v2.RandomHorizontalFlip(),
+                *([v2.RandomVerticalFlip(0.15)] if modality == "ct" else []),
+                v2.RandomAffine(
+                    degrees=10,
+                    translate=(0.06, 0.06),
+                    scale=(0.85, 1.25),
+                    shear=6,
+                    interpolation=InterpolationMode.BILINEAR,
+                ),
+                v2.CenterCrop(size),
+            ]
+        )
+        self.grey = v2.Compose(
+            [
+                *([v2.RandomApply([exchange], EXCHANGED)] if exchange is not None else []),
+                v2.RandomApply([Tone()], 0.3),
+                degradations(),
+                v2.RandomApply([Marker()], 0.3),
+                v2.RandomErasing(0.3, scale=(0.03, 0.2)),
+            ]
+        )
 
-    return augment
+    def __call__(self, image: Tensor, opacity: Tensor) -> Pair:
+        moved, grid = self.geometry(tv_tensors.Image(image), tv_tensors.Image(opacity))
+        return self.grey(moved.as_subclass(Tensor).clamp(0, 1)), grid.as_subclass(Tensor).clamp(0, 1)

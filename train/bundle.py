@@ -6,7 +6,7 @@ Copies weights and config, writes the model card from the config, and pins both 
 import argparse
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="holds NAME/model.safetensors and NAME/config.json")
     options = parser.parse_args(arguments)
-    # Before anything bundled is deleted: what lacks its weights ends the script here.
+    # Before anything bundled is deleted: what lacks its weights or its figures ends the script here.
     new = {
         s.name: _files(s, options.folder / s.name)
         for s in registry.SPECS
@@ -46,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not new:
         names = ", ".join(spec.name for spec in registry.SPECS)
         parser.error(f"{options.folder} holds no model: no NAME/{registry.CONFIG} for {names}.")
+    for name in new:
+        if "metrics" not in json.loads((options.folder / name / registry.CONFIG).read_text()):
+            raise ValueError(f"{options.folder / name} was not measured yet. Run train.evaluate --model {name} first.")
     pins: dict[str, dict[str, str]] = {}
     for spec in registry.SPECS:
         name, home = spec.name, weights.ASSETS / spec.name
@@ -62,6 +65,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         (home / "README.md").write_text(card.card(replace(spec, files=pins[name]), config, datasets.sources()))
     head = '"""sha256 of every model\'s files; written by train/bundle.py."""'
     PINS.write_text("\n".join([head, "", *pin_lines(pins), ""]))
+    if behind := left_behind(new, pins):
+        print(f"Made with earlier versions of these, so to be made or measured again: {', '.join(behind)}.")
+
+
+def left_behind(new: Collection[str], bundled: Collection[str]) -> list[str]:
+    """Bundled models, not among the new ones, whose answers rest on one that is new.
+
+    Every classifier sees what the U-Nets find and goes by the gate of the default one; the ensemble joins the others.
+    """
+    shared = {registry.DEFAULT, *(spec.name for spec in registry.SPECS if spec.task == "segment")}
+    return [
+        spec.name
+        for spec in registry.SPECS
+        if spec.task == "classify"
+        and spec.name in bundled
+        and spec.name not in new
+        and {*shared, *spec.members} & set(new)
+    ]
 
 
 if __name__ == "__main__":

@@ -80,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     segmenter = segment.Segmenter(spec, engine.of_files(spec, modality, [options.weights]), {})
     records = untrained([r for r in datasets.read(options.data) if r.modality == modality])
     found = outcomes([r for r in records if r.split == "val" and (r.lesions_known or r.lungs)], segmenter)
+    if not any(o.lesion_truth is not None and o.lesion_truth.any() for o in found):
+        parser.error(f"--data holds no {modality} image of the split val with lesions marked.")
     told = [r for r in records if r.split == "train" and r.kinds]
     threshold = lesion_threshold(found)
     table, _ = features.load(options.features)

@@ -5,6 +5,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from covid_core import report, terms
 from covid_core.registry import ModelSpec, weights_sha256
 
 HEADER = """---
@@ -18,30 +19,32 @@ HEADER = """---
 {what}
 
 Input: one grey channel, {size}, -1..1. Weights: fp16 safetensors. Every figure below was written into
-`config.json` by `train/evaluate.py`; brackets hold the 95 % interval (1,000 bootstrap resamples of whole patients or
-groups). Weights, thresholds and calibration never saw the images of a row below, unless it is said above that a row was made
-from images they saw; each row was evaluated once with every finished model. Whether an image is an X-ray or a CT slice was given.
+`config.json` by `train/evaluate.py`; brackets hold the 95 % interval (1,000 bootstrap resamples of whole groups: patients, or
+runs of images that belong together; from fewer than ten groups it comes out too narrow). Weights, thresholds and calibration
+never saw the images of a row below, unless it is said above that a row was made from images they saw; each row was evaluated
+once with every finished model. Whether an image is an X-ray or a CT slice was given.
 """
 # How weights were made, by name and the first twelve digits of their sha256: another training needs another text.
 HISTORIES = Path(__file__).parent / "histories"
-UNTOLD = "How these weights were made is not written down yet: a file of `train/histories` is to say it."
+UNTOLD = (
+    "How these weights were made, and from which data, is not written down yet: a file of `train/histories`, and\n"
+    "`train/datasets/sources.json`, are to say it."
+)
 TRANSPLANTED = (
-    "The row `transplanted` is made from val images: a training patient's lesions are put into healthy lungs, and healthy lung\n"
-    "replaces a patient's lesions, so that the source says the opposite of the label. An AUC below one half there means\n"
-    "that the answers follow the source. It is not a test on unseen images: the originals were used for calibration, the\n"
-    "donor pictures for training, and U-Net and backbone learned from pictures made in the same way."
+    f"The row *{terms.part_name('xray / transplanted')}* is made from val images: a training patient's lesions are put into\n"
+    "healthy lungs, and healthy lung replaces a patient's lesions, so that the source says the opposite of the label. An AUC\n"
+    "below one half there means that the answers follow the source. It is not a test on unseen images: the originals were used\n"
+    "for calibration, the donor pictures for training, and U-Net and backbone learned from pictures made in the same way."
 )
 MASKED = (
-    "The U-Net that finds the lungs and marks the opacity learned from {count:,} of the {n:,} images of the row `external`, or\n"
-    "from images that look like them: lungs, grain and grey levels, but no diagnosis. The row `external_unseen` leaves them out."
+    "The U-Net that finds the lungs and marks the opacity learned from {count:,} of the {n:,} images of the row *{external}*, or\n"
+    "from images that look like them: lungs, grain and grey levels, but no diagnosis. The row *{unseen}* leaves them out."
 )
 WHAT = {
     "mobilenetv2": (
-        "A backbone ({architecture}, ImageNet start) for chest X-rays and one for CT slices, with five linear dropout heads\n"
-        "each, a temperature, class-conditional prediction sets and an input gate. It sees the box around the lungs that the\n"
-        "U-Nets draw, of an X-ray also mirrored, of a CT slice also upside down, and beside it how much opacity they mark. In\n"
-        "the X-ray training data the source all but gives the label away; the rows of other hospitals say what is left of the\n"
-        "internal figure outside."
+        "A backbone ({architecture}) for chest X-rays and one for CT slices, with five linear dropout heads each, a\n"
+        "temperature, class-conditional prediction sets and an input gate. It sees the box around the lungs that the U-Nets\n"
+        "draw, of an X-ray also mirrored, of a CT slice also upside down, and beside it how much opacity they mark."
     ),
     "resnet50": (
         "One backbone ({architecture}, ResNet-50 v2) for chest X-rays and CT slices, with five linear dropout heads for each, a\n"
@@ -59,29 +62,20 @@ WHAT = {
         "MobileNetV2, ResNet50 and InceptionResNetV2 ({architecture}) as one: their samples are put together, so that what the\n"
         "networks disagree about is part of the epistemic uncertainty. It has no weights of its own, only a temperature,\n"
         "prediction sets and the probability from which COVID-19 is answered, fitted on the same val images as theirs. Their\n"
-        "cards say what they learned from. MobileNetV2 taught both others, so that they\n"
-        "agree more than strangers would."
+        "cards say what they learned from. Where one taught another, they agree more than strangers would."
     ),
-    "unet_xray": (
-        "A U-Net ({architecture} encoder, ImageNet start) that marks lungs and lesions. Lung masks follow two conventions\n"
-        "(Shenzhen without the heart's shadow, V7 with it); lesion masks are coarse."
-    ),
-    "unet_ct": (
-        "A U-Net ({architecture} encoder, ImageNet start) that marks lungs and lesions. It learned from volumes with both\n"
-        "marked, from Inf-Net's train slices, where lesions are, and from COVID-CT and SARS-CoV-2 slices that an earlier round\n"
-        "of it had marked, where that was sure. Each of Inf-Net's slices counts as a patient of its own, except where two\n"
-        "were recognised as one patient's."
-    ),
+    "unet_xray": ("A U-Net ({architecture} encoder) that marks lungs and lesions in chest X-rays."),
+    "unet_ct": ("A U-Net ({architecture} encoder) that marks lungs and lesions in CT slices."),
 }
 
 
 def text(value: Any) -> str:
-    """A figure as "0.912 [0.900, 0.921], n = 1,789"; counts as "29 of 30"."""
+    """A figure as "0.912 [0.900, 0.921], n = 1,789 in 1,406 groups"; counts as "29 of 30"."""
     if isinstance(value, list):
         return f"{value[0]} of {value[1]}"
     if value.get("value") is None:
-        return f"not defined, n = {value['n']:,}"
-    return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}], n = {value['n']:,}"
+        return f"not defined, {report.counted(value)}"
+    return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}], {report.counted(value)}"
 
 
 def is_figure(value: Any) -> bool:
@@ -106,7 +100,9 @@ TASKS = {"classify": "image-classification", "segment": "image-segmentation"}
 
 
 def used(spec: ModelSpec, sources: dict[str, Any]) -> dict[str, Any]:
-    """The data sets that a model learned from."""
+    """The data sets that a model learned from; none where nobody has said how it was made."""
+    if history(spec)[0] == UNTOLD:
+        return {}
     return {k: s for k, s in sources.items() if s["modality"] in spec.modalities and spec.task in s["trains"]}
 
 
@@ -149,7 +145,7 @@ def front(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any], repo
         pipeline_tag=TASKS[spec.task],
         tags=["covid-19", "chest-x-ray", "ct", "uncertainty"],
         base_model=bases or None,
-        datasets=list(used(spec, sources)),
+        datasets=list(used(spec, sources)) or None,
         model_name=spec.title,
         eval_results=results(spec, config["metrics"]),
     )
@@ -161,7 +157,8 @@ def _masked(metrics: dict[str, Any]) -> str:
     if "external_unseen" not in metrics:
         return ""
     whole, unseen = (metrics[name]["n"] for name in ("external", "external_unseen"))
-    return MASKED.format(count=whole - unseen, n=whole)
+    external, new = (terms.part_name(f"xray / {name}") for name in ("external", "external_unseen"))
+    return MASKED.format(count=whole - unseen, n=whole, external=external, unseen=new)
 
 
 def card(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any], repo: str = "") -> str:
@@ -178,10 +175,12 @@ def card(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any], repo:
             size=" and ".join(f"{s} x {s} px ({m})" for m, s in spec.sizes.items()),
         )
     ]
-    lines += ["## Figures", "", "| protocol | measure | value |", "| --- | --- | --- |"]
-    lines += [f"| {protocol} | {measure} | {value} |" for protocol, measure, value in rows(config["metrics"])]
-    lines += ["", "## Training data", ""]
+    lines += ["## Figures", "", "| images | measure | value |", "| --- | --- | --- |"]
     lines += [
-        f"- {s['title']}. {s['citation']} Licence: {s['licence']}. {s['note']}" for s in used(spec, sources).values()
+        f"| {terms.part_name(part)} | {terms.MEASURES.get(name, name)} | {value} |"
+        for part, name, value in rows(config["metrics"])
     ]
+    if data := used(spec, sources).values():
+        lines += ["", "## Training data", ""]
+        lines += [f"- {s['title']}. {s['citation']} Licence: {s['licence']}. {s['note']}" for s in data]
     return "\n".join(lines) + "\n"

@@ -38,7 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--examples", type=int, default=1300, help="drawn per epoch")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the table")
     trainer.add_arguments(parser, epochs=4, batch=16, rate=1e-3)
+    parser.set_defaults(devices=1)
     options = parser.parse_args(arguments)
+    if str(options.devices) != "1" or options.nodes != 1:
+        parser.error("The U-Nets are measured as soon as they are trained: this runs on --devices 1.")
     plain = registry.get(MODEL)
     size = options.size or plain.sizes["ct"]
     val = [r for r in datasets.read(options.data) if r.modality == "ct" and r.split == "val" and r.lesions_known]

@@ -29,7 +29,7 @@ from torchvision.transforms.v2 import CenterCrop
 
 from covid_core import networks, preprocess, registry, segment
 from train import datasets, initial, loading, script, trainer
-from train.augment import Rings, StyleExchange, classifier_augmentation
+from train.augment import ClassifierAugmentation, Rings, StyleExchange
 from train.datasets.records import Record
 from train.overlap import without_returning
 from train.transplant import transplant
@@ -197,7 +197,7 @@ class Views(Dataset[Example]):
                     self.partners = {0.0: np.array(healthy), 1.0: np.array(plain)}
             for modality, label in set(zip(self.modality, self.label, strict=True)):
                 exchange = exchanges.get(label) if modality == "xray" else None
-                self.augmentation[modality, label] = classifier_augmentation(modality, size, exchange)
+                self.augmentation[modality, label] = ClassifierAugmentation(modality, size, exchange)
 
     def __len__(self) -> int:
         return len(self.crops)
@@ -296,7 +296,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", choices=script.TRAINED, default=registry.DEFAULT)
     parser.add_argument("--modality", choices=["xray", "ct", "both"], required=True, help="both: one backbone for both")
     parser.add_argument("--segmenters", type=Path, help="folder with unet_xray and unet_ct; default: the bundled ones")
-    parser.add_argument("--without", nargs="*", default=[], metavar="SOURCE", help="sources to hold out")
+    parser.add_argument(
+        "--without",
+        nargs="*",
+        default=[],
+        metavar="SOURCE",
+        help="sources the backbone is not to learn from; U-Nets and heads are trained apart and know nothing of this",
+    )
     parser.add_argument("--unseen", nargs="*", default=[], metavar="SOURCE:SPLIT", help="validate on these instead")
     parser.add_argument("--examples", type=int, default=5000, help="drawn per epoch, of both modalities alike")
     parser.add_argument("--opacity-weight", type=float, default=1.0)
@@ -312,6 +318,8 @@ def data(options: argparse.Namespace, size: int) -> tuple[Views, list[float], li
     """What trains, how often each of it is drawn, and what is watched meanwhile, for the options of `add_arguments`."""
     records = datasets.read(options.data)
     segmenters = loading.segmenters(options.segmenters, modalities(options))
+    if strange := set(options.without) - {r.source for r in records}:
+        raise ValueError(f"--data holds no source {', '.join(sorted(strange))} to leave out.")
     unseen = {tuple(pair.split(":")) for pair in options.unseen}
     told = " or ".join(options.unseen) or "the split val"
     train: list[Record] = []

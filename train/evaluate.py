@@ -26,13 +26,56 @@ Figure = dict[str, Any]
 
 
 def figure(statistic: Callable[..., float], *arrays: NDArray[Any], groups: Sequence[str]) -> Figure:
-    """A figure with its interval; null where it is not defined (a single class, say)."""
+    """A figure with its interval; null where it is not defined (a single class, say).
+
+    Args:
+        statistic: of the arrays.
+        arrays: each [N, ...].
+        groups: [N], of patients; resampled are these.
+    """
+    counted = {"n": len(arrays[0]), "groups": len(set(groups))}
     try:
+        if counted["groups"] < 2:
+            raise ValueError("One patient alone says nothing about others.")
         value = statistic(*arrays)
         low, high = metrics.bootstrap(statistic, *arrays, groups=np.asarray(groups), n=1000, seed=0)
     except ValueError:
-        return {"value": None, "n": len(arrays[0])}
-    return {"value": round(value, 4), "low": round(low, 4), "high": round(high, 4), "n": len(arrays[0])}
+        return {"value": None, **counted}
+    return {"value": round(value, 4), "low": round(low, 4), "high": round(high, 4), **counted}
+
+
+def proportion(statistic: Callable[..., float], *arrays: NDArray[Any], groups: Sequence[str]) -> Figure:
+    """A `figure` that counts a share of the images.
+
+    Where that is none or all of them, resampling has nothing to vary. There the interval is Clopper's and Pearson's, with one
+    trial for each group (1934, doi:10.1093/biomet/26.4.404).
+    """
+    from scipy.stats import binomtest
+
+    found = figure(statistic, *arrays, groups=groups)
+    if found["value"] in (0, 1) and found["low"] == found["high"]:
+        exact = binomtest(round(found["value"] * found["groups"]), found["groups"]).proportion_ci()
+        found |= {"low": round(float(exact.low), 4), "high": round(float(exact.high), 4)}
+    return found
+
+
+def by_chance(both: NDArray[Any], groups: Sequence[str]) -> Figure:
+    """The ECE of a model that is perfectly calibrated, on as many images: their labels are drawn from its probabilities.
+
+    Args:
+        both: [N, 2] probabilities, rows sum to 1.
+        groups: [N], only counted: labels are drawn one by one, so that this is the least to be expected.
+    """
+    rng = np.random.default_rng(0)
+    drawn = [metrics.ece(both, rng.random(len(both)) < both[:, 1]) for _ in range(200)]
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    counted = {"n": len(both), "groups": len(set(groups))}
+    return {
+        "value": round(float(np.mean(drawn)), 4),
+        "low": round(float(low), 4),
+        "high": round(float(high), 4),
+        **counted,
+    }
 
 
 def of_probabilities(probability: NDArray[Any], covid: NDArray[Any], groups: Sequence[str]) -> Figure:
@@ -40,9 +83,10 @@ def of_probabilities(probability: NDArray[Any], covid: NDArray[Any], groups: Seq
     likelier, both = (probability > 0.5).astype(int), np.stack([1 - probability, probability], axis=1)
     return {
         "auc": figure(metrics.auroc, probability, covid, groups=groups),
-        "accuracy": figure(metrics.accuracy, likelier, covid, groups=groups),
+        "accuracy": proportion(metrics.accuracy, likelier, covid, groups=groups),
         "f1": figure(metrics.f1, likelier, covid, groups=groups),
         "ece": figure(metrics.ece, both, covid, groups=groups),
+        "ece_by_chance": by_chance(both, groups),
         "nll": figure(metrics.nll, both, covid, groups=groups),
         "brier": figure(metrics.brier, both, covid, groups=groups),
     }
@@ -71,11 +115,16 @@ def part(rows: pd.DataFrame) -> Figure:
     }
     if decided.any():
         result["accuracy_of_decided"] = share(right[decided], groups[decided])
+    for name in classify.CLASSES:
+        given = (rows.decision == name).to_numpy()
+        if given.any():
+            result[f"right_when_{name}"] = share(right[given], groups[given])
     for c, name in enumerate(classify.CLASSES):
         mine = covid == c
         if mine.any():
             covered = rows.set.str.split("+").map(lambda held, name=name: name in held)
             result[f"coverage_{name}"] = share(covered[mine], groups[mine])
+            result[f"called_covid_{name}"] = share(rows.decision[mine] == "covid", groups[mine])
             result[f"opacity_{name}"] = share(rows.opacity[mine], groups[mine])
     if len(set(covid)) == 2:
         result["reliability"] = metrics.reliability(np.stack([1 - probability, probability], axis=1), covid)
@@ -84,7 +133,7 @@ def part(rows: pd.DataFrame) -> Figure:
 
 def share(holds: ArrayLike, groups: Sequence[str]) -> Figure:
     """The part of the rows for which something holds."""
-    return figure(lambda d: float(np.mean(d)), np.asarray(holds, bool), groups=groups)
+    return proportion(lambda d: float(np.mean(d)), np.asarray(holds, bool), groups=groups)
 
 
 def protocols(rows: pd.DataFrame) -> dict[str, dict[str, "pd.Series[bool]"]]:
@@ -108,6 +157,7 @@ def protocols(rows: pd.DataFrame) -> dict[str, dict[str, "pd.Series[bool]"]]:
             "covid_ct_official_test": ct & (rows.official_split == "test"),
             "sars_cov_2_grouped_test": ct & (rows.dataset == "sars_cov_2_ct") & (rows.split == "test"),
             "test": ct & (rows.split == "test"),
+            "external": ct & (rows.split == "external"),
         },
     }
     return {m: {name: chosen for name, chosen in parts.items() if chosen.any()} for m, parts in shown.items()}
@@ -118,9 +168,12 @@ def classifier_metrics(rows: pd.DataFrame) -> Figure:
     result: Figure = {m: {name: part(rows[r]) for name, r in parts.items()} for m, parts in protocols(rows).items()}
     test, lateral = rows[rows.split == "test"], rows[rows.split == "lateral"]
     photographs = rows[rows.split == "photograph"]
+    grey = rows[(rows.split == looks.GREY) & (rows.found == rows.modality)]
     refused_or_marked = (lateral.decision == "refused") | (lateral.distance > 1)
     result["gate"] = {
         "photographs_refused": [int((photographs.decision == "refused").sum()), len(photographs)],
+        "grey_photographs_refused": [int((grey.decision == "refused").sum()), len(grey)],
+        "grey_photographs_answered": [int(grey.decision.isin(["covid", "non_covid"]).sum()), len(grey)],
         "lateral_refused": [int((lateral.decision == "refused").sum()), len(lateral)],
         "lateral_refused_or_marked": [int(refused_or_marked.sum()), len(lateral)],
         "test_accepted": share(test.decision != "refused", test.group.to_numpy()),
@@ -136,6 +189,13 @@ def dice_figure(rows: pd.DataFrame, channel: str) -> Figure:
     return figure(pooled_dice, sums, groups=marked.group.to_numpy())
 
 
+def dice_by_image(rows: pd.DataFrame, channel: str) -> Figure:
+    """Mean of the Dice of each image that has some of a channel, by truth or by what was marked."""
+    some = rows[rows[f"{channel}_total"] > 0]
+    dice = 2 * some[f"{channel}_overlap"] / some[f"{channel}_total"]
+    return figure(lambda d: float(np.mean(d)), dice.to_numpy(), groups=list(some.group))
+
+
 def mean_figure(rows: pd.DataFrame, column: str) -> Figure:
     """Mean over the images for which it is known."""
     known = rows[rows[column].notna()]
@@ -148,6 +208,7 @@ def segmenter_metrics(rows: pd.DataFrame) -> Figure:
     result: Figure = {
         "test": {
             "lesion_dice": dice_figure(others, "lesion"),
+            "lesion_dice_by_image": dice_by_image(others, "lesion"),
             "lung_dice": dice_figure(others, "lung"),
             "interval_coverage": mean_figure(others, "share_inside"),
         }
@@ -167,11 +228,21 @@ def segmenter_metrics(rows: pd.DataFrame) -> Figure:
     return result
 
 
+def lung_limits(folder: Path, modality: str) -> dict[str, Any]:
+    """What the U-Net of a modality says of plausible lungs: that in the folder, or else the bundled one."""
+    spec = registry.segmenter_for(modality)
+    file = folder / spec.name / registry.CONFIG
+    limits: dict[str, Any] = (json.loads(file.read_text()) if file.exists() else weights.load_config(spec))[
+        "lung_limits"
+    ]
+    return limits
+
+
 def masked(records: Sequence[Record]) -> set[str]:
-    """Names of the external X-rays from which, or from copies of which, the X-ray U-Net learned where lungs or lesions are."""
+    """Files of the external X-rays from which, or from copies of which, the X-ray U-Net learned where lungs or lesions are."""
     external = [r for r in records if r.split == "external"]
     learned = segmenter.select(untrained([r for r in records if r.modality == "xray"]), "xray", "train")
-    return {file.name for file in again(external, learned)}
+    return {str(file) for file in again(external, learned)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -202,15 +273,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         wanted = table.split.isin((*looks.REPORTED, looks.TRANSPLANTED)).to_numpy()
         members = [answers.without_networks(registry.get(m), options.folder) for m in spec.members or [spec.name]]
         model = Ensemble(spec, members, config) if spec.members else members[0]
-        limits = {
-            m: json.loads((options.folder / f"unet_{m}" / registry.CONFIG).read_text())["lung_limits"]
-            for m in spec.modalities
-        }
+        limits = {m: lung_limits(options.folder, m) for m in spec.modalities}
         reported = {name: values[wanted] for name, values in arrays.items()}
         file = answers.file(options.results, spec.name)
         rows = answers.rows(model, limits, table[wanted], reported)
         if options.data:
-            rows["masked"] = rows.image.isin(masked(datasets.read(options.data))) & (rows.split == "external")
+            seen = table.file[wanted].isin(masked(datasets.read(options.data))).to_numpy()
+            rows["masked"] = seen & (rows.split == "external")
         rows.to_csv(file, index=False)
         config["metrics"] = classifier_metrics(answers.read(file))
     else:

@@ -84,7 +84,7 @@ def load(folder: Path) -> tuple[pd.DataFrame, Arrays]:
     """The tables of all modalities as one, and "pooled" (`classify.Features.pooled`), "style" and "whole" of its rows."""
     tables, parts = [], []
     for file in sorted(folder.glob("*.csv")):
-        tables.append(pd.read_csv(file, keep_default_na=False))
+        tables.append(pd.read_csv(file, keep_default_na=False, dtype=looks.TEXT))
         with np.load(file.with_suffix(".npz")) as stored:
             arrays = {name: stored[name].astype(np.float32) for name in ("crop", "style", "whole")}
         evidence = tables[-1].evidence.to_numpy(np.float32)[:, None]
@@ -141,9 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # The gate goes by no restyled row; there it has what it saw of the picture as it is.
         seen_by_gate = {name: np.concatenate([values, values[again]]) for name, values in seen_by_gate.items()}
     options.out.mkdir(parents=True, exist_ok=True)
-    table.drop(columns=["file", "transposed", "top", "left", "side"]).to_csv(
-        options.out / f"{modality}.csv", index=False
-    )
+    table.drop(columns=["transposed", "top", "left", "side"]).to_csv(options.out / f"{modality}.csv", index=False)
     np.savez(
         options.out / f"{modality}.npz",
         crop=np.concatenate(crop).astype(np.float16),

@@ -138,7 +138,10 @@ def _from_hub(architecture: str) -> tuple[dict[str, Tensor], Scale]:
 
 
 def _of_bundled(name: str, modality: str) -> dict[str, Tensor]:
-    files = weights.locate_weights(registry.get(name))
+    spec = registry.get(name)
+    files = weights.locate_weights(spec)
+    if modality == "both" and len({weights.prefix(files, m) for m in spec.modalities}) > 1:
+        raise ValueError(f"{name} has a backbone for each modality, so --modality both cannot start from it.")
     start = f"{weights.prefix(files, modality)}body."
     return {n.removeprefix(start): torch.from_numpy(v) for n, v in weights.read(files, start).items()}
 

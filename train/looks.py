@@ -27,13 +27,17 @@ from train.transplant import softened, transplant
 Arrays = dict[str, NDArray[np.float32]]
 Row = tuple[dict[str, Any], Arrays]
 Look = Callable[[Record, images.DecodedImage], Row]
+# Photographs once more, without their colour and as either modality: the first look says which row is the app's.
+GREY = "grey_photograph"
 # Splits whose images train nothing and calibrate nothing.
-REPORTED = ("test", "external", "pediatric", "lateral", "photograph")
+REPORTED = ("test", "external", "pediatric", "lateral", "photograph", GREY)
 # Splits for choices: of the training sources, and of a source that trains nothing.
 CHOSEN_ON = ("val", "extra_val", "extra_test")
 # Val rows with lesions, or healthy lungs, that were not theirs; see `train.transplant`.
 TRANSPLANTED = "transplanted_val"
 SEEN = ("whole", "style")  # by the gate
+# Columns that hold text even where it looks like a number.
+TEXT = dict.fromkeys(("image", "dataset", "source", "group", "split", "official_split", "finding", "file"), str)
 MOST_TRAINING = 1500  # of one source and finding; heads on 1280 features need no more
 
 
@@ -51,13 +55,19 @@ def wanted(records: Sequence[Record]) -> list[Record]:
     return kept
 
 
+def greyed(records: Sequence[Record], modality: str) -> list[Record]:
+    """The photographs among them as pictures of a modality, of the split `GREY`."""
+    return [replace(r, modality=modality, split=GREY) for r in records if r.split == "photograph"]
+
+
 def decode(record: Record) -> images.DecodedImage:
     """`decoded` of a record's file."""
     return decoded(record.image, record.transposed, record.split)
 
 
 def decoded(file: Path, is_transposed: bool, split: str) -> images.DecodedImage:
-    """A picture; of the splits `REPORTED` black where the app would not even decode it, for it is refused all the same.
+    """A picture, colourless if of the split `GREY`; of `REPORTED` black where the app would not decode it, for it is refused all
+    the same.
 
     Raises:
         ValueError: there is no such file, or it cannot be decoded and belongs to another split.
@@ -69,6 +79,8 @@ def decoded(file: Path, is_transposed: bool, split: str) -> images.DecodedImage:
             raise ValueError(f"{file}: {error}") from error
         black = np.zeros((preprocess.SAMPLED, preprocess.SAMPLED), np.float32)
         return images.DecodedImage(black, None, 0.0, "", None, "", file.name)
+    if split == GREY:
+        image = replace(image, chroma=0.0)
     return replace(image, pixels=image.pixels.T.copy()) if is_transposed else image
 
 
@@ -175,7 +187,7 @@ def load(folder: Path, modality: str) -> tuple[pd.DataFrame, Arrays]:
     """The table of a modality, and `SEEN` of its rows."""
     with np.load(folder / f"{modality}.npz") as stored:
         arrays = {name: stored[name].astype(np.float32) for name in SEEN}
-    return pd.read_csv(folder / f"{modality}.csv", keep_default_na=False), arrays
+    return pd.read_csv(folder / f"{modality}.csv", keep_default_na=False, dtype=TEXT), arrays
 
 
 def backbone_file(folder: Path, modality: str) -> Path:
@@ -207,7 +219,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     first = registry.get(registry.DEFAULT)
     looking = network(first, "xray", options.backbones)
     segmenter = loading.segmenters(options.segmenters, [options.modality])[options.modality]
-    records = [r for r in wanted(without_returning(datasets.read(options.data))) if r.modality == options.modality]
+    everything = wanted(without_returning(datasets.read(options.data)))
+    records = [r for r in everything if r.modality == options.modality] + greyed(everything, options.modality)
 
     def glance(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         return classify.glance_features(looking, pixels, first.sizes["xray"])

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from covid_core import metrics, segment
-from train import calibrate
+from train import calibrate, loading
 from train.datasets.records import Record
 from train.loading import CONSOLIDATION, GROUND_GLASS
-from train.masks import Outcome, outcomes, sums
+from train.masks import Outcome, outcome, sums
 
 
 def file(folder: Path, model: str) -> Path:
@@ -35,7 +35,8 @@ def rows(segmenter: segment.Segmenter, records: Sequence[Record]) -> pd.DataFram
     mine = [
         r for r in records if r.modality == segmenter.modality and r.split == "test" and (r.lungs or r.lesions_known)
     ]
-    return pd.DataFrame([_row(o, segmenter) for o in outcomes(mine, segmenter)])
+    # One image at a time: masks in the pictures' own pixels would fill the memory.
+    return pd.DataFrame(loading.in_parallel(lambda r: _row(outcome(r, segmenter), segmenter), mine, "masks"))
 
 
 def overlaps(found: Sequence[Outcome], threshold: float) -> pd.DataFrame:

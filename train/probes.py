@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     spec = registry.get(options.model)
     table, arrays = features.load(options.features)
     pooled = arrays["pooled"][:, :-1]  # the last is the U-Net's evidence
-    records = {(r.dataset, r.image.name): r for r in without_returning(datasets.read(options.data))}
+    records = {str(r.image): r for r in without_returning(datasets.read(options.data))}
     tensors, names, parts = dict[str, NDArray[np.float32]](), dict[str, str](), []
     for modality in spec.modalities:
         train, test = (((table.split == s) & (table.modality == modality)).to_numpy() for s in ("train", "test"))
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             rows["source_guessed"] = np.array(reader.names)[reader.probabilities(pooled[test]).argmax(axis=-1)]
 
         def of(chosen: NDArray[np.bool_]) -> list[Record]:
-            return [records[key] for key in zip(table.dataset[chosen], table.image[chosen], strict=True)]
+            return [records[file] for file in table.file[chosen]]
 
         if spec.name == registry.DEFAULT:
             small = np.stack(loading.in_parallel(thumbnail, of(train), "thumbnails"))

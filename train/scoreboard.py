@@ -21,14 +21,13 @@ from numpy.typing import NDArray
 
 from covid_core import classify, metrics, registry, uncertainty
 from train import answers, choices, evaluate, kinds, lesion_folds, marks, probes, script, starts
-from train.evaluate import Figure, figure, of_probabilities
+from train.evaluate import Figure, figure, of_probabilities, proportion
 from train.protocols import PROTOCOLS
 
 BOARD = "scoreboard.json"
 PEERS = Path(__file__).parent / "peers.json"
 RARE = 0.02  # share of the people examined who have COVID-19, for PPV and NPV; the Uncertainty lab begins there
-RATES = ("USen", "USpe", "UPre", "UAcc")
-DOUBT = 0.5  # bits of total entropy above which an answer counts as uncertain in USen, USpe, UPre and UAcc
+DOUBT = 0.5  # bits of total entropy above which an answer counts as uncertain
 SHOWN = ("accuracy", "auc", "lesion_dice", "mean_dice_over_thresholds")  # on the command line
 LINEAR = "logistic regression"
 SHORT = "U-Net trained briefly"
@@ -45,24 +44,43 @@ def further(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: 
     """What the board shows beside `evaluate.of_probabilities`, from the same."""
     likelier = (probability > 0.5).astype(int)
     confidence, right = np.maximum(probability, 1 - probability), likelier == covid
+    every = np.asarray(groups)
+    found = {}
+    for name, statistic, mine in (
+        ("sensitivity", metrics.sensitivity, covid == 1),
+        ("specificity", metrics.specificity, covid == 0),
+    ):
+        found[name] = proportion(statistic, likelier[mine], covid[mine], groups=every[mine])
     measures: dict[str, tuple[Any, ...]] = {
-        "sensitivity": (metrics.sensitivity, likelier, covid),
-        "specificity": (metrics.specificity, likelier, covid),
         f"ppv_at_{RARE:.0%}": (partial(metrics.ppv, prevalence=RARE), likelier, covid),
         f"npv_at_{RARE:.0%}": (partial(metrics.npv, prevalence=RARE), likelier, covid),
         "auprc": (metrics.auprc, probability, covid),
         "risk_coverage_area": (metrics.aurc, confidence, right),
-        "risk_at_80_percent": (metrics.risk_at_coverage, confidence, right),
         "misclassification_auroc": (metrics.misclassification_auroc, 1 - confidence, right),
     }
-    return {name: figure(*given, groups=groups) for name, given in measures.items()}
+    found |= {name: figure(*given, groups=groups) for name, given in measures.items()}
+    found["risk_at_80_percent"] = proportion(metrics.risk_at_coverage, confidence, right, groups=groups)
+    # Without a wrong answer of the kind in question every resample has the value 1; how many there could be is known.
+    for name, right, other, share in (
+        ("ppv", "sensitivity", "specificity", RARE),
+        ("npv", "specificity", "sensitivity", 1 - RARE),
+    ):
+        value = found[f"{name}_at_{RARE:.0%}"]
+        if value["value"] == 1:
+            value["low"] = round(metrics.predictive_value(found[right]["low"], 1 - found[other]["low"], share), 4)
+    return found
 
 
 def of_doubt(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: Sequence[str]) -> Figure:
-    """`RATES` where answers of more than `DOUBT` bits count as uncertain."""
+    """USen, USpe, UPre and UAcc where answers of more than `DOUBT` bits count as uncertain."""
     right = (probability > 0.5) == (covid == 1)
     doubtful = uncertainty.entropy(np.stack([1 - probability, probability], axis=1)) > DOUBT
-    return {name: figure(partial(rate, name), right, doubtful, groups=groups) for name in RATES}
+    among = {"USen": ~right, "USpe": right, "UPre": doubtful, "UAcc": np.ones(len(right), bool)}
+    every = np.asarray(groups)
+    return {
+        name: proportion(partial(rate, name), right[mine], doubtful[mine], groups=every[mine])
+        for name, mine in among.items()
+    }
 
 
 def rate(name: str, right: NDArray[np.bool_], doubtful: NDArray[np.bool_]) -> float:
@@ -83,7 +101,7 @@ def apart(inside: pd.DataFrame, outside: pd.DataFrame) -> Figure:
         is_outside,
         groups=list(both.group),
     )
-    return found | {"n": len(outside)}
+    return found | {"n": len(outside), "groups": int(outside.group.nunique())}
 
 
 def counts(table: pd.DataFrame) -> dict[str, int]:
@@ -216,7 +234,7 @@ def together(tables: Mapping[str, pd.DataFrame]) -> tuple[str, pd.DataFrame]:
     """
     first = next(iter(tables.values()))
     if any(list(table.image) != list(first.image) for table in tables.values()):
-        raise ValueError(f"The tables of {', '.join(tables)} hold different images. Train them with one --seed.")
+        raise ValueError(f"The tables of {', '.join(tables)} hold different images.")
     *others, last = (registry.get(model).title for model in tables)
     name = f"{', '.join(others)} and {last} together"
     return name, first.assign(covid_probability=np.mean([t.covid_probability for t in tables.values()], axis=0))
@@ -238,8 +256,12 @@ def board(folder: Path) -> list[dict[str, Any]]:
         files = {model: folder / f"{protocol}-{model}.csv" for model in registry.MODELS}
         tables = {model: answers.read(file) for model, file in files.items() if file.exists()}
         if len(tables) > 1:
-            name, joined = together(tables)
-            tables[name] = joined
+            try:
+                name, joined = together(tables)
+            except ValueError as error:  # one was trained on other data, or with another --seed
+                print(f"{protocol}: no row of all together. {error}")
+            else:
+                tables[name] = joined
         rows += [trained(protocol, model, table) for model, table in tables.items()]
     if kinds.file(folder).exists():
         rows += marked(kinds.MODEL, marks.read(kinds.file(folder)), MULTI_CLASS)

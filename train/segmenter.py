@@ -30,7 +30,7 @@ from torchmetrics.classification import BinaryF1Score
 
 from covid_core import engine, networks, registry, segment
 from train import datasets, initial, loading, script, trainer
-from train.augment import segmentation_augmentation
+from train.augment import SegmentationAugmentation
 from train.datasets.records import Record
 from train.overlap import untrained, without_returning
 from train.transplant import Exchange
@@ -92,7 +92,7 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
         )
         self.images = np.stack([image for image, _ in pairs])
         self.masks = np.stack([masks for _, masks in pairs])
-        self.augmentation = segmentation_augmentation(records[0].modality, self.images) if augment else None
+        self.augmentation = SegmentationAugmentation(records[0].modality, self.images) if augment else None
         self.exchange = None
         if finder is not None:
             lungs = loading.in_parallel(lambda r: lungs_of(r, finder), records, "lungs")
@@ -226,6 +226,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     if teacher:
         train_records += unmarked(records, options.modality)
+    for kind in ("lungs", "lesions"):
+        if not any(getattr(r, kind) for r in train_records):
+            parser.error(f"--data holds no {options.modality} image of the split train with {kind} marked.")
+    if not select(records, options.modality, "val"):
+        parser.error(f"--data holds no {options.modality} image of the split val with masks.")
     examples = Examples(train_records, size, augment=True, channels=channels, teacher=teacher, finder=finder)
     sampler = WeightedRandomSampler(
         sampling_weights(train_records), options.examples or len(examples), generator=generator

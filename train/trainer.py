@@ -156,8 +156,11 @@ def fit(
         num_sanity_val_steps=0,
     )
     images = len(train.sampler)  # type: ignore[arg-type]
-    if not len(train):
-        raise SystemExit(f"error: {images} images an epoch are fewer than one step's, --batch {options.batch}.")
+    if images < options.batch * training.world_size:
+        raise SystemExit(
+            f"error: {images} images an epoch are fewer than one step's, --batch {options.batch} on {training.world_size} "
+            "of --devices."
+        )
     told = {name: value for name, value in vars(options).items() if name not in MAY_CHANGE}
     asked = json.loads(json.dumps(told, default=str))  # as it is read again
     asked |= {"processes": training.world_size, "images an epoch": images}

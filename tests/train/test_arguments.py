@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from train import distill, evaluate, heads, script, segmenter, throughput
+from train import choices, distill, evaluate, heads, script, segmenter, throughput
 
 DATA = ["--data", "manifests=nowhere", "--out", "nowhere"]
 
@@ -20,6 +20,7 @@ DATA = ["--data", "manifests=nowhere", "--out", "nowhere"]
         (segmenter.main, ["--modality", "ct", "--lungs", "net.safetensors", *DATA], "--lungs is for X-rays"),
         (segmenter.main, ["--modality", "xray", "--kinds", *DATA], "--kinds is for CT"),
         (throughput.main, ["--devices", "2"], "--devices 1"),
+        (choices.main, ["--devices", "2", *DATA], "--devices 1"),
         (throughput.main, ["--model", "unet_ct"], "invalid choice"),
         (distill.main, ["--modality", "ct", "--batch", "1", *DATA], "--batch must be 2 at least"),
         (distill.main, ["--modality", "ct", "--teacher", "ensemble", *DATA], "invalid choice"),

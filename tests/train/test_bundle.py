@@ -16,11 +16,29 @@ def test_a_model_without_weights_changes_nothing(tmp_path: Path, monkeypatch: py
             (folder / name / registry.CONFIG).write_text("{}")
         (assets / name / registry.WEIGHTS).write_bytes(b"bundled")
     (new / "unet_xray" / registry.WEIGHTS).write_bytes(b"new")
+    (new / "unet_xray" / registry.CONFIG).write_text('{"metrics": {}}')
     monkeypatch.setattr(weights, "ASSETS", assets)
     monkeypatch.setattr(bundle, "PINS", tmp_path / "pins.py")
     with pytest.raises(FileNotFoundError, match="unet_ct holds no model.safetensors"):
+        bundle.main(["--folder", str(new)])
+    (new / "unet_ct" / registry.WEIGHTS).write_bytes(b"new")
+    with pytest.raises(ValueError, match="was not measured yet. Run train.evaluate --model unet_ct first"):
         bundle.main(["--folder", str(new)])
     assert {file.read_bytes() for file in assets.rglob(registry.WEIGHTS)} == {b"bundled"}
     assert not bundle.PINS.exists()
     with pytest.raises(SystemExit):
         bundle.main(["--folder", str(tmp_path / "pins.py")])
+
+
+@pytest.mark.parametrize(
+    ("new", "behind"),
+    [
+        (["unet_ct"], ["mobilenetv2", "resnet50", "inception_resnet_v2", "ensemble"]),
+        (["mobilenetv2"], ["resnet50", "inception_resnet_v2", "ensemble"]),
+        (["resnet50"], ["ensemble"]),
+        (["ensemble"], []),
+        (list(registry.MODELS), []),
+    ],
+)
+def test_models_that_rest_on_a_new_one_are_named(new: list[str], behind: list[str]) -> None:
+    assert bundle.left_behind(new, registry.MODELS) == behind

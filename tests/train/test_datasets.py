@@ -74,6 +74,15 @@ def test_labels_and_columns_are_checked(tmp_path: Path) -> None:
     file.write_text("file,label,group,split,official_split\na.png,covid,c,train,\n")
     with pytest.raises(ValueError, match=r"manifest.csv has no column 'source'"):
         manifests.ct(tmp_path)
+    file.write_text("file,label,source,group,split,official_split\na.png,covid,b,c,Test,\n")
+    with pytest.raises(ValueError, match=r"a.png: there is no split 'Test'. Use one of: train, val"):
+        manifests.ct(tmp_path)
+    file.write_text("file,label,source,group,split,official_split\na.png,covid,b,c,train,\nd.png,covid,b,c,test,\n")
+    with pytest.raises(ValueError, match=r"d.png: the group c is in the splits train and test"):
+        manifests.ct(tmp_path)
+    file.write_text("file,label,source,group,split,official_split\na.png,covid,1,c,external,\n")
+    (found,) = manifests.ct(tmp_path)
+    assert found.dataset == "ct"  # nobody's but its owner's
 
 
 def test_ct_lesion_frames_needs_both(tmp_path: Path) -> None:
@@ -187,7 +196,7 @@ def test_external_images_the_u_net_learned_from_are_known(tmp_path: Path) -> Non
     mask = tmp_path / "mask.png"
     learned = record("a", "train", seen, lungs=mask)
     measured = record("b", "test", tested, lungs=mask)  # it did not learn from those it is measured on
-    assert evaluate.masked([new, seen, tested, learned, measured]) == {"seen.png"}
+    assert evaluate.masked([new, seen, tested, learned, measured]) == {str(tmp_path / "seen.png")}
     table = pd.DataFrame({"modality": "xray", "split": "external", "source": "s", "finding": "covid"}, range(2))
     table = table.assign(official_split="", dataset="any")
     assert "external_unseen" not in evaluate.protocols(table)["xray"]  # where it was not looked for

@@ -1,13 +1,16 @@
 """Restyled rows; calibration: sets that count alike, and from which probability on COVID-19 is answered."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
-from covid_core import classify
+from covid_core import classify, gate
 from train import features, heads, looks
+from train.datasets.records import Record
 
 
 def table(split: str, finding: str, n: int, source: str = "here") -> pd.DataFrame:
@@ -48,6 +51,16 @@ def test_pictures_take_on_the_style_of_a_training_picture_with_the_other_label()
     for crop, givers in zip(found, ([3], [3], [3], [0, 2]), strict=True):
         assert min(distance(crop, own[giver]) for giver in givers) < 0.08
     assert np.array_equal(found, features.restyled(facts, own))
+
+
+def test_photographs_are_also_shown_without_their_colour(tmp_path: Path) -> None:
+    file = tmp_path / "cat.png"
+    Image.merge("RGB", [Image.effect_noise((64, 64), 60) for _ in range(3)]).save(file)
+    photograph = Record(file, "xray", "photographs", "photographs", "photographs/cat", "photograph")
+    (other,) = looks.greyed([photograph, replace(photograph, split="lateral")], "ct")
+    assert (other.image, other.modality, other.split) == (file, "ct", looks.GREY)
+    coloured, grey = (looks.decode(record) for record in (photograph, other))
+    assert coloured.chroma > gate.MOST_COLOUR and grey.chroma == 0 and np.array_equal(coloured.pixels, grey.pixels)
 
 
 def test_what_trains_or_calibrates_must_be_read(tmp_path: Path) -> None:

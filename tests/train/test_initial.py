@@ -46,6 +46,12 @@ def test_what_a_unet_marks_besides_starts_from_zeros(tmp_path: Path) -> None:
     assert not any(after[f"body.segmentation_head.0.{part}"][2:].any() for part in ("weight", "bias"))
 
 
+def test_two_backbones_start_no_shared_one() -> None:
+    backbone = networks.Backbone("mobilenetv2_100")
+    with pytest.raises(ValueError, match="mobilenetv2 has a backbone for each modality"):
+        initial.initialise(backbone, "mobilenetv2_100", "mobilenetv2", "both")
+
+
 @pytest.mark.parametrize("name", ["mobilenetv2", "resnet50"])
 def test_a_unet_starts_from_a_bundled_classifier(name: str) -> None:
     architecture = registry.get(name).architecture

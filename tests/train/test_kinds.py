@@ -39,11 +39,11 @@ def test_dice_of_infnets_slices_by_hand(monkeypatch: pytest.MonkeyPatch) -> None
     run: engine.Run = lambda batch: batch  # noqa: E731  (never called)
     segmenter = segment.Segmenter(spec, run, {"lesion_threshold": 0.05, "densest_glass": 0.5})
     found = outcome([0.4, 0.4, 0.6, 0.6, 0.6], [1, 2, 2, 2, 0], [0.9, 0.9, 0.9, 0.1, 0.9])
-    slices = [replace(found, record=replace(found.record, group=str(g))) for g in range(3)]
-    monkeypatch.setattr(marks, "outcomes", lambda *_: slices)
+    slices = [replace(found.record, group=str(g)) for g in range(3)]
+    monkeypatch.setattr(marks, "outcome", lambda record, _: replace(found, record=record))
     other = {"image": "z.png", "dataset": "ct_lesions", "source": "s", "group": "z", "share_inside": 1.0}
     counted = {f"{c}_{n}": 4.0 for c in ("lung", "lesion") for n in ("overlap", "total")}
-    table = pd.concat([marks.rows(segmenter, [found.record]), pd.DataFrame([other | counted])])
+    table = pd.concat([marks.rows(segmenter, slices), pd.DataFrame([other | counted])])
     figures = evaluate.segmenter_metrics(table)["infnet_test"]
     assert figures["dice_at_own_threshold"]["value"] == pytest.approx(2 * 4 / (5 + 4), abs=1e-4)
     assert figures["dice_at_0.5"]["value"] == pytest.approx(2 * 3 / (4 + 4), abs=1e-4)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -66,7 +67,7 @@ def test_figures_by_hand(tmp_path: Path) -> None:
 
 
 def test_networks_trained_for_one_protocol_are_also_asked_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(metrics, "bootstrap", lambda *_, **__: (0.0, 0.0))
     for name, probability in (("mobilenetv2", [0.9, 0.4, 0.2]), ("resnet50", [0.7, 0.8, 0.6])):
@@ -81,8 +82,40 @@ def test_networks_trained_for_one_protocol_are_also_asked_together(
     assert [row["figures"]["accuracy"]["value"] for row in found.values()] == [0.6667, 0.6667, 1.0]
     other = pd.read_csv(tmp_path / "sars_random-resnet50.csv").iloc[::-1]
     other.to_csv(tmp_path / "sars_random-resnet50.csv", index=False)
-    with pytest.raises(ValueError, match="different images"):
-        scoreboard.main(["--results", str(tmp_path)])
+    scoreboard.main(["--results", str(tmp_path)])
+    assert "no row of all together. The tables of mobilenetv2, resnet50 hold different" in capsys.readouterr().out
+    ours = [r["model"] for r in json.loads((tmp_path / scoreboard.BOARD).read_text()) if r["kind"] != "published"]
+    assert ours == ["mobilenetv2", "resnet50"]
+
+
+def test_none_or_all_of_the_images_leave_room_for_chance() -> None:
+    groups = [f"patient {n // 2}" for n in range(20)]
+    every, none = (evaluate.share([holds] * 20, groups) for holds in (True, False))
+    # Clopper and Pearson with ten trials.
+    assert (every["value"], every["low"], every["high"]) == (1, round(0.025**0.1, 4), 1)
+    assert (none["value"], none["low"], none["high"]) == (0, 0, round(1 - 0.025**0.1, 4))
+    assert (every["n"], every["groups"]) == (20, 10)
+
+
+def test_a_predictive_value_of_one_is_no_promise() -> None:
+    probability, covid = np.repeat([0.9, 0.1], 20), np.repeat([1, 0], 20)
+    found = scoreboard.further(probability, covid, [str(n) for n in range(40)])
+    least = round(0.025 ** (1 / 20), 4)
+    assert found["sensitivity"]["low"] == found["specificity"]["low"] == least
+    ppv, npv = found["ppv_at_2%"], found["npv_at_2%"]
+    assert ppv["value"] == npv["value"] == 1
+    assert ppv["low"] == pytest.approx(least * 0.02 / (least * 0.02 + (1 - least) * 0.98), abs=1e-4)
+    assert npv["low"] == pytest.approx(least * 0.98 / (least * 0.98 + (1 - least) * 0.02), abs=1e-4)
+
+
+def test_calibration_has_an_error_by_chance() -> None:
+    rng = np.random.default_rng(0)
+    for n, least in ((50, 0.05), (5000, 0.005)):
+        covid = rng.uniform(size=n)
+        both = np.stack([1 - covid, covid], axis=1)
+        found = evaluate.by_chance(both, [str(i) for i in range(n)])
+        own = metrics.ece(both, (rng.uniform(size=n) < covid).astype(int))  # of one whose labels are so drawn
+        assert found["low"] <= own <= found["high"] and found["value"] > least
 
 
 def test_a_bundled_model_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:

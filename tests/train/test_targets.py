@@ -1,5 +1,6 @@
 """What the classifier is taught, how it is drawn, and augmentation that keeps shapes and range."""
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,11 +53,23 @@ def test_augmentation_keeps_shape_and_range(modality: str) -> None:
     torch.manual_seed(0)
     wide = classifier.wide_side(96)
     exchange = augment.StyleExchange(np.random.default_rng(0).integers(0, 256, (3, 96, 96), np.uint8))
-    move = augment.classifier_augmentation(modality, 96, exchange if modality == "xray" else None)
+    move = augment.ClassifierAugmentation(modality, 96, exchange if modality == "xray" else None)
     for _ in range(20):
         image, opacity = move(torch.rand(1, wide, wide), (torch.rand(1, wide, wide) > 0.5).float())
         assert image.shape == opacity.shape == (1, 96, 96)
         assert image.min() >= 0 and image.max() <= 1 and opacity.min() >= 0 and opacity.max() <= 1
+
+
+@pytest.mark.parametrize("modality", ["xray", "ct"])
+def test_augmentation_can_be_sent_to_workers(modality: str) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 96, 96), np.uint8)
+    for made in (
+        augment.ClassifierAugmentation(modality, 96, augment.StyleExchange(pictures)),
+        augment.SegmentationAugmentation(modality, pictures),
+    ):
+        again = pickle.loads(pickle.dumps(made))  # as macOS and Windows do
+        image, _ = again(torch.rand(1, 96, 96), torch.rand(1, 96, 96))
+        assert image.shape == (1, 96, 96)
 
 
 def test_a_tone_curve_rises() -> None:

@@ -13,6 +13,8 @@ import pandas as pd
 
 from train.datasets.records import Record
 
+SPLITS = ("train", "val", "test", "extra_val", "extra_test", "external", "pediatric", "excluded")
+
 
 class Row(dict[str, str]):
     """Of a manifest, by column; a missing column is named with its file."""
@@ -54,8 +56,11 @@ def xray(root: Path) -> list[Record]:
 
     COVID-19 from web sites, more varied than from any hospital, trains too. The external set was gathered from the same
     sites: some of its patients may be among them.
+
+    Raises:
+        ValueError: as in `apart`.
     """
-    return [
+    found = [
         Record(
             image=Path(root) / "xray" / row["file"],
             modality="xray",
@@ -67,15 +72,38 @@ def xray(root: Path) -> list[Record]:
         )
         for row in _rows(root, "xray")
     ]
+    return apart(found)
+
+
+def apart(records: list[Record]) -> list[Record]:
+    """The same records, whose splits are known and whose groups are in one of train, val and test.
+
+    Raises:
+        ValueError: they are not.
+    """
+    place: dict[str, str] = {}
+    for record in records:
+        if record.split not in SPLITS:
+            raise ValueError(f"{record.image}: there is no split '{record.split}'. Use one of: {', '.join(SPLITS)}.")
+        if record.split in ("train", "val", "test") and place.setdefault(record.group, record.split) != record.split:
+            raise ValueError(
+                f"{record.image}: the group {record.group.partition('/')[2]} is in the splits {place[record.group]} and "
+                f"{record.split}. All images of a patient belong to one."
+            )
+    return records
 
 
 def ct(root: Path) -> list[Record]:
-    """CT slices with a finding, COVID-19 or not."""
-    return [
+    """CT slices with a finding, COVID-19 or not.
+
+    Raises:
+        ValueError: as in `apart`.
+    """
+    found = [
         Record(
             image=Path(root) / "ct" / row["file"],
             modality="ct",
-            dataset="sars_cov_2_ct" if "sars_cov_2" in row["file"] else "covid_ct",
+            dataset=next((name for name in ("sars_cov_2_ct", "covid_ct") if name in row["file"]), "ct"),
             source=row["source"],
             group=f"ct/{row['group']}",
             split=row["split"],
@@ -84,6 +112,7 @@ def ct(root: Path) -> list[Record]:
         )
         for row in _rows(root, "ct")
     ]
+    return apart(found)
 
 
 def ct_lesions(root: Path) -> list[Record]:

@@ -1,6 +1,5 @@
 """What the names in config.json and in the stored results stand for, in words."""
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,7 +17,8 @@ PARTS = {
     "xray / transplanted": "X-ray, lesions moved between sources",
     "ct / covid_ct_official_test": "CT, COVID-CT, official test",
     "ct / sars_cov_2_grouped_test": "CT, São Paulo, test by groups",
-    "ct / test": "CT, both sets, test",
+    "ct / test": "CT, test",
+    "ct / external": "CT, other hospitals",
     "sars_to_covid_ct": "CT, trained on São Paulo, tested on COVID-CT",
     "covid_ct_to_sars": "CT, trained on COVID-CT, tested on São Paulo",
     "xray / as_it_is": "X-ray, as it is",
@@ -81,7 +81,7 @@ MOVED = (
 )
 # Of a reliability curve.
 AT_THE_END = (
-    "Most images lie at the right end; where few lie, one temperature for all can make the confidence less accurate."
+    "Where few images lie, a point says little, and one temperature for all can make the confidence less accurate."
 )
 # In words, in the order in which pages offer them.
 MEASURES = {
@@ -89,21 +89,26 @@ MEASURES = {
     "auc": "AUC: chance that a COVID-19 image gets the higher probability (0.5 = guessing)",
     "balanced_accuracy": "Share of each source's images named correctly, mean over the sources",
     "balanced_accuracy_by_chance": "Chance level: share named correctly by always naming one source",
-    "sensitivity": "Sensitivity: share of the COVID-19 images recognised",
-    "specificity": "Specificity: share of the other images recognised",
-    "ppv_at_2%": "PPV: share of the COVID-19 answers that are right, where 2 % have COVID-19",
-    "npv_at_2%": "NPV: share of the negative answers that are right, where 2 % have COVID-19",
-    "f1": "F1",
+    "sensitivity": "Sensitivity: share of the COVID-19 images recognised (cut at 50 %, without abstention)",
+    "specificity": "Specificity: share of the other images recognised (cut at 50 %, without abstention)",
+    "ppv_at_2%": "PPV: share of the positives that are right, where 2 % have COVID-19 (cut at 50 %, without abstention)",
+    "npv_at_2%": "NPV: share of the negatives that are right, where 2 % have COVID-19 (cut at 50 %, without abstention)",
+    "f1": "F1 (cut at 50 %, without abstention)",
     "auprc": "Area under the precision-recall curve",
-    "ece": "Calibration error (ECE, smaller is better)",
+    "ece": "Calibration error (ECE, smaller is better; never 0 in a small set)",
+    "ece_by_chance": "Calibration error that a perfectly calibrated model would have by chance",
     "brier": "Brier score (smaller is better)",
     "nll": "Negative log-likelihood (smaller is better)",
     "risk_coverage_area": "Area under the risk-coverage curve (smaller is better)",
     "risk_at_80_percent": "Share wrong among the 80 % it is surest of (smaller is better)",
-    "misclassification_auroc": "How well the uncertainty tells wrong answers from right ones (AUROC)",
+    "misclassification_auroc": "How well nearness to 50 % tells wrong answers from right ones (AUROC)",
     "accuracy_of_decided": "Accuracy of the answers it decides",
+    "right_when_covid": "Answers 'COVID-19 pattern' that are right",
+    "right_when_non_covid": "Answers 'no COVID-19 pattern' that are right",
     "decided": "Share of images it decides",
-    "called_covid": "Share called COVID-19",
+    "called_covid": "Share answered 'COVID-19 pattern'",
+    "called_covid_covid": "Share of the COVID-19 images answered 'COVID-19 pattern'",
+    "called_covid_non_covid": "Share of the other images answered 'COVID-19 pattern'",
     "refused": "Share refused",
     "unlike_training": "Share marked as unlike the training images",
     "coverage_covid": "Prediction sets with the true class, COVID-19 images (target 0.90)",
@@ -111,30 +116,28 @@ MEASURES = {
     "opacity_covid": "COVID-19 images on which the U-Net marks visible opacity",
     "opacity_non_covid": "Other images on which the U-Net marks visible opacity",
     "ood_auroc": "How well the distance tells these images from the test images (AUROC)",
-    "lesion_dice": "Lesion Dice: twice the overlap, over the marked plus the true area (1 = the same outline)",
+    "lesion_dice": "Lesion Dice, pooled: twice the overlap over the marked plus the true area, all images as one (1 = the same)",
+    "lesion_dice_by_image": "Lesion Dice, mean over the images with some",
     "lesion_dice_by_patient": "Lesion Dice, mean over patients",
-    "lung_dice": "Lung Dice: the same for lungs",
-    "lung_dice_coronacases": "Lung Dice, Coronacases",
-    "lung_dice_radiopaedia": "Lung Dice, Radiopaedia",
-    "lung_dice_ieee8023_v7": "Lung Dice, ieee8023",
-    "lung_dice_nlm_shenzhen": "Lung Dice, Shenzhen",
+    "lung_dice": "Lung Dice, pooled: the same for lungs",
+    "lung_dice_coronacases": "Lung Dice, pooled, Coronacases",
+    "lung_dice_radiopaedia": "Lung Dice, pooled, Radiopaedia",
+    "lung_dice_ieee8023_v7": "Lung Dice, pooled, ieee8023",
+    "lung_dice_nlm_shenzhen": "Lung Dice, pooled, Shenzhen",
     "mean_dice_over_thresholds": "Mean Dice over all thresholds (Inf-Net's measure)",
     "dice_at_0.5": "Dice at 0.5, mean over slices",
     "dice_at_own_threshold": "Dice at the threshold chosen on val, mean over slices",
-    "ground_glass_dice": "Dice of ground glass",
-    "consolidation_dice": "Dice of consolidation",
+    "ground_glass_dice": "Dice of ground glass, pooled",
+    "consolidation_dice": "Dice of consolidation, pooled",
     "interval_coverage": "True lesion shares inside the interval (target 0.90)",
     "photographs_refused": "Colour photographs refused",
+    "grey_photographs_refused": "The same photographs without their colour, refused",
+    "grey_photographs_answered": "The same photographs without their colour, answered",
     "lateral_refused": "Lateral views refused",
     "lateral_refused_or_marked": "Lateral views refused or marked as unlike",
     "test_accepted": "Test images accepted",
     "modality_right": "Kind of image recognised",
 }
-
-
-def plain(name: str) -> str:
-    """A file's name as it is: without this `a*b*.png` would be set in italics, `$1$` as a formula."""
-    return re.sub(r"([\\`*_$:\[\]~#<>])", r"\\\1", name)
 
 
 def measures(parts: Iterable[dict[str, Any]]) -> list[str]:
