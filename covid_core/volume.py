@@ -100,9 +100,10 @@ def read_volume(files: Sequence[tuple[str, bytes]]) -> Volume:
         raise ImageError(DAMAGED) from error
 
 
-def of_phantom(count: int = 30) -> Volume:
-    """A computed chest with lesions at its bases, [count, 320, 320], to look through without a patient's CT."""
-    levels = np.linspace(0.04, 0.96, count)
+def of_phantom() -> Volume:
+    """A computed chest with lesions at its bases, [30, 320, 320], to look through without a patient's CT."""
+    levels = np.linspace(0.04, 0.96, 30)
+    count = len(levels)
     lesions = phantom.Lesions(count=8, size=0.2, density=0.7, level=0.65)
     planes = [phantom.ct(PERSON, lesions, MAX_SIDE, float(level)).hounsfield for level in levels]
     values = np.rint(np.stack([p for p in planes if p is not None])).clip(AIR, DENSEST).astype(np.int16)

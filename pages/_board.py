@@ -85,7 +85,7 @@ def value_of(protocol: str, model: str, measure: str) -> float | None:
 def promise(modality: str, model: str) -> str:
     """What the prediction sets' promise rests on, and how far it was kept elsewhere."""
     said = (
-        "The level is what calibration aimed at, on average over pictures like its own; slices of one patient are not "
+        "The level is what calibration aimed at, on average over pictures like its own; images of one patient are not "
         "independent, so even there it is approximate."
     )
     kept = []
@@ -99,9 +99,9 @@ def promise(modality: str, model: str) -> str:
 
 def rarely(part: dict[str, Any], prevalence: float = 0.02) -> str:
     """How often a COVID-19 answer would be right where few have the disease, from a part of the metrics."""
-    if not part.get("right_when_covid"):
+    caught, wrong = (part.get(f"called_covid_{name}", {}).get("value") for name in ("covid", "non_covid"))
+    if not caught or wrong is None:  # a share of nobody
         return ""
-    caught, wrong = (part[f"called_covid_{name}"]["value"] for name in ("covid", "non_covid"))
     right = metrics.predictive_value(caught, wrong, prevalence)
     return (
         "How often an answer is right also depends on how common the disease is. In the X-rays from other hospitals "
