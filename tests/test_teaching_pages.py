@@ -295,7 +295,7 @@ def test_learn_shows_ten_steps_each_with_a_question_and_an_answer() -> None:
     own_words = {
         3: "does not prove that no network could do better",
         4: f"{terms.part_name('xray / test')}: ",
-        5: "guaranteed only for pictures like the calibration images",
+        5: "what calibration aimed at, on average over pictures like its own",
         9: "an accuracy also depends on how many images",
     }
     for number in range(10):

@@ -66,7 +66,7 @@ def further(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: 
         ("npv", "specificity", "sensitivity", 1 - RARE),
     ):
         value = found[f"{name}_at_{RARE:.0%}"]
-        if value["value"] == 1:
+        if value["value"] == 1 and "low" in found[right] and "low" in found[other]:
             value["low"] = round(metrics.predictive_value(found[right]["low"], 1 - found[other]["low"], share), 4)
     return found
 

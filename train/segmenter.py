@@ -227,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if teacher:
         train_records += unmarked(records, options.modality)
     for kind in ("lungs", "lesions"):
-        if not any(getattr(r, kind) for r in train_records):
+        if not any(getattr(r, kind) for r in records if r.split == "train"):
             parser.error(f"--data holds no {options.modality} image of the split train with {kind} marked.")
     if not select(records, options.modality, "val"):
         parser.error(f"--data holds no {options.modality} image of the split val with masks.")

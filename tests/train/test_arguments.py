@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from train import choices, distill, evaluate, heads, script, segmenter, throughput
 
@@ -33,6 +34,18 @@ def test_what_does_not_go_together(
         main(arguments)
     assert stop.value.code == 2 and said in capsys.readouterr().err
     assert not Path("nowhere").exists()
+
+
+def test_what_a_unet_learns_from_must_be_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for kind in ("COVID", "Normal"):
+        for name in range(40):
+            file = tmp_path / kind / "images" / f"{kind}-{name}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.effect_noise((64, 64), 60).save(file)
+    given = ["--data", f"radiography_database={tmp_path}", "--init", "random", "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit):
+        segmenter.main(["--modality", "xray", *given])
+    assert "image of the split train with lungs marked" in capsys.readouterr().err
 
 
 def test_heads_for_both_kinds_of_image_need_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

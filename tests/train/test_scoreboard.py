@@ -132,6 +132,7 @@ def test_a_bundled_model_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
             answer("g", "test", "covid", 0.9, modality="ct", official_split="test", dataset="covid_ct"),
         ]
     )
+    rows = pd.concat([rows, rows.assign(group=rows.group + " too")])  # one patient alone says nothing about others
     test, children, *slices = scoreboard.bundled("mobilenetv2", rows)
     assert len(slices) == 2 and not any("ood_auroc" in row["figures"] for row in slices)
     assert (test["protocol"], children["protocol"]) == ("xray / test", "xray / pediatric")
