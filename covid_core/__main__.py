@@ -100,16 +100,16 @@ def _segment(options: argparse.Namespace) -> int:
         started = time.perf_counter()
         try:
             image = images.read(file)
-            modality, _, found, refusal = diagnose.find(image, options.modality)
-            if refusal or found is None:
-                raise images.ImageError(refusal)
-            mask_file, uncertainty_file = _masks(options.out, file, image.sha256, found, taken)
+            found = diagnose.find(image, options.modality)
+            if found.refusal or found.segmentation is None:
+                raise images.ImageError(found.refusal)
+            names = _masks(options.out, file, image.sha256, found.segmentation, taken)
         except images.ImageError as error:
             failed = True
             _print({"file": str(file), "error": str(error)}, options.json, _in_words)
             continue
         seconds = time.perf_counter() - started
-        row = report.segmentation_row(str(file), modality, found, mask_file, uncertainty_file, seconds)
+        row = report.segmentation_row(str(file), found.modality, found.segmentation, *names, seconds)
         _print(row, options.json, _lesions_in_words)
     return SOME_FAILED if failed else OK
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from covid_core.diagnose import segmenter
-from covid_core.volume import Volume, evenly, slice_image
+from covid_core.volume import Volume, evenly, slice_pixels
 
 MEASURED = 60  # slices the U-Net looks at: every fifth millimetre of a chest
 
@@ -47,7 +47,6 @@ class Burden:
             rather than narrow. Nothing in it says how the slices differ.
         level: of the intervals, 0..1; set on single slices.
         most_affected: index in the volume of the slice with the largest lesion area; None where there is no lesion.
-        model: name of the U-Net.
     """
 
     slices: tuple[SliceBurden, ...]
@@ -55,10 +54,9 @@ class Burden:
     interval: tuple[float, float] | None
     level: float
     most_affected: int | None
-    model: str
 
 
-def burden(volume: Volume, progress: Callable[[int, int], None] = lambda done, total: None) -> Burden:
+def burden(volume: Volume, progress: Callable[[int, int], object] = lambda done, total: None) -> Burden:
     """Measure lesions and lungs in at most `MEASURED` slices, evenly taken, in the lung window.
 
     Args:
@@ -70,22 +68,22 @@ def burden(volume: Volume, progress: Callable[[int, int], None] = lambda done, t
     chosen = evenly(len(volume.numbers), MEASURED)
     slices = []
     for index in chosen:
-        found = unet.segment(slice_image(volume, index))
+        found = unet.segment(slice_pixels(volume, index))
         lungs, lesions = (int(np.count_nonzero(mask)) * found.plausible for mask in (found.lungs, found.lesions))
         percent, interval = found.lesion_percent_of_lung, found.lesion_interval
         slices.append(SliceBurden(index, volume.numbers[index], lungs, lesions, percent, interval))
         progress(len(slices), len(chosen))
-    return summed(tuple(slices), found.level, unet.spec.name)
+    return summed(tuple(slices), found.level)
 
 
-def summed(slices: tuple[SliceBurden, ...], level: float, model: str) -> Burden:
+def summed(slices: tuple[SliceBurden, ...], level: float) -> Burden:
     """The burden of a whole volume from that of its slices; see `Burden`."""
     area = sum(one.lung_pixels for one in slices)
     worst = max(slices, key=lambda one: one.lesion_pixels)
     most_affected = worst.index if worst.lesion_pixels else None
     if not area:
-        return Burden(slices, None, None, level, most_affected, model)
+        return Burden(slices, None, None, level, most_affected)
     percent = 100 * sum(one.lesion_pixels for one in slices) / area
     known = [(one.lung_pixels, *one.interval) for one in slices if one.interval is not None]
     low, high = (sum(one[0] * one[end] for one in known) / area for end in (1, 2))
-    return Burden(slices, percent, (low, high), level, most_affected, model)
+    return Burden(slices, percent, (low, high), level, most_affected)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covid_core import engine, gate, preprocess, registry, segment, uncertainty, weights
-from covid_core.gate import Gate, GateDecision, Glance
+from covid_core.gate import Gate, Glance
 from covid_core.images import DecodedImage
 from covid_core.registry import ModelSpec, weights_sha256
 from covid_core.verdict import verdict
@@ -70,8 +70,9 @@ class Classification:
         epistemic: mutual information in bits; None when refused.
         prediction_set: class names, those the calibration cannot rule out at `level`.
         bounds: up to which probability "non_covid" can be answered and from which "covid", see `verdict`; when refused (0, 1).
-        gate: whether the picture was accepted, and how far it is from the training images.
-        method: how the samples were drawn.
+        distance: from the features of the training images, in units of the threshold: above 1 a picture is unlike them;
+            infinite when refused before any network ran.
+        method: how the samples were drawn; "" when refused.
         level: of the interval and of the prediction set.
         model: name.
         weights_sha256: of the weights.
@@ -88,8 +89,8 @@ class Classification:
     epistemic: float | None
     prediction_set: tuple[str, ...]
     bounds: tuple[float, float]
-    gate: GateDecision
-    method: str
+    distance: float
+    method: Method | Literal[""]
     level: float
     model: str
     weights_sha256: str
@@ -169,7 +170,7 @@ class Model(ABC):
             epistemic=summary.epistemic,
             prediction_set=tuple(CLASSES[c] for c in chosen),
             bounds=self.bounds(modality),
-            gate=GateDecision(True, distance),
+            distance=distance,
             method=method,
             level=level,
             model=self.spec.name,
@@ -208,7 +209,6 @@ class Model(ABC):
 
     def refuse(self, glance: Glance | None, modality: str, reason: str, level: float = LEVEL) -> Classification:
         """The answer to a picture that is none of ours."""
-        score = glance.distance[modality] if glance else float("inf")
         return Classification(
             modality=modality,
             decision="refused",
@@ -220,7 +220,7 @@ class Model(ABC):
             epistemic=None,
             prediction_set=(),
             bounds=(0.0, 1.0),
-            gate=GateDecision(False, score),
+            distance=glance.distance[modality] if glance else float("inf"),
             method="",
             level=level,
             model=self.spec.name,
@@ -330,7 +330,8 @@ def glance_features(run: engine.Run, pixels: Array, size: int) -> Array:
     """
     square = preprocess.whole((pixels.shape[0], pixels.shape[1])).extract(pixels, size)
     # The modality is not known yet, so both are stretched alike here.
-    return pooled_features(run, preprocess.stretch(square, "xray"))
+    pooled: Array = run(preprocess.to_input(preprocess.stretch(square, "xray"))[None, None])[0].mean(axis=(1, 2))
+    return pooled
 
 
 def cells_of(run: engine.Run, crops: Array, modality: str) -> Array:
@@ -344,9 +345,3 @@ def cells_of(run: engine.Run, crops: Array, modality: str) -> Array:
     cells = run(np.concatenate([seen, np.flip(seen, flipped)])[:, None])
     result: Array = (cells[: len(crops)] + np.flip(cells[len(crops) :], flipped)) * np.float32(0.5)
     return result
-
-
-def pooled_features(run: engine.Run, square: Array) -> Array:
-    """[C] float32, the mean over the cells of what the backbone makes of a square [S, S] in 0..1."""
-    pooled: Array = run(preprocess.to_input(square)[None, None])[0].mean(axis=(1, 2))
-    return pooled

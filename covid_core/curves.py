@@ -129,7 +129,7 @@ def _draw_distance(figure: "Figure", known: Points) -> None:
     """The third row. Of a refused picture the lungs' box was never looked at, so its distance is not the same measure."""
     figure.add_scatter(
         x=[s for s, _ in known],
-        y=[a.gate.ood_score for _, a in known],
+        y=[a.distance for _, a in known],
         mode="lines+markers",
         line={"color": GREEN},
         showlegend=False,

@@ -10,7 +10,7 @@ from covid_core import registry, weights
 from covid_core.classify import LEVEL, Classification, Classifier, Features, Method, Model, glance_features
 from covid_core.ensemble import Ensemble
 from covid_core.explain import Explanation, explain
-from covid_core.gate import Glance, look_at_pixels
+from covid_core.gate import Glance, refusable
 from covid_core.images import DecodedImage, enough_memory
 from covid_core.segment import MISSING, TOO_LARGE, TOO_UNCERTAIN, Segmentation, Segmenter
 
@@ -49,6 +49,27 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Found:
+    """All that comes before a classifier.
+
+    Attributes:
+        image: the picture.
+        modality: "xray" or "ct", as used; "" when refused before anybody or anything had said which.
+        glance: the first look; None when refused before any network ran.
+        segmentation: masks; None when refused before any network ran.
+        refusal: why there is no answer, or "".
+        seconds: wall time.
+    """
+
+    image: DecodedImage
+    modality: str
+    glance: Glance | None
+    segmentation: Segmentation | None
+    refusal: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Seen:
     """What the networks make of one picture.
 
@@ -68,22 +89,14 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Diagnosis:
-    """Everything about one image.
+class Diagnosis(Seen):
+    """Everything about one image: what the networks make of it, and the answer drawn from that.
 
     Attributes:
-        image: the picture.
         classification: decision, probability, uncertainty.
-        segmentation: masks; None when the picture was refused before any network ran.
-        explanation: Grad-CAM; None when refused.
-        seconds: wall time.
     """
 
-    image: DecodedImage
     classification: Classification
-    segmentation: Segmentation | None
-    explanation: Explanation | None
-    seconds: float
 
 
 Loaded = TypeVar("Loaded")
@@ -129,35 +142,44 @@ def look(image: DecodedImage) -> Glance:
 
 
 @enough_memory()
-def find(
-    image: DecodedImage, modality: str = "auto", progress: Callable[[str], None] = lambda step: None
-) -> tuple[str, Glance | None, Segmentation | None, str]:
-    """All that comes before a classifier; arguments and errors as in `see`.
-
-    Returns:
-        "xray" or "ct", as used, "" when refused before anybody or anything had said which; the first look and the masks,
-        None when refused before any network ran; the reason to refuse the picture, or "".
-    """
+def find(image: DecodedImage, modality: str = "auto", progress: Callable[[str], None] = lambda step: None) -> Found:
+    """Look at the whole picture, mark lungs and lesions; arguments and errors as in `see`."""
+    started = time.perf_counter()
     if modality not in ("auto", "xray", "ct"):
         raise ValueError(f"There is no modality '{modality}'. Choose one of: auto, xray, ct.")
-    if reason := look_at_pixels(image.pixels, image.chroma):
-        return image.modality_hint or "" if modality == "auto" else modality, None, None, reason
+    given = image.modality_hint if modality == "auto" else modality
+    if reason := refusable(image.chroma, float(image.pixels.std())):
+        return Found(image, given or "", None, None, reason, time.perf_counter() - started)
     progress("Looking at the whole picture")
     glance = look(image)
-    used = (image.modality_hint or glance.modality) if modality == "auto" else modality
+    used = given or glance.modality
     progress("Marking lungs and lesions")
-    found = segmenter(used).segment(image)
-    return used, glance, found, refusal(glance, found.reason, used)
+    masks = segmenter(used).segment(image.pixels)
+    return Found(image, used, glance, masks, refusal(glance, masks.reason, used), time.perf_counter() - started)
 
 
 @enough_memory()
+def read(found: Found, model: str = registry.DEFAULT, progress: Callable[[str], None] = lambda step: None) -> Seen:
+    """Run a classifier on what was found; arguments and errors as in `see`."""
+    started = time.perf_counter()
+    chosen = classifier(model)
+    evidence = Evidence(model, found.modality, found.glance, None, found.refusal)
+    if found.refusal or found.segmentation is None:
+        return Seen(found.image, evidence, found.segmentation, None, found.seconds)
+    progress("Classifying")
+    features = chosen.features(found.image, found.modality, found.segmentation)
+    explanation = explain(chosen, features, found.modality, found.segmentation.lungs)
+    seconds = found.seconds + time.perf_counter() - started
+    return Seen(found.image, replace(evidence, features=features), found.segmentation, explanation, seconds)
+
+
 def see(
     image: DecodedImage,
     modality: str = "auto",
     model: str = registry.DEFAULT,
     progress: Callable[[str], None] = lambda step: None,
 ) -> Seen:
-    """Run the networks on a picture; all samples are drawn from what they leave.
+    """Run the networks on a picture, `find` and `read`; all samples are drawn from what they leave.
 
     Args:
         image: decoded picture.
@@ -169,15 +191,8 @@ def see(
         ImageError: the picture is too large for this machine's memory.
         WeightsError: a model's files are nowhere, or damaged, or cannot be converted.
     """
-    started = time.perf_counter()
-    chosen = classifier(model)
-    used, glance, found, reason = find(image, modality, progress)
-    if reason or found is None:
-        return Seen(image, Evidence(model, used, glance, None, reason), found, None, time.perf_counter() - started)
-    progress("Classifying")
-    features = chosen.features(image, used, found)
-    explanation = explain(chosen, features, used, found.lungs)
-    return Seen(image, Evidence(model, used, glance, features, ""), found, explanation, time.perf_counter() - started)
+    classifier(model)  # whose files may be missing: said before anything is computed
+    return read(find(image, modality, progress), model, progress)
 
 
 def diagnose(
@@ -197,7 +212,7 @@ def conclude(seen: Seen, method: Method = "ensemble_mc_dropout", level: float = 
     started = time.perf_counter()
     answer = seen.evidence.answer(method, level)
     seconds = seen.seconds + time.perf_counter() - started
-    return Diagnosis(seen.image, answer, seen.segmentation, seen.explanation, seconds)
+    return Diagnosis(**{**vars(seen), "seconds": seconds}, classification=answer)
 
 
 def refusal(glance: Glance, implausible: str, modality: str) -> str:

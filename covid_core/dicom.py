@@ -29,7 +29,7 @@ from pydicom.uid import (
 )
 
 from covid_core.images import Array, ImageError, check_size, over_full_range
-from covid_core.scan import AIR, LUNG_WINDOW
+from covid_core.scan import AIR, LUNG_WINDOW, windowed
 
 TAGS = [
     *("SOPClassUID", "Modality", "ImageType"),
@@ -243,7 +243,7 @@ def _grey(dataset: Dataset, stored: NDArray[Any], modality: str | None, is_alone
             hounsfield: Array = np.maximum(values, AIR)
             hounsfield[padding] = AIR
             # Not turned round for MONOCHROME1: what Hounsfield units mean does not depend on how they were shown.
-            return _window(hounsfield, *LUNG_WINDOW), hounsfield
+            return windowed(hounsfield, *LUNG_WINDOW), hounsfield
     pixels = _as_shown(dataset, values, ~padding)
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         pixels = 1 - pixels
@@ -277,7 +277,10 @@ def _as_shown(dataset: Dataset, values: NDArray[Any], used: NDArray[np.bool_]) -
     if function == "LINEAR":  # DICOM's own definition, PS3.3 C.11.2.1.2.1
         centre, width = centre - 0.5, width - 1
     if abs(centre) < LARGEST and SMALLEST < width < LARGEST:
-        return _window(values, centre, width, sigmoid=function == "SIGMOID")
+        if function == "SIGMOID":
+            scaled = (values.astype(np.float32) - np.float32(centre)) / np.float32(width)
+            return np.asarray(1 / (1 + np.exp(-4 * scaled)), np.float32)
+        return windowed(values, centre, width)
     return over_full_range(values, used)
 
 
@@ -286,12 +289,6 @@ def _first_number(value: Any) -> float:
     if value is None or value == "":
         return math.nan
     return float(value[0] if isinstance(value, MultiValue) else value)
-
-
-def _window(values: NDArray[Any], centre: float, width: float, sigmoid: bool = False) -> Array:
-    """Scale `width` values around the centre to 0..1, in a straight line or along a logistic curve."""
-    scaled = (values.astype(np.float32) - np.float32(centre)) / np.float32(width)
-    return np.asarray(1 / (1 + np.exp(-4 * scaled)) if sigmoid else np.clip(scaled + 0.5, 0, 1), np.float32)
 
 
 def _look_up(values: NDArray[Any], item: Dataset) -> NDArray[Any]:

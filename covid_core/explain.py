@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from covid_core import preprocess
+from covid_core import preprocess, segment
 from covid_core.classify import Features, Model
 
 Array = NDArray[np.float32]
@@ -26,11 +26,11 @@ class Explanation:
     """Grad-CAM for COVID-19.
 
     Attributes:
-        cells: [s, s] float32, each cell's contribution to the mean logit of the heads; their sum plus `evidence`
+        cells: [s, s] float32, each cell's contribution to the mean logit of the heads; their sum plus `opacity`
             plus `bias` is it.
         frame: the window of the picture that they cover.
-        evidence: what the opacity marked by the U-Net contributes, in the same unit.
-        bias: the heads' mean bias over the temperature.
+        opacity: what the opacity marked by the U-Net contributes, in the same unit: 0 for lungs without any.
+        bias: the heads' mean bias over the temperature, with what lungs without opacity contribute.
         share_in_lungs: part of the positive contributions that lies inside the lung mask, 0..1, where a cell counts by
             the share of it that is lung; None without any.
         lungs: part of the map that is lung, 0..1.
@@ -38,7 +38,7 @@ class Explanation:
 
     cells: Array
     frame: preprocess.Frame
-    evidence: float
+    opacity: float
     bias: float
     share_in_lungs: float | None
     lungs: float
@@ -59,6 +59,7 @@ def explain(model: Model, features: Features, modality: str, lungs: NDArray[np.b
         lungs: [H, W] bool.
     """
     heads = model.mean_heads(modality)
+    worth, clear = float(np.mean([weight[-1] for weight, _ in heads])), float(np.log(segment.FLOOR))
     side = max(cells.shape[-1] for cells in features.cells)
     maps = [
         _on_grid(np.tensordot(weight[:-1] / cells[0].size, cells, axes=1), side)
@@ -71,8 +72,8 @@ def explain(model: Model, features: Features, modality: str, lungs: NDArray[np.b
     return Explanation(
         cells=cells,
         frame=features.frame,
-        evidence=float(np.mean([weight[-1] for weight, _ in heads])) * features.evidence,
-        bias=float(np.mean([bias for _, bias in heads])),
+        opacity=worth * (features.evidence - clear),
+        bias=float(np.mean([bias for _, bias in heads])) + worth * clear,
         share_in_lungs=float((positive * shares).sum()) / total if total > 0 else None,
         lungs=float(shares.mean()),
     )

@@ -1,6 +1,5 @@
 """Results as plotly figures: uncertainty bars, the entropy split, pictures to zoom, forest plots."""
 
-import base64
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -101,8 +100,7 @@ def views(plain: Pixels, layered: Pixels) -> "Figure":
     figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.01, shared_xaxes="all", shared_yaxes="all")
     height, width = plain.shape[:2]
     for column, pixels in enumerate((plain, layered), start=1):
-        data = "data:image/png;base64," + base64.b64encode(report.png(pixels)).decode()
-        figure.add_image(source=data, hoverinfo="skip", row=1, col=column)
+        figure.add_image(source=report.data_url(report.png(pixels)), hoverinfo="skip", row=1, col=column)
     figure.update_xaxes(visible=False, range=[0, width], constrain="domain")
     figure.update_yaxes(visible=False, range=[height, 0], scaleanchor="x", constrain="domain")
     # Where one has zoomed to stays when layers, windows or slices change, but not for a picture of another size.
@@ -122,9 +120,8 @@ def on_picture(figure: "Figure", pixels: NDArray[np.float32], box: Frame) -> "Fi
     height, width = pixels.shape
     places = len(figure.data[0].z)
     pale = np.round(255 * (0.5 + pixels / 2)).astype(np.uint8)  # figures stand on it
-    data = "data:image/png;base64," + base64.b64encode(report.png(pale)).decode()
     place = {"xref": "x", "yref": "y", "x": -0.5, "y": -0.5, "sizex": places, "sizey": places}
-    figure.add_layout_image(source=data, layer="below", sizing="stretch", **place)
+    figure.add_layout_image(source=report.data_url(report.png(pale)), layer="below", sizing="stretch", **place)
 
     def edges(first: int, side: int) -> list[float]:
         return [places * min(max(at, 0), side) / side - 0.5 for at in (first, first + box.side)]

@@ -30,19 +30,6 @@ LEAST_CONTRAST = 0.02
 
 
 @dataclass(frozen=True)
-class GateDecision:
-    """Whether an answer is given.
-
-    Attributes:
-        accepted: False: no answer.
-        ood_score: distance from the training features in units of the threshold: above 1 an image is unlike them.
-    """
-
-    accepted: bool
-    ood_score: float
-
-
-@dataclass(frozen=True)
 class Glance:
     """What one look at the whole picture says.
 
@@ -156,18 +143,13 @@ def _rings() -> tuple[Array, NDArray[np.int64], NDArray[np.int64]]:
     return np.outer(window, window), ring, np.bincount(ring)
 
 
-def look_at_pixels(pixels: Array, chroma: float) -> str:
+def refusable(chroma: float, contrast: float) -> str:
     """The reason to refuse a picture before any network runs, or "".
 
     Args:
-        pixels: [H, W] float in 0..1.
         chroma: mean difference between the colour channels, 0..1.
+        contrast: standard deviation of the grey levels, which lie in 0..1.
     """
-    return unreadable(chroma, float(pixels.std()))
-
-
-def unreadable(chroma: float, contrast: float) -> str:
-    """The same from the standard deviation of the grey levels."""
     if chroma > MOST_COLOUR:
         return "This is a colour picture. Upload a grey chest X-ray or CT slice."
     if contrast < LEAST_CONTRAST:

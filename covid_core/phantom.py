@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from covid_core.scan import LUNG_WINDOW, windowed
 from covid_core.shapes import Array, Grid, Points
 from covid_core.thorax import Anatomy, Thorax, build
 
@@ -23,7 +24,6 @@ Modality = Literal["xray", "ct"]
 
 FIELD = 381.0  # side of either picture at the patient, mm
 WATER = 0.0165  # attenuation of water per mm, for the hardened beam of a chest X-ray
-WINDOW = (-600.0, 1500.0)  # the lung window: level and width, HU
 NOISE = 22.0  # standard deviation in a CT slice, HU
 GROUND_GLASS = (-600.0, -100.0)  # HU of a lesion at density 0 and 1
 SMALLEST, LARGEST = 64, 1024  # pixels
@@ -69,16 +69,12 @@ class Phantom:
         hounsfield: [height, width] float32, HU, CT only.
         lungs: [height, width] bool. In an X-ray the fields that can be seen: without heart and diaphragm.
         lesions: [height, width] bool, inside the lungs.
-        modality: "xray" or "ct".
-        seed: of the person and the noise.
     """
 
     pixels: Array
     hounsfield: Array | None
     lungs: Mask
     lesions: Mask
-    modality: Modality
-    seed: int
 
 
 def xray(seed: int = 0, lesions: Lesions | None = None, size: int = 320) -> Phantom:
@@ -109,7 +105,7 @@ def xray(seed: int = 0, lesions: Lesions | None = None, size: int = 320) -> Phan
     plain = _detect(healthy, None)
     dark, bright = np.percentile(plain[lungs], 30), np.percentile(plain[lung > 0], 99)
     pixels = _develop(_detect(path, seed), float(dark), float(bright))
-    return Phantom(pixels, None, lungs, lungs & (_resize(share.sum(1) * depth, size) > 8), "xray", seed)
+    return Phantom(pixels, None, lungs, lungs & (_resize(share.sum(1) * depth, size) > 8))
 
 
 def ct(seed: int = 0, lesions: Lesions | None = None, size: int = 320, level: float = 0.45) -> Phantom:
@@ -137,10 +133,9 @@ def ct(seed: int = 0, lesions: Lesions | None = None, size: int = 320, level: fl
     grain = ndimage.gaussian_filter(np.random.default_rng([seed, 5]).standard_normal((size, size)), 0.8 / step)
     noisy = ndimage.gaussian_filter(clean[0], 0.5 / step) + NOISE / grain.std() * grain
     hounsfield = np.clip(noisy, -1024, 3071).astype(np.float32)
-    level_hu, width = WINDOW
-    pixels = np.clip((hounsfield - level_hu) / width + 0.5, 0, 1)
+    pixels = windowed(hounsfield, *LUNG_WINDOW)
     lungs = chest.lung[0] > 0.5
-    return Phantom(pixels, hounsfield, lungs, lungs & (share[0] > 0.4), "ct", seed)
+    return Phantom(pixels, hounsfield, lungs, lungs & (share[0] > 0.4))
 
 
 def png_bytes(phantom: Phantom) -> bytes:

@@ -3,7 +3,6 @@
 What page and print say in the same words is here, too.
 """
 
-import base64
 import html
 import json
 from collections.abc import Sequence
@@ -73,21 +72,21 @@ def _facts(result: Diagnosis) -> list[tuple[str, str]]:
     facts = [("Kind of image", kinds[answer.modality])]
     if answer.reason in BASELESS:
         facts.append(("Probability of COVID-19", "withheld: for such a picture it means nothing"))
-    elif answer.probability is not None and answer.interval is not None:
+    elif answer.probability is not None and answer.interval is not None and answer.method:
         low, high = (report.percent(v) for v in answer.interval)
         facts += [
             ("Probability of COVID-19", f"{report.percent(answer.probability)}, interval {low} to {high}"),
-            ("Confidence level", report.percent(answer.level)),
+            ("Level", report.percent(answer.level)),
             ("Sampling", report.METHOD_TITLES[answer.method]),
             ("Not ruled out at that level", report.held(answer.prediction_set)),
             ("Aleatoric and epistemic uncertainty", f"{answer.aleatoric:.3f} and {answer.epistemic:.3f} bit"),
         ]
     if answer.probability is not None:
-        facts.append(("Distance from the training images", f"{answer.gate.ood_score:.2f} (above 1: unlike them)"))
+        facts.append(("Distance from the training images", f"{answer.distance:.2f} (above 1: unlike them)"))
     if found is not None:
         facts.append(("Marked as lesion", html.escape(marked(found))))
         if (dense := found.consolidation_percent_of_lesions) is not None:
-            facts.append(("Of this, consolidation", f"{dense:.0f} %, the rest ground glass"))
+            facts.append(("Of this, consolidation", f"{dense:.0f} %, by density alone"))
     if said := inside(result):
         facts.append(("Inside the lungs (Grad-CAM)", html.escape(said)))
     facts.append(("Model", f"{answer.model}, weights <code>{answer.weights_sha256}</code>"))
@@ -109,7 +108,7 @@ def marked(found: Segmentation) -> str:
         return f"cannot say. {found.reason}"
     low, high = found.lesion_interval
     share = report.share(found.lesion_percent_of_lung / 100, 1)
-    said = f"{share} of the lungs, {report.percent(found.level)} interval {low:.1f} to {high:.1f} %"
+    said = f"{share} of the lung area, {report.percent(found.level)} interval {low:.1f} to {high:.1f} %"
     return f"{said}: {HARDLY}" if says_little(found.lesion_interval) else said
 
 
@@ -123,7 +122,7 @@ def inside(result: Diagnosis) -> str:
         f"cover {report.share(shown.lungs)} of the map"
     )
     if shown.share_in_lungs < shown.lungs:
-        said += ": more of the evidence lies around them, where the disease does not show"
+        said += ": more of the evidence lies outside the lung mask"
     return f"{said}. {summed(shown)}"
 
 
@@ -131,8 +130,8 @@ def summed(shown: Explanation) -> str:
     """What the map leaves out: the logit is a sum of which the map shows one part."""
     total = float(shown.cells.sum())
     return (
-        f"Together its cells add {total:+.1f} to the logit (0 is one half, above speaks for COVID-19); not on the map are the "
-        f"opacity the U-Net marked, {shown.evidence:+.1f}, and a constant, {shown.bias:+.1f}."
+        f"Together its cells add {total:+.1f} to the logit, the logarithm of the odds (0 is one half, above speaks for COVID-19); "
+        f"not on the map are the opacity the U-Net marked, {shown.opacity:+.1f}, and a constant, {shown.bias:+.1f}."
     )
 
 
@@ -179,5 +178,4 @@ def _picture(pixels: painting.Pixels, words: str, caption: str) -> str:
 
 
 def _image(pixels: painting.Pixels, words: str) -> str:
-    data = base64.b64encode(report.png(pixels)).decode()
-    return f'<img src="data:image/png;base64,{data}" alt="{html.escape(words)}">'
+    return f'<img src="{report.data_url(report.png(pixels))}" alt="{html.escape(words)}">'

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from covid_core import segment
-from covid_core.classify import Classification
+from covid_core.classify import Classification, Method
 from covid_core.diagnose import Diagnosis
 from covid_core.segment import Segmentation
 
 # Ways of sampling in words, by `classify.METHODS`.
-METHOD_TITLES = {
+METHOD_TITLES: dict[Method, str] = {
     "ensemble_mc_dropout": "Heads + head-only dropout",
     "ensemble": "Heads alone",
     "mc_dropout": "Head-only dropout alone",
@@ -43,9 +43,9 @@ def classification_row(file: str, diagnosis: Diagnosis) -> dict[str, Any]:
         "epistemic": _rounded(answer.epistemic),
         "prediction_set": list(answer.prediction_set),
         "gate": {
-            "accepted": answer.gate.accepted,
+            "accepted": answer.decision != "refused",
             "reason": answer.reason,  # of whatever withholds the answer, the gate or the calibration
-            "ood_score": _rounded(answer.gate.ood_score) if np.isfinite(answer.gate.ood_score) else None,
+            "ood_score": _rounded(answer.distance) if np.isfinite(answer.distance) else None,
         },
         "model": answer.model,
         "weights_sha256": answer.weights_sha256,
@@ -94,13 +94,15 @@ def share(value: float, digits: int = 0) -> str:
 
 
 def caution(answer: Classification) -> str:
-    """What "no COVID-19 pattern" does not mean; "" for another answer."""
+    """What an answer does not mean; "" where none is given."""
+    if answer.decision == "covid":
+        return "Other pneumonias can look the same."
     if answer.decision != "non_covid":
         return ""
-    said = "This does not mean healthy."
+    said = "This excludes no disease, not even COVID-19."
     features = answer.features
     if features is not None and segment.mean_probability(features.evidence) >= segment.VISIBLE[answer.modality]:
-        said += " Opacity is marked in the lungs: it can be another disease."
+        said += " Opacity is marked in the lungs: it can be COVID-19 or another disease."
     return said
 
 
@@ -132,7 +134,12 @@ def thumbnail(pixels: NDArray[np.float32], side: int) -> str:
     small.thumbnail((side, side))
     buffer = io.BytesIO()
     small.save(buffer, "WEBP", quality=80)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return data_url(buffer.getvalue(), "webp")
+
+
+def data_url(data: bytes, kind: str = "png") -> str:
+    """An image file as an address that holds it."""
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def png(values: NDArray[np.uint8]) -> bytes:

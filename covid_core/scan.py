@@ -40,6 +40,12 @@ NO_PLACE = (
 )
 
 
+def windowed(values: NDArray[Any], level: float, width: float) -> Array:
+    """Values [H, W], such as HU, as grey levels, [H, W] float32 in 0..1: `width` values around `level` from black to white."""
+    scaled = (values.astype(np.float32) - np.float32(level)) / np.float32(width)
+    return np.asarray(np.clip(scaled + 0.5, 0, 1), np.float32)
+
+
 @dataclass(frozen=True, eq=False)
 class Scan:
     """A CT as its files hold it, in the view of radiologists.

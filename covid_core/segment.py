@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covid_core import engine, preprocess, uncertainty, weights
-from covid_core.images import DecodedImage
 from covid_core.registry import ModelSpec, weights_sha256
 
 Array = NDArray[np.float32]
@@ -40,7 +39,9 @@ TOO_LARGE = (
     "picture."
 )
 TOO_UNCERTAIN = "The outline of the lungs is too uncertain."
-NOT_TWO = "Two lungs side by side were not found: it may be a lateral view, or another part of the body."
+NOT_TWO = (
+    "Two lungs side by side were not found: it may be a lateral view, another part of the body, or one opaque lung."
+)
 
 
 @dataclass(frozen=True)
@@ -156,13 +157,13 @@ class Segmenter:
         lung, lesion = (frame.restore(p) for p in self.probabilities(view)[:2])
         return lungs_from(lung), lung, lesion
 
-    def segment(self, image: DecodedImage) -> Segmentation:
+    def segment(self, pixels: Array) -> Segmentation:
         """Masks, uncertainty and the share of the lungs that is lesion.
 
         Args:
-            image: a decoded picture.
+            pixels: [H, W] float32 in 0..1, of a picture.
         """
-        view, frame = self.view(image.pixels)
+        view, frame = self.view(pixels)
         probability = self.probabilities(view)
         lung, lesion = (frame.restore(p) for p in probability)
         lungs = lungs_from(lung)

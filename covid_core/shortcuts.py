@@ -122,7 +122,7 @@ def in_box(unchanged: Chest, image: DecodedImage) -> Evidence:
         image: the picture, changed.
     """
     modality, model = unchanged.evidence.modality, unchanged.evidence.model
-    found = replace(segmenter(modality).segment(image), lungs=unchanged.lungs)
+    found = replace(segmenter(modality).segment(image.pixels), lungs=unchanged.lungs)
     features = classifier(model).features(image, modality, found)
     return Evidence(model, modality, look(image), features, "").light()
 

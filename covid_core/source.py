@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from covid_core import registry, uncertainty, weights
+from covid_core import registry, weights
 from covid_core.diagnose import Evidence
 
 FILE = "sources.safetensors"
@@ -32,7 +32,10 @@ class Reader:
 
     def probabilities(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
         """[..., S] of features [..., C], the mean over the cells."""
-        return uncertainty.softmax(pooled @ self.weight.T + self.bias)
+        from scipy.special import softmax
+
+        probabilities: NDArray[np.float32] = softmax(pooled @ self.weight.T + self.bias, axis=-1)
+        return probabilities
 
 
 @lru_cache(maxsize=4)

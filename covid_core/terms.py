@@ -38,15 +38,15 @@ PARTS = {
     "unet_ct / infnet_test": "Inf-Net's 48 slices",
     "unet_xray / test": "X-rays, test",
     "lesion_folds": "CT volumes, five folds by patient",
-    "choices / imagenet": "CT val: encoder from ImageNet, both losses",
-    "choices / backbone": "CT val: encoder from MobileNetV2's backbone, both losses",
-    "choices / resnet50": "CT val: encoder from ResNet50's backbone, both losses",
-    "choices / entropy": "CT val: MobileNetV2's backbone, cross-entropy alone",
-    "choices / dice": "CT val: MobileNetV2's backbone, soft Dice alone",
-    "xray / start_random": "X-ray, val images, by labels alone",
-    "xray / start_taught": "X-ray, val images, with a teacher too",
-    "ct / start_random": "CT, val images, by labels alone",
-    "ct / start_taught": "CT, val images, with a teacher too",
+    "choices / imagenet": "CT validation: encoder from ImageNet, both losses",
+    "choices / backbone": "CT validation: encoder from MobileNetV2's backbone, both losses",
+    "choices / resnet50": "CT validation: encoder from ResNet50's backbone, both losses",
+    "choices / entropy": "CT validation: MobileNetV2's backbone, cross-entropy alone",
+    "choices / dice": "CT validation: MobileNetV2's backbone, soft Dice alone",
+    "xray / start_random": "X-ray, validation images, by labels alone",
+    "xray / start_taught": "X-ray, validation images, with a teacher too",
+    "ct / start_random": "CT, validation images, by labels alone",
+    "ct / start_taught": "CT, validation images, with a teacher too",
     "xray_random": "X-ray, Radiography Database, random split",
     "sars_random": "CT, São Paulo, random split",
     "sars_grouped": "CT, São Paulo, five folds by groups",
@@ -76,7 +76,7 @@ HARDER = (
 # What the row of `transplanted` asks, and what it is no test of.
 MOVED = (
     "*Lesions moved between sources*: patients' lesions in healthy lungs from another hospital, and healthy lungs in place of "
-    "patients' lesions. A model that knows the disease keeps its AUC there, one that knows the hospital falls below one half. "
+    "patients' lesions. A model that reads opacities keeps its AUC there, one that reads the hospital falls below one half. "
     "It is not a test on unseen images: U-Net and backbone were trained on pictures made in the same way."
 )
 # Of a reliability curve.
@@ -86,7 +86,7 @@ AT_THE_END = (
 # In words, in the order in which pages offer them.
 MEASURES = {
     "accuracy": "Accuracy of the more probable class",
-    "auc": "AUC: chance that a COVID-19 image gets the higher probability (0.5 = guessing)",
+    "auc": "AUC: chance that a COVID-19 image is ranked above another (0.5 = guessing)",
     "balanced_accuracy": "Share of each source's images named correctly, mean over the sources",
     "balanced_accuracy_by_chance": "Chance level: share named correctly by always naming one source",
     "sensitivity": "Sensitivity: share of the COVID-19 images recognised (cut at 50 %, without abstention)",
@@ -126,7 +126,7 @@ MEASURES = {
     "lung_dice_nlm_shenzhen": "Lung Dice, pooled, Shenzhen",
     "mean_dice_over_thresholds": "Mean Dice over all thresholds (Inf-Net's measure)",
     "dice_at_0.5": "Dice at 0.5, mean over slices",
-    "dice_at_own_threshold": "Dice at the threshold chosen on val, mean over slices",
+    "dice_at_own_threshold": "Dice at the threshold chosen in validation, mean over slices",
     "ground_glass_dice": "Dice of ground glass, pooled",
     "consolidation_dice": "Dice of consolidation, pooled",
     "interval_coverage": "True lesion shares inside the interval (target 0.90)",

@@ -43,7 +43,7 @@ def lesions(count: int, size: float, density: float) -> Trial:
         density: of a patch, as there.
     """
     made = phantom.ct(PERSON, lesions=phantom.Lesions(count=count, size=size, density=density))
-    return compare(made, segmenter("ct").segment(images.decode(phantom.png_bytes(made), "phantom.png")))
+    return compare(made, segmenter("ct").segment(images.decode(phantom.png_bytes(made), "phantom.png").pixels))
 
 
 def compare(made: phantom.Phantom, found: Segmentation) -> Trial:

@@ -39,21 +39,6 @@ class Summary:
     samples: NDArray[np.float32]
 
 
-def softmax(logits: Array) -> Array:
-    """Probabilities from logits.
-
-    Args:
-        logits: [..., C] float.
-
-    Returns:
-        [..., C], the logits' dtype (integers become float64), sums to 1 over the last axis.
-    """
-    # Shifting by the maximum changes nothing but keeps exp from overflowing.
-    powers = np.exp(logits - np.max(logits, axis=-1, keepdims=True))
-    result: Array = powers / powers.sum(axis=-1, keepdims=True)
-    return result
-
-
 def entropy(p: Array) -> NDArray[np.float64]:
     """Shannon entropy in bits, with 0 log 0 = 0.
 
@@ -202,20 +187,6 @@ def prediction_set(probability: Array, scores: Mapping[int, ArrayLike], level: f
     return tuple(chosen)
 
 
-def decide(prediction_set: tuple[int, ...]) -> str:
-    """One word for the answer to an accepted picture.
-
-    Args:
-        prediction_set: classes that cannot be ruled out.
-
-    Returns:
-        "covid", "non_covid", or "uncertain" when both classes or none are left.
-    """
-    if len(prediction_set) != 1:
-        return "uncertain"
-    return "covid" if prediction_set[0] == 1 else "non_covid"
-
-
 def dropout_masks(samples: int, features: int, rate: float, seed: int) -> NDArray[np.float32]:
     """Masks to multiply features with: 0 where dropped, 1 / (1 - rate) where kept, so that the mean stays.
 
@@ -253,7 +224,7 @@ def check_probabilities(p: NDArray[np.float64]) -> None:
     """Raise ValueError unless [..., C] float is not negative and sums to 1 over the last axis."""
     # Written so that NaN fails; float16 heads are allowed their rounding.
     if not ((p >= -1e-6).all() and (np.abs(p.sum(axis=-1) - 1) < 1e-3).all()):
-        raise ValueError("Probabilities must not be negative and must sum to 1; pass logits through `softmax` first.")
+        raise ValueError("Probabilities must not be negative and must sum to 1; pass logits through a softmax first.")
 
 
 def check_labels(labels: ArrayLike, rows: int, classes: int) -> NDArray[np.int64]:

@@ -1,6 +1,6 @@
 """What is answered to an accepted picture, and why an answer is withheld."""
 
-from covid_core import segment, uncertainty
+from covid_core import segment
 
 # Why an answer is withheld.
 UNLIKE = "The picture is unlike the images this model was trained on, so its answer cannot be relied on."
@@ -11,8 +11,8 @@ NO_LUNGS = (
 BASELESS = (UNLIKE, NO_LUNGS)  # the picture's fault: its probability means nothing and is not shown as an answer
 AMBIGUOUS = "Neither answer can be ruled out at this level."
 UNUSUAL = (
-    "Both answers are ruled out at this level: the probability is too low for most calibration images with COVID-19, and too high "
-    "for most of the others. At a higher level one of them may come back."
+    "Both answers are ruled out at this level: the probability is lower than on most calibration images with COVID-19, and higher "
+    "than on most of the others. At a higher level one of them may come back."
 )
 # Beside a probability far below one half, too, so it says what that means.
 ONLY = (
@@ -32,8 +32,8 @@ INVISIBLE = (
     "lungs show." + ONLY
 )
 ONE_SIDED = (
-    "Too little opacity was marked in one of the lungs: COVID-19 pneumonia mostly shows clearly in both, other pneumonias and "
-    "tuberculosis often in only one." + ONLY
+    "Too little opacity was marked in one of the lungs: COVID-19 pneumonia shows in both more often than other pneumonias and "
+    "tuberculosis, but not always." + ONLY
 )
 
 
@@ -64,9 +64,9 @@ def verdict(
         return "uncertain", UNLIKE
     if not plausible:
         return "uncertain", NO_LUNGS
-    decision = uncertainty.decide(chosen)
-    if decision == "uncertain":
-        return decision, AMBIGUOUS if chosen else UNUSUAL
+    if len(chosen) != 1:
+        return "uncertain", AMBIGUOUS if chosen else UNUSUAL
+    decision = ("non_covid", "covid")[chosen[0]]
     clear, firm = bounds
     withheld = ""
     if decision == "non_covid" and probability > clear:

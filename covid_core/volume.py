@@ -1,7 +1,6 @@
-"""A whole CT: read from its files, looked at slice by slice, and measured by the U-Net slice by slice.
+"""A whole CT: read from its files, and looked at slice by slice.
 
-volume = read_volume([("ct.nii.gz", data)])
-worst = burden(volume).most_affected
+middle = slice_pixels(read_volume([("ct.nii.gz", data)]), 100)
 """
 
 import hashlib
@@ -13,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from covid_core import phantom, report
-from covid_core.images import Array, DecodedImage, ImageError, check_size
-from covid_core.scan import AIR, DAMAGED, LUNG_WINDOW, open_scan
+from covid_core.images import Array, ImageError, check_size
+from covid_core.scan import AIR, DAMAGED, LUNG_WINDOW, open_scan, windowed
 from covid_core.thorax import Anatomy
 
 MAX_SLICES, MAX_SIDE = 200, 320  # kept of a volume; 40 MB
@@ -120,51 +119,24 @@ def evenly(count: int, most: int) -> list[int]:
     return [int(i) for i in np.linspace(0, count - 1, min(count, most)).round()]
 
 
-def windowed(hounsfield: NDArray[np.int16] | Array, window: str = "lung") -> Array:
-    """Values [H, W] in HU as grey levels, [H, W] float32 in 0..1, in one of the `WINDOWS`.
-
-    Raises:
-        ValueError: there is no such window.
-    """
-    if window not in WINDOWS:
-        raise ValueError(f"There is no window '{window}'. Choose one of: {', '.join(WINDOWS)}.")
-    level, width = WINDOWS[window]
-    return np.asarray(np.clip((hounsfield.astype(np.float32) - level) / width + 0.5, 0, 1), np.float32)
-
-
-def slice_pixels(volume: Volume, index: int, window: str = "lung") -> Array:
-    """[H, W] float32, 0..1, of one slice in one of the `WINDOWS`.
-
-    Raises:
-        ValueError: there is no such slice or window.
-    """
-    if not 0 <= index < len(volume.numbers):
-        raise ValueError(f"There is no slice {index}. Choose one from 0 to {len(volume.numbers) - 1}.")
-    return windowed(volume.hounsfield[index], window)
-
-
-def slice_image(volume: Volume, index: int, window: str = "lung") -> DecodedImage:
-    """One slice as a picture that can be diagnosed.
+def slice_pixels(volume: Volume, index: int) -> Array:
+    """[H, W] float32, 0..1, of one slice in the lung window, the only one that the networks know.
 
     Args:
         volume: of a CT.
         index: of the slice, from 0 nearest the head.
-        window: one of `WINDOWS`. The networks know the lung window only.
 
     Raises:
-        ValueError: there is no such slice or window.
+        ValueError: there is no such slice.
     """
-    pixels = slice_pixels(volume, index, window)
-    sha256 = hashlib.sha256(f"{volume.sha256} {volume.numbers[index]} {window}".encode()).hexdigest()
-    name = f"{volume.name}, slice {volume.numbers[index]}"
-    return DecodedImage(
-        pixels, volume.hounsfield[index].astype(np.float32), 0.0, volume.source_format, "ct", sha256, name
-    )
+    if not 0 <= index < len(volume.numbers):
+        raise ValueError(f"There is no slice {index}. Choose one from 0 to {len(volume.numbers) - 1}.")
+    return windowed(volume.hounsfield[index], *LUNG_WINDOW)
 
 
-def slice_png(volume: Volume, index: int, window: str = "lung") -> bytes:
-    """One slice as an 8-bit grey PNG file; the arguments of `slice_image`."""
-    return report.png(np.rint(slice_pixels(volume, index, window) * 255).astype(np.uint8))
+def slice_png(volume: Volume, index: int) -> bytes:
+    """The same as an 8-bit grey PNG file."""
+    return report.png(np.rint(slice_pixels(volume, index) * 255).astype(np.uint8))
 
 
 def _reduced_size(shape: tuple[int, int], spacing: tuple[float, float]) -> tuple[int, int, tuple[float, float]]:

@@ -183,6 +183,7 @@ def status(spec: ModelSpec) -> Status:
 
     Raises:
         ValueError: the model is not pinned to a commit.
+        WeightsError: the folder in the variable cannot be told.
     """
     _check(spec)
     home = _local_folder()

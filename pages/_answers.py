@@ -8,7 +8,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from covid_core import degrade, images, shortcuts, trial
 from covid_core.classify import Method
-from covid_core.diagnose import Diagnosis, Evidence, Seen, conclude, see
+from covid_core.diagnose import Diagnosis, Evidence, Found, Seen, conclude, find, read, see
+from covid_core.explain import Explanation
 from covid_core.weights import WeightsError
 from pages._pictures import Upload
 from pages._ui import Settings
@@ -21,13 +22,12 @@ def answer(picture: Upload, settings: Settings, progress: Callable[[str], None] 
         ImageError: the picture cannot be read.
         WeightsError: a model's files are nowhere, or damaged.
     """
-    seen = _seen(picture.data, picture.sha256, picture.name, settings.modality, settings.model, progress)
-    return conclude(seen, settings.method, settings.level)
+    return conclude(_seen(picture, settings, progress), settings.method, settings.level)
 
 
 def by_method(picture: Upload, settings: Settings, methods: Iterable[Method]) -> dict[Method, Diagnosis]:
     """`answer` by each of these ways of sampling; what is large in them is shared."""
-    seen = _seen(picture.data, picture.sha256, picture.name, settings.modality, settings.model, lambda step: None)
+    seen = _seen(picture, settings, lambda step: None)
     return {method: conclude(seen, method, settings.level) for method in methods}
 
 
@@ -50,10 +50,25 @@ def answer_with_status(place: DeltaGenerator, picture: Upload, settings: Setting
     return result
 
 
+def _seen(picture: Upload, settings: Settings, progress: Callable[[str], None]) -> Seen:
+    """What is found in a picture is large and the same for every model; what a model makes of it is small."""
+    found = _found(picture.data, picture.sha256, picture.name, settings.modality, progress)
+    evidence, explanation, seconds = _read(found, picture.sha256, settings.modality, settings.model, progress)
+    return Seen(found.image, evidence, found.segmentation, explanation, seconds)
+
+
 @st.cache_data(max_entries=16, max_size="1GiB", show_spinner=False)
-def _seen(_data: bytes, sha: str, name: str, modality: str, model: str, _progress: Callable[[str], None]) -> Seen:
+def _found(_data: bytes, sha: str, name: str, modality: str, _progress: Callable[[str], None]) -> Found:
     """Bounded, and keyed by content. A pixel takes some ten bytes: the largest pictures fill the place of many."""
-    return see(images.decode(_data, name), modality, model, progress=_progress)
+    return find(images.decode(_data, name), modality, _progress)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _read(
+    _found: Found, sha: str, modality: str, model: str, _progress: Callable[[str], None]
+) -> tuple[Evidence, Explanation | None, float]:
+    seen = read(_found, model, _progress)
+    return seen.evidence, seen.explanation, seen.seconds
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

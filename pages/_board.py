@@ -22,7 +22,7 @@ PROMISED = {
     },
     "ct": {
         "ct / covid_ct_official_test": "on other patients' slices from COVID-CT, one of the training sets,",
-        "ct / sars_cov_2_grouped_test": "on slices from SARS-CoV-2 CT-scan, the other training set,",
+        "ct / sars_cov_2_grouped_test": "on slices from São Paulo (SARS-CoV-2 CT-scan), the other training set,",
     },
 }
 

@@ -1,9 +1,10 @@
 """Where a picture or a CT is uploaded, or a sample picked: the left of every page about one."""
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from covid_core import gallery, images, recipe, scan, volume
-from pages._pictures import PHANTOMS, WHOLE, Upload, middle_of, sample, slice_of, volume_of
+from pages._pictures import PHANTOMS, WHOLE, Upload, middle_of, recipe_of, sample, slice_of, volume_of
 from pages._scans import choose_slice
 
 # Of a phantom of one's own, by the names of `recipe.Recipe`: label, least, most, step, unit, and what it means.
@@ -35,13 +36,16 @@ def choose_picture(has_own: bool = False) -> Upload | None:
         key="files",
         on_change=_removed,
     )
-    known = st.session_state.get("uploaded", ())
-    new = [(file.name, file.getvalue()) for file in files if file.file_id not in known]
-    st.session_state["uploaded"] = tuple(file.file_id for file in files)
+    known = st.session_state.get("uploaded", [])
+    new = [file for file in files if not any(file.file_id in together for together in known)]
     if new:
         if not known:
             st.session_state["before"] = st.session_state.get("picture")
-        st.session_state["remark"] = _take(new)
+        _take(new)
+    # Last, so that a click that ends this run while a CT is read has it read by the next.
+    left = {file.file_id for file in files}
+    together = [[i for i in ids if i in left] for ids in (*known, [file.file_id for file in new])]
+    st.session_state["uploaded"] = [ids for ids in together if ids]
     below = st.container()
     shown: Upload | None = st.session_state.get("picture")
     # Beside a picture the list is folded up: on a phone it would stand before the answer.
@@ -69,38 +73,43 @@ def _clear() -> None:
 
 
 def _removed() -> None:
-    """After a file was taken away, show what is left, or what was there before the first; a sample chosen meanwhile stays."""
+    """After a file was taken away, show what is left of the last upload, or what was there before the first.
+
+    A sample chosen meanwhile stays.
+    """
     state = st.session_state
-    left, picture = state["files"], state.get("picture")
-    if len(left) >= len(state.get("uploaded", ())) or (picture is not None and picture.sample):
+    left, picture = {file.file_id: file for file in state["files"]}, state.get("picture")
+    known: list[list[str]] = state.get("uploaded", [])
+    if len(left) >= sum(map(len, known)) or (picture is not None and picture.sample):
         return
-    if left:
-        state["remark"] = _take([(file.name, file.getvalue()) for file in left])
+    together = [[left[i] for i in ids if i in left] for ids in known]
+    if last := [files for files in together if files][-1:]:
+        _take(*last)
     else:
         state["picture"], state["volume"] = state.get("before"), None
 
 
-def _take(files: list[tuple[str, bytes]]) -> str:
+def _take(files: list[UploadedFile]) -> None:
     """Make the last of these files the picture, or the middle slice of the CT that they are.
 
-    Returns:
-        A sentence where the CT cannot be read, or where there are pictures that are not shown.
+    The remark is a sentence where the CT cannot be read, or where there are pictures that are not shown.
     """
-    st.session_state["picture"] = st.session_state["volume"] = None
-    if not scan.is_volume(files):
-        st.session_state["picture"] = Upload(*files[-1])
-        return (
-            "Several pictures were uploaded; the last one is shown. **Batch** answers all of them."
-            if len(files) > 1
-            else ""
-        )
-    try:
-        with st.spinner("Reading the slices"):
-            of = st.session_state["volume"] = volume.read_volume(files)
-    except images.ImageError as error:
-        return str(error)
-    st.session_state["picture"] = slice_of(of, middle_of(of))
-    return ""
+    contents = [(file.name, file.getvalue()) for file in files]
+    picture: Upload | None = None
+    of: volume.Volume | None = None
+    remark = ""
+    if scan.is_volume(contents):
+        try:
+            with st.spinner("Reading the slices"):
+                of = volume.read_volume(contents)
+            picture = slice_of(of, middle_of(of))
+        except images.ImageError as error:
+            remark = str(error)
+    else:
+        picture = Upload(*contents[-1])
+        if len(contents) > 1:
+            remark = "Several pictures were uploaded; the last one is shown. **Batch** answers all of them."
+    st.session_state["remark"], st.session_state["volume"], st.session_state["picture"] = remark, of, picture
 
 
 def _remark(picture: Upload | None, is_uploaded: bool) -> None:
@@ -115,7 +124,7 @@ def _remark(picture: Upload | None, is_uploaded: bool) -> None:
 def _choose_sample() -> None:
     """Phantoms, and cases from the web."""
     st.caption("Phantoms are synthetic, so their lesions are known.")
-    for name, (title, _, _) in PHANTOMS.items():
+    for name, (title, _) in PHANTOMS.items():
         if st.button(title, width="stretch"):
             st.session_state["picture"] = sample(name)
     if st.button("Phantom of a whole CT", width="stretch"):
@@ -153,11 +162,11 @@ def _case_titles() -> dict[str, str]:
 def _make_phantom() -> None:
     """Sliders of a phantom, at first as the one that is shown, and the button that shows it."""
     picture: Upload | None = st.session_state.get("picture")
-    shown = recipe.parse(picture.sample) if picture is not None else None
+    shown = recipe_of(picture.sample) if picture is not None else None
     usual = shown or recipe.Recipe("ct", seed=1, count=6, size=20, density=70, level=65, depth=10)
     kinds = {"ct": "CT", "xray": "X-ray"}
     kind = st.segmented_control(
-        "Kind", list(kinds), format_func=kinds.get, default=usual.modality, required=True, key="phantom_kind"
+        "Kind", list(kinds), format_func=kinds.__getitem__, default=usual.modality, required=True, key="phantom_kind"
     )
     for name, (label, least, most, step, unit, words) in SLIDERS.items():
         if name != "level" or kind == "xray":  # a CT slice always lies at its lesions' height

@@ -1,5 +1,6 @@
 """A visitor's batch: its files, the rows answered so far, and the widgets that begin it."""
 
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,7 @@ class Job:
         is_computed: its pictures are phantoms.
         seconds: spent so far.
         going: not stopped, and not at its end.
+        lock: held while a row is kept.
     """
 
     entries: list[batch.Entry]
@@ -30,6 +32,15 @@ class Job:
     is_computed: bool = False
     seconds: float = 0.0
     going: bool = True
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def keep(self, place: int, row: dict[str, Any], thumbnail: str | None, seconds: float) -> None:
+        """The row of the file at this place, once: the run that a click ended still answers its file, beside the next run."""
+        with self.lock:
+            if place == len(self.rows):
+                self.thumbnails.append(thumbnail)  # first, as the rows are what is counted
+                self.rows.append(row)
+                self.seconds += seconds
 
     def stop(self) -> None:
         """Leave the rest for later."""

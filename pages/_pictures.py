@@ -8,12 +8,12 @@ import streamlit as st
 
 from covid_core import gallery, images, phantom, recipe, volume
 
-# By the name used in a link: title, modality, whether there are lesions.
+# By the name used in a link: title and how it is made.
 PHANTOMS = {
-    "xray-healthy": ("Phantom X-ray, healthy", "xray", False),
-    "xray-lesions": ("Phantom X-ray, with lesions", "xray", True),
-    "ct-healthy": ("Phantom CT slice, healthy", "ct", False),
-    "ct-lesions": ("Phantom CT slice, with lesions", "ct", True),
+    "xray-healthy": ("Phantom X-ray, healthy", recipe.Recipe("xray", 1, 0, 24, 90, 62, 10)),
+    "xray-lesions": ("Phantom X-ray, with lesions", recipe.Recipe("xray", 1, 8, 24, 90, 62, 10)),
+    "ct-healthy": ("Phantom CT slice, healthy", recipe.Recipe("ct", 1, 0, 24, 90, 62, 10)),
+    "ct-lesions": ("Phantom CT slice, with lesions", recipe.Recipe("ct", 1, 8, 24, 90, 62, 10)),
 }
 # A phantom of which there are all slices, by its name in a link; one of them is shown.
 WHOLE = "ct-whole"
@@ -44,7 +44,7 @@ class Upload:
     @property
     def is_phantom(self) -> bool:
         """Whether it is a phantom whose lesions are known."""
-        return self.sample in PHANTOMS or recipe.parse(self.sample) is not None
+        return recipe_of(self.sample) is not None
 
     @cached_property
     def sha256(self) -> str:
@@ -52,19 +52,19 @@ class Upload:
         return hashlib.sha256(self.data).hexdigest()
 
 
+def recipe_of(sample: str) -> recipe.Recipe | None:
+    """How the phantom of this name is made; None where there is none."""
+    return PHANTOMS[sample][1] if sample in PHANTOMS else recipe.parse(sample)
+
+
 @st.cache_data(max_entries=8, show_spinner=False)
-def phantom_of(sample: str) -> phantom.Phantom:
-    """The phantom behind a sample, with its true masks.
+def phantom_of(made: recipe.Recipe) -> phantom.Phantom:
+    """The phantom, with its true masks.
 
     Raises:
-        ValueError: its name holds a setting that is out of range.
+        ValueError: a setting is out of range.
     """
-    own = recipe.parse(sample)
-    if own is not None:
-        return own.make()
-    _, modality, ill = PHANTOMS[sample]
-    make = phantom.xray if modality == "xray" else phantom.ct
-    return make(seed=1, lesions=phantom.Lesions(count=8, size=0.24, density=0.9) if ill else None)
+    return made.make()
 
 
 @st.cache_data(max_entries=16, show_spinner="Fetching the picture from the web")
@@ -80,18 +80,17 @@ def sample(name: str) -> Upload:
     """
     if name == WHOLE:
         return slice_of(phantom_volume(), middle_of(phantom_volume()))
-    if name in PHANTOMS:
-        return Upload(PHANTOMS[name][0], phantom.png_bytes(phantom_of(name)), sample=name)
-    own = recipe.parse(name)
-    if own is not None:
+    made = recipe_of(name)
+    if made is not None:
+        title = PHANTOMS[name][0] if name in PHANTOMS else made.title
         try:
-            return Upload(own.title, phantom.png_bytes(phantom_of(name)), sample=name)
+            return Upload(title, phantom.png_bytes(phantom_of(made)), sample=name)
         except ValueError as error:
             raise images.ImageError("There is no such phantom in this link. Make one with the sliders.") from error
     for case in gallery.cases():
         if case.file == name:
             return Upload(name, _case(name), case.credit, sample=name)
-    raise images.ImageError(f"There is no sample '{name}'. Choose one from the list.")
+    raise images.ImageError("There is no such sample. Choose one from the list.")
 
 
 @st.cache_data(max_entries=1, show_spinner="Computing a chest, slice by slice")

@@ -84,7 +84,7 @@ def whole(of: volume.Volume, index: int) -> None:
         figure.button("Show it", icon=":material/search:", on_click=_show_slice, args=(of, found.most_affected))
 
 
-def _burden(of: volume.Volume, progress: Callable[[int, int], None]) -> Burden:
+def _burden(of: volume.Volume, progress: Callable[[int, int], object]) -> Burden:
     """Lesions over the slices of the visitor's CT.
 
     Kept with the visitor: a cached function must not draw on a progress bar that was made outside of it.

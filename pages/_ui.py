@@ -120,22 +120,25 @@ def disclaimer() -> None:
 
 
 def follow_link() -> None:
-    """Take settings and sample from the address, once a visit: `?model=mobilenetv2&sample=ct-lesions`."""
+    """Take settings and sample from the address, once a visit: `?model=mobilenetv2&sample=ct-lesions`.
+
+    The settings come last: they say that the link was followed, and a click can end this run while a sample is made.
+    """
     if "settings" in st.session_state:
         return
     usual, given = Settings(), st.query_params
-    choices = {"modality": MODALITIES, "model": classifiers(), "method": report.METHOD_TITLES}
+    choices = {"modality": list(MODALITIES), "model": list(classifiers()), "method": list[str](report.METHOD_TITLES)}
     wanted: dict[str, Any] = {k: given[k] for k, allowed in choices.items() if given.get(k) in allowed}
     with contextlib.suppress(ValueError):
         level = round(float(given.get("level", usual.level)), 2)
         if LEVELS[0] <= level <= LEVELS[1]:
             wanted["level"] = level
-    st.session_state["settings"] = replace(usual, **wanted)
     if "sample" in given:
         try:
             st.session_state["picture"] = sample(given["sample"])
         except images.ImageError as error:
             st.error(str(error), icon=":material/error:")
+    st.session_state["settings"] = replace(usual, **wanted)
 
 
 def show_link(settings: Settings, picture: Upload | None) -> None:
@@ -165,7 +168,7 @@ def choose_settings(wanted: Sequence[str] = ("modality", "model", "method", "lev
             modality = st.segmented_control(
                 "Kind of image",
                 list(MODALITIES),
-                format_func=MODALITIES.get,
+                format_func=MODALITIES.__getitem__,
                 default=settings.modality,
                 required=True,
                 key="modality",
@@ -175,18 +178,18 @@ def choose_settings(wanted: Sequence[str] = ("modality", "model", "method", "lev
             settings = replace(settings, model=choose_model())
         if "method" in wanted:
             index = list(report.METHOD_TITLES).index(settings.method)
-            method = st.selectbox(
+            method: Method = st.selectbox(
                 "Sampling",
                 list(report.METHOD_TITLES),
                 index,
-                format_func=report.METHOD_TITLES.get,
+                format_func=report.METHOD_TITLES.__getitem__,
                 key="method",
                 help="Samples per network: 250 (five heads, 50 dropout masks each), 5 (heads alone) or 50 (dropout alone).",
             )
             settings = replace(settings, method=method)
         if "level" in wanted:
             level = st.slider(
-                "Confidence level",
+                "Level",
                 *LEVELS,
                 settings.level,
                 0.01,
@@ -214,7 +217,7 @@ def choose_model() -> str:
     titles, settings = classifiers(), st.session_state["settings"]
     index = list(titles).index(settings.model)
     chosen: str = st.selectbox(
-        "Model", list(titles), index, format_func=titles.get, key="model", help=_board.known_aucs(titles)
+        "Model", list(titles), index, format_func=titles.__getitem__, key="model", help=_board.known_aucs(titles)
     )
     st.session_state["settings"] = replace(settings, model=chosen)
     return chosen

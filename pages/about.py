@@ -4,6 +4,7 @@ import streamlit as st
 
 import covid_core
 from covid_core import terms
+from covid_core.weights import WeightsError
 from pages import _board, _ui
 
 FLOW = """
@@ -43,9 +44,9 @@ REPORT = [
     },
 ]
 LIMITS = """
-- **It is not a medical device**, and nobody has tested it on patients. Do not use it to decide about anyone.
-- It tells COVID-19 of 2020 and 2021 from other findings *in public collections*. Vaccination, later variants and other hospitals
-  are not in them.
+- **It is not a medical device**, and nobody has tested it in a clinic. Do not use it to decide about anyone.
+- It learned COVID-19 of 2020 and 2021 from public collections, on X-rays mostly against healthy lungs, so that it tells it poorly
+  from other pneumonias. Vaccination, later variants and other hospitals are not in them.
 - In hospitals it did not learn from it errs far more often; the **Scoreboard** says by how much.
 - Many X-rays of COVID-19 patients show nothing; their label came from a PCR test. What is not visible cannot be read.
 - A CT is read slice by slice; a radiologist reads the whole chest, and asks the patient.
@@ -115,7 +116,10 @@ st.markdown(
     "those of training patients. Earlier figures on the other hospitals and the children were known when the training was changed: "
     "the model cards say when."
 )
-st.dataframe(ours(), width="stretch", hide_index=True, alt="Images our figures were measured on")
+try:
+    st.dataframe(ours(), width="stretch", hide_index=True, alt="Images our figures were measured on")
+except WeightsError as error:
+    st.error(str(error), icon=":material/error:")
 st.markdown("**Where all images come from**")
 st.dataframe(
     _board.sources(),

@@ -31,9 +31,7 @@ def work(job: _job.Job, place: DeltaGenerator) -> None:
         started = time.monotonic()
         answered = batch.answer(job.entries[done], model=job.model)
         thumbnail = report.thumbnail(answered.image.pixels, THUMBNAIL) if answered.image else None
-        job.rows.append(answered.row)
-        job.thumbnails.append(thumbnail)
-        job.seconds += time.monotonic() - started
+        job.keep(done, answered.row, thumbnail, time.monotonic() - started)
     job.going = False
     st.rerun()
 
@@ -75,7 +73,7 @@ def table(job: _job.Job, shown: range | list[int]) -> pandas.DataFrame:
                 "file": row["file"],
                 "answer": overview.OUTCOMES[overview.outcome(row)],
                 "probability": probability,
-                "interval": in_words(probability, interval) if isinstance(interval, list) else "",
+                "interval": in_words(probability, interval) if probability is not None and interval else "",
                 "doubt": sum(d for d in doubts if isinstance(d, float)) if isinstance(interval, list) else None,
                 "kind": kinds.get(str(row.get("modality"))),
                 "remark": row.get("error") or reason,
@@ -87,7 +85,9 @@ def table(job: _job.Job, shown: range | list[int]) -> pandas.DataFrame:
 def results(job: _job.Job) -> None:
     """Filter, table, charts and downloads."""
     present = [name for name in overview.OUTCOMES if name in {overview.outcome(row) for row in job.rows}]
-    chosen = st.pills("Show only", present, format_func=overview.OUTCOMES.get, selection_mode="multi", key="outcomes")
+    chosen = st.pills(
+        "Show only", present, format_func=overview.OUTCOMES.__getitem__, selection_mode="multi", key="outcomes"
+    )
     shown = [index for index, row in enumerate(job.rows) if overview.outcome(row) in (chosen or present)]
     event = st.dataframe(
         table(job, shown),
@@ -99,7 +99,8 @@ def results(job: _job.Job) -> None:
         key=f"table-{'-'.join(sorted(chosen))}",  # a mark is the place of a row, so it goes with the filter
     )
     st.caption(
-        f"{len(shown)} of {len(job.rows)} rows. Click a heading to sort. Tick a row to read its remark and to open it in Diagnose."
+        f"{len(shown)} of {len(job.rows)} rows. *{report.DECISIONS['non_covid']}* excludes no disease. Click a heading to sort; "
+        "tick a row to read its remark and to open it in Diagnose."
     )
     for index in (shown[row] for row in event.selection.rows if row < len(shown)):  # one, or none
         entry, remark = job.entries[index], table(job, [index])["remark"][0]

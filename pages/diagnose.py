@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from covid_core import figures, images, painting, printed, registry, report, terms, trial, volume, weights
+from covid_core import figures, images, painting, printed, registry, report, scan, terms, trial, volume, weights
 from covid_core.classify import CLASSES
 from covid_core.diagnose import Diagnosis
 from covid_core.verdict import BASELESS
@@ -32,7 +32,7 @@ def invitation() -> None:
         "You get:"
     )
     cards = (
-        (":material/balance:", "An answer with error bars", "COVID-19 or not, from 250 samples, with their spread."),
+        (":material/balance:", "An answer with uncertainty bars", "COVID-19 or not: 250 samples and their spread."),
         (":material/pulmonology:", "Lungs and lesions", "Marked by a U-Net, with an uncertainty for every pixel."),
         (
             ":material/center_focus_strong:",
@@ -64,7 +64,7 @@ def expectation(metrics: dict[str, Any]) -> None:
         "How often it is right when it gives an answer, with 95 % intervals. On X-rays from the hospitals it learned from it "
         "looks excellent; on those of other hospitals the same model errs far more often. The CT slices are from the two "
         "collections it learned from, with patients, or runs of similar slices, kept apart. Each figure rests only on the answers "
-        "it gave, n of them. The **Models** page has every figure."
+        f"it gave, n of them{_answered(metrics['xray'])}. The **Models** page has every figure."
     )
     shown = {}
     for modality, name in TRUST:
@@ -85,6 +85,15 @@ def expectation(metrics: dict[str, Any]) -> None:
         st.caption(said)
     if said := _board.confounded():
         st.caption(said)
+
+
+def _answered(parts: dict[str, Any]) -> str:
+    """How many of the X-rays got an answer."""
+    shares = [parts.get(name, {}).get("decided", {}).get("value") for name in ("test", "external")]
+    if None in shares:
+        return ""
+    first, others = map(report.percent, shares)
+    return f": {first} of the X-rays from the hospitals it learned from got one, {others} of those from other hospitals"
 
 
 def verdict(result: Diagnosis) -> None:
@@ -144,13 +153,14 @@ def summary(result: Diagnosis) -> None:
             height="stretch",
             help=f"Marked as lesion: {printed.marked(found)}.",
         )
-    score = answer.gate.ood_score
+    score = answer.distance
     fourth.metric(
         "Distance from training",
         f"{score:.2f}",
         border=True,
         height="stretch",
-        help="Above 1 the picture is unlike the images the model learned from, and the answer is withheld.",
+        help="Above 1 the picture is unlike the images the model learned from, and the answer is *cannot say*. Below 1 proves "
+        "little: most X-rays from other hospitals lie there, too.",
     )
 
 
@@ -175,7 +185,8 @@ def uncertainty(result: Diagnosis) -> None:
             "- **Aleatoric** uncertainty is doubt every sample shares, **epistemic** is disagreement between them.\n"
             "- **Grey band** of the bar (X-rays only): probabilities at which the answer is *cannot say*, because pictures of "
             "either class reach them when only their appearance changes.\n"
-            "- **Not ruled out** (the prediction set) was calibrated on images with known labels, separately for each class.\n"
+            "- **Not ruled out** (the prediction set) was calibrated on images with known labels, separately for each class. "
+            f"{_board.promise(answer.modality, answer.model)}\n"
             "- All of this holds only for images like those. A confident answer on a picture from another hospital can still "
             "be wrong: compare *training sources* and *other hospitals* on the Models page."
         )
@@ -188,18 +199,18 @@ def lesions(result: Diagnosis) -> None:
         return
     st.markdown(f"**Marked as lesion:** {printed.marked(found)}")
     if (dense := found.consolidation_percent_of_lesions) is not None:
-        st.markdown(f"**Of this, consolidation:** {dense:.0f} %, the rest ground glass")
+        st.markdown(f"**Of this, consolidation:** {dense:.0f} %, by density alone")
     if said := printed.inside(result):
         st.markdown(f"**Inside the lungs (Grad-CAM):** {said}")
 
 
 def truth(result: Diagnosis, picked: _pictures.Upload) -> None:
     """What is true of a phantom, beside what was marked."""
-    if not picked.is_phantom or result.segmentation is None:
+    made = _pictures.recipe_of(picked.sample)
+    if made is None or result.segmentation is None:
         return
-    made = _pictures.phantom_of(picked.sample)
-    compared = trial.compare(made, result.segmentation)
-    said = f"**True share (the phantom is synthetic):** {compared.true_percent:.1f} % of the lungs"
+    compared = trial.compare(_pictures.phantom_of(made), result.segmentation)
+    said = f"**True share (the phantom is synthetic):** {compared.true_percent:.1f} % of the lung area"
     st.markdown(said + (f", Dice {compared.dice:.2f} (1 = the same outline)" if compared.dice is not None else ""))
     interval = result.segmentation.lesion_interval
     if interval is not None and not interval[0] <= compared.true_percent <= interval[1]:
@@ -224,8 +235,8 @@ def picture(
     hounsfield = result.image.hounsfield if of is None else of.hounsfield[picked.index]
     if hounsfield is not None:
         window = _scans.choose_window()
-        grey = volume.windowed(hounsfield, window)
         level, width = volume.WINDOWS[window]
+        grey = scan.windowed(hounsfield, level, width)
         words += f", {window} window ({level:.0f}/{width:.0f} HU)"
     if shown:
         words += f"; layers: {', '.join(shown)}"
@@ -337,4 +348,7 @@ with main:
             with place.container():
                 show(result, chosen, of)
         if of is not None:
-            _scans.whole(of, chosen.index)
+            try:
+                _scans.whole(of, chosen.index)
+            except (images.ImageError, WeightsError) as error:
+                st.error(str(error), icon=":material/error:")

@@ -31,13 +31,13 @@ def cam_only(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosi
     left.image(
         result.image.pixels, width="stretch", caption=f"What you see: {_ui.plain(picture.name)}", alt=picture.name
     )
-    right.image(
-        painting.layers(result, [painting.CAM], 0.8),
-        width="stretch",
-        caption=f"How much each of {painting.grid(result.explanation)} spoke for COVID-19",
-        alt="The picture with Grad-CAM",
-    )
-    if result.explanation is not None:
+    if result.explanation is not None:  # there is one, as what is refused is not shown here
+        right.image(
+            painting.layers(result, [painting.CAM], 0.8),
+            width="stretch",
+            caption=f"How much each of {painting.grid(result.explanation)} spoke for COVID-19",
+            alt="The picture with Grad-CAM",
+        )
         st.caption(printed.summed(result.explanation))
 
 
@@ -67,7 +67,7 @@ def overconfident(picture: _pictures.Upload, settings: _ui.Settings, result: Dia
         alt=f"{picture.name}, blurred by {strength:.1f}",
     )
     right.metric("COVID-19: the classifier alone", report.percent(answer.probability or 0), border=True)
-    right.metric("Distance from the training images", f"{answer.gate.ood_score:.1f}", border=True)
+    right.metric("Distance from the training images", f"{answer.distance:.1f}", border=True)
     whole = _answers.spoilt(chest.image, picture.sha256, settings.modality, settings.model, "blur", strength)
     said = whole.answer(settings.method, settings.level)
     right.markdown(f"The app says: *{report.DECISIONS[said.decision]}*. {said.reason}")
@@ -101,13 +101,11 @@ def calibrated(picture: _pictures.Upload, settings: _ui.Settings, result: Diagno
 def sets(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """The prediction set at a level one moves, and what the promise is worth."""
     st.caption(_board.promise(result.classification.modality, settings.model))
-    level = st.slider(
-        "Confidence level", *_ui.LEVELS, 0.9, 0.01, format="percent", key="learn-level", persist_state="session"
-    )
+    level = st.slider("Level", *_ui.LEVELS, 0.9, 0.01, format="percent", key="learn-level", persist_state="session")
     answer = _answers.answer(picture, replace(settings, level=level)).classification
     left, right = st.columns(2)
     left.metric("Not ruled out", report.held(answer.prediction_set), border=True)
-    right.metric("The app says", report.DECISIONS[answer.decision], border=True)
+    right.metric("The app says", report.DECISIONS[answer.decision], border=True, help=answer.reason or None)
 
 
 def silent(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
@@ -182,12 +180,12 @@ STEPS = (
     Step(
         "What a network sees",
         "A convolutional network slides small filters over the picture, then filters over what those found, until a coarse grid of "
-        "cells is left. Each cell holds about a thousand numbers describing its part of the picture. The mean over the cells goes "
-        "to the last layer, so the contribution of each cell to the answer can be computed.",
+        "cells is left. Each cell holds a thousand or more numbers on its place and much around it. The mean over the cells goes "
+        "to the last layer, so the contribution of each cell to the answer can be computed (Grad-CAM).",
         cam_only,
         "Can you read from the coloured cells *why* it answers as it does?",
-        "No. They tell where the answer came from, not what was seen there. A cell over a rib may speak of the lung behind it, of "
-        "the rib, or of how the picture was exposed.",
+        "No. They tell roughly where the answer came from, not what was seen there. A cell over a rib may speak of the lung behind "
+        "it, of the rib, or of how the picture was exposed.",
     ),
     Step(
         "Transfer learning",
@@ -229,11 +227,13 @@ STEPS = (
     ),
     Step(
         "Prediction sets",
-        "Instead of one answer, the set holds every answer that cannot be ruled out. Images with known labels show how poorly the "
-        "true class may fit. At a level of 90 % the set should contain the true class for nine in ten images of each class.",
+        "Instead of one answer, the set holds every answer that cannot be ruled out. Images with known labels show how "
+        "improbable the true class can be. At a level of 90 % the set should contain the true class for nine in ten images of "
+        "each class.",
         sets,
         "Move the level up. Why does the set grow?",
-        "To contain the truth more often, the set must rule out less. With both classes in it, the honest answer is *cannot say*.",
+        "To contain the truth more often, it must rule out less. With both classes in it, or none, the honest answer is *cannot "
+        "say*.",
     ),
     Step(
         "Abstention",
@@ -267,8 +267,8 @@ STEPS = (
         "disease there? How wide is the interval?",
         paper,
         "Which of these figures would you quote to a hospital?",
-        "None from a random split. The one from other hospitals comes nearest to what would happen at yours, and it too is a "
-        "measurement on a few collections, with an interval.",
+        "None from a random split. The one against other pneumonias comes nearest: there both kinds of image come from one "
+        "collection. It, too, is one measurement, with an interval.",
     ),
 )
 
@@ -290,7 +290,7 @@ def with_answer(picture: _pictures.Upload, settings: _ui.Settings) -> tuple[_pic
 def step_number() -> int:
     """Which step is shown; chosen by name, or by the buttons below."""
     _ui.first_step()
-    return st.segmented_control(
+    step = st.segmented_control(
         "Step",
         range(len(STEPS)),
         format_func=lambda i: f"{i + 1}",
@@ -299,6 +299,7 @@ def step_number() -> int:
         persist_state="session",
         help="Ten steps of about two minutes.",
     )
+    return step or 0
 
 
 _ui.only_through_app()

@@ -53,7 +53,9 @@ def measured(spec: registry.ModelSpec, metrics: dict[str, Any]) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         known = terms.measures(parts.values())
-        measure = st.selectbox("Measure", known, format_func=terms.MEASURES.get, key=f"measure-{spec.name}")
+        measure: str = st.selectbox(
+            "Measure", known, format_func=terms.MEASURES.__getitem__, key=f"measure-{spec.name}"
+        )
         shown = {n: p[measure] for n, p in parts.items() if measure in p and p[measure]["value"] is not None}
         st.plotly_chart(
             figures.forest(shown, terms.measure_name(measure)),
@@ -102,8 +104,8 @@ for tab, spec in zip(st.tabs([s.title for s in registry.MODELS.values()]), regis
         if spec.members:
             read = "Each network reads X-rays and CT slices at its own size"
         backbone = f"Backbone{'s' * bool(spec.members)}: {spec.architecture}"
-        st.caption(f"Command line: `{spec.name}`. {backbone}. {read}. Weights: {weights.status(spec)}.")
         try:
+            st.caption(f"Command line: `{spec.name}`. {backbone}. {read}. Weights: {weights.status(spec)}.")
             config = weights.load_config(spec)
             card = weights.ASSETS / spec.name / "README.md"
             files = [] if spec.members else weights.locate_weights(spec)

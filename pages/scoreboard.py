@@ -80,12 +80,12 @@ st.title("What remains of 99.7 %?")
 st.markdown(INTRODUCTION)
 held = {r["modality"] for r in _board.scoreboard()}
 groups = [name for name in GROUPS if name in held]
-group = st.segmented_control("Images", groups, format_func=GROUPS.get, default="xray", key="board") or "xray"
+group = st.segmented_control("Images", groups, format_func=GROUPS.__getitem__, default="xray", key="board") or "xray"
 rows = sorted((r for r in _board.scoreboard() if r["modality"] == group), key=place)
 known = terms.measures(row["figures"] for row in rows)
 # Most val X-rays are of one class: there a network that calls all of them that has a fair accuracy.
 first = known.index("auc") if group == "starts" else 0
-measure = st.selectbox("Measure", known, first, format_func=terms.MEASURES.get, key=f"measure-{group}")
+measure: str = st.selectbox("Measure", known, first, format_func=terms.MEASURES.__getitem__, key=f"measure-{group}")
 ours = list(dict.fromkeys(row["model"] for row in rows if row["kind"] != "published"))
 asked = st.pills(
     "Models",
@@ -105,9 +105,10 @@ if group == "xray" and (said := _board.confounded()):
 if group in ("xray", "ct"):
     st.caption(
         "*As it is*, *lungs blacked out* and *only the border of the box* are the test images of the training sources with parts "
-        "taken away, as in the Shortcut lab; answers that stay right without lungs come from elsewhere. Accuracy depends on how "
-        "many images show COVID-19: a model that always says no is right about all that do not. So do F1 and the area under the "
-        "precision-recall curve. AUC does not." + (f" {terms.MOVED}" if group == "xray" else "")
+        "taken away, as in the Shortcut lab; answers that stay right come from outside the lung mask. Accuracy depends on how "
+        "many images show COVID-19: a model that always says no is right about all that do not. So do F1, the area under the "
+        "precision-recall curve and the shares of answers that are right. AUC does not."
+        + (f" {terms.MOVED}" if group == "xray" else "")
     )
 if group == "starts":
     st.caption(
@@ -130,10 +131,10 @@ st.caption(
 if group == "lesions":
     st.caption(
         "The *U-Net with a channel for consolidation* is an exception: it is the bundled one, trained further with a third channel "
-        "for the kinds of lesion. It found lesions less well on `val`, so the app keeps the other, which tells them by density. "
-        "The five folds are exceptions too: each is the bundled U-Net for X-rays, which has seen no CT, trained further. What "
-        "others published on Inf-Net's slices and on the volumes was trained on other images and measured on whole volumes; for "
-        "some of ours there are only slices with lesions. Earlier figures on Inf-Net's slices were known when our U-Net was "
+        "for the kinds of lesion. It found lesions less well in validation, so the app keeps the other, which tells them by "
+        "density. The five folds are exceptions too: each is the bundled U-Net for X-rays, which has seen no CT, trained further. "
+        "What others published on Inf-Net's slices and on the volumes was trained on other images and measured on whole volumes; "
+        "for some of ours there are only slices with lesions. Earlier figures on Inf-Net's slices were known when our U-Net was "
         "trained further."
     )
     if slices := next((row["slices"] for row in rows if "slices" in row), None):

@@ -35,7 +35,7 @@ def taken_away(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcu
     """The picture, without its lungs, and its border alone."""
     st.markdown(
         "The classifier is asked three times, each time in the box around the lungs of the unchanged picture. Without lungs it "
-        "sees their outline, but nothing in them: whatever it still answers does not come from inside the lungs."
+        "sees their outline, but nothing in them: whatever it still answers comes from outside the lung mask."
     )
     found = _answers.probes(chest, picture.sha256, settings.modality, settings.model)
     for column, probe in zip(st.columns(len(found)), found, strict=True):
@@ -162,9 +162,9 @@ def everywhere(model: str) -> None:
             alt=f"AUC on test {kind} as they are, without lungs, with the border alone, and of a linear model on thumbnails",
         )
     st.caption(
-        "What stays above one half without lungs does not come from the lungs: their outline, the chest around them, and the look "
-        "of the hospital's pictures. A linear model on 16 x 16 pixels sees hardly any detail; at most a large, diffuse "
-        "opacity survives the averaging."
+        "What stays above one half comes from outside the lung mask: its outline, lung hidden behind the heart and the diaphragm, "
+        "the chest wall, and the look of the hospital's pictures. A linear model on 16 x 16 pixels sees hardly any detail; at most "
+        "a large, diffuse opacity survives the averaging."
     )
     st.markdown("### What others found")
     st.markdown(LITERATURE)

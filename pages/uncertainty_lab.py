@@ -86,7 +86,7 @@ def in_words(answer: classify.Classification) -> str:
     return (
         f"**{decision}**: {report.percent(answer.probability)}, interval {low} to {high}. {answer.reason}  \n"
         f"Not ruled out at {report.percent(answer.level)}: {report.held(answer.prediction_set)}. "
-        f"Distance {answer.gate.ood_score:.2f}"
+        f"Distance {answer.distance:.2f}"
     )
 
 
@@ -153,7 +153,7 @@ def temperature(answers: dict[str, stored.Answers]) -> None:
 def prevalence(answers: dict[str, stored.Answers]) -> None:
     """PPV and NPV over the prevalence."""
     st.markdown(
-        "A fifth to a half of the images in most test sets show the disease. Among the people who come to a clinic it may be "
+        "A fifth to a half of most test sets are images of COVID-19 patients. Among the people who come to a clinic it may be "
         "one in fifty. The same sensitivity and specificity then mean something else."
     )
     left, right = st.columns(2)

@@ -32,7 +32,7 @@ def answer(name: str) -> dict[str, Any]:
         "decision": given.decision,
         "probability": given.probability,
         "interval": given.interval,
-        "ood_score": given.gate.ood_score,
+        "ood_score": given.distance,
         "lung_pixels": int(found.lungs.sum()),
         "lesion_pixels": int(found.lesions.sum()),
     }

@@ -22,7 +22,7 @@ def test_the_burden_finds_the_most_affected_slice() -> None:
         assert (one.percent or 0) > 10 if area > 200 else (one.percent or 0) < 5
     assert measured.percent is not None and measured.interval is not None
     assert measured.interval[0] < measured.percent < measured.interval[1]
-    assert measured.model == "unet_ct" and measured.level == 0.9
+    assert measured.level == 0.9
 
     def stop(done: int, total: int) -> None:
         raise KeyboardInterrupt
@@ -43,11 +43,11 @@ def test_sums_by_hand() -> None:
         SliceBurden(1, 3, 1000, 100, 10.0, (5.0, 20.0)),
         SliceBurden(2, 5, 3000, 150, 5.0, (4.0, 8.0)),
     )
-    measured = summed(slices_, 0.9, "unet_ct")
+    measured = summed(slices_, 0.9)
     assert measured.percent == pytest.approx(6.25) and measured.interval == pytest.approx((4.25, 11.0))
     assert measured.most_affected == 2
     band = curves.burden_curve(measured, 1).data[0]
     assert list(band.x) == [None, 3, 5, 5, 3, None] and list(band.y) == [None, 5, 4, 8, 20, None]
-    nothing = summed(slices_[:1], 0.9, "unet_ct")
+    nothing = summed(slices_[:1], 0.9)
     assert (nothing.percent, nothing.interval, nothing.most_affected) == (None, None, None)
     assert len(curves.burden_curve(nothing, 1).data) == 2

@@ -19,7 +19,7 @@ def joined() -> tuple[Ensemble, classify.Classifier]:
 def test_its_samples_are_those_of_its_members() -> None:
     ensemble, member = joined()
     picture = images.decode(golden.png("ct-lesions"), "ct")
-    found = diagnose.segmenter("ct").segment(picture)
+    found = diagnose.segmenter("ct").segment(picture.pixels)
     alone, together = (model.features(picture, "ct", found) for model in (member, ensemble))
     assert together.pooled == pytest.approx(np.tile(alone.pooled, 2))
     for method in classify.METHODS:
@@ -27,7 +27,7 @@ def test_its_samples_are_those_of_its_members() -> None:
         assert ensemble.sample(together.pooled, "ct", method) == pytest.approx(np.tile(logits, 2), abs=1e-4)
     one, two = (explain.explain(m, f, "ct", found.lungs) for m, f in ((member, alone), (ensemble, together)))
     assert two.cells == pytest.approx(one.cells / 2, abs=1e-5)  # its own temperature halves every logit
-    assert (two.evidence, two.bias) == pytest.approx((one.evidence / 2, one.bias / 2))
+    assert (two.opacity, two.bias) == pytest.approx((one.opacity / 2, one.bias / 2))
 
 
 def test_members_that_contradict_each_other_are_epistemic_uncertainty() -> None:

@@ -121,7 +121,7 @@ def test_an_answer_is_complete(spec: registry.ModelSpec, name: str) -> None:
     picture = images.decode(golden.png(name), name)
     classifier = diagnose.classifier(spec.name)
     modality = golden.MODALITY[name]
-    segmentation = diagnose.segmenter(modality).segment(picture)
+    segmentation = diagnose.segmenter(modality).segment(picture.pixels)
     glance = diagnose.look(picture)
     features = classifier.features(picture, modality, segmentation)
     for method, count in zip(METHODS, (50, 5, 250), strict=True):
@@ -143,11 +143,11 @@ def test_an_answer_is_complete(spec: registry.ModelSpec, name: str) -> None:
 def test_grad_cam_adds_up_to_the_logit(spec: registry.ModelSpec) -> None:
     picture = images.decode(golden.png("xray-lesions"), "x")
     classifier = diagnose.classifier(spec.name)
-    segmentation = diagnose.segmenter("xray").segment(picture)
+    segmentation = diagnose.segmenter("xray").segment(picture.pixels)
     features = classifier.features(picture, "xray", segmentation)
     shown = explain(classifier, features, "xray", segmentation.lungs)
     logit = classifier.sample(features.pooled, "xray", "ensemble").mean() / classifier.config["temperature"]["xray"]
-    assert float(shown.cells.sum()) + shown.evidence + shown.bias == pytest.approx(float(logit), abs=1e-4)
+    assert float(shown.cells.sum()) + shown.opacity + shown.bias == pytest.approx(float(logit), abs=1e-4)
 
 
 @pytest.mark.parametrize("spec", [s for s in CLASSIFIERS if not s.members], ids=names)

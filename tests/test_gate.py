@@ -8,9 +8,9 @@ from covid_core import gate, phantom
 
 def test_colour_and_blank_pictures_are_refused_before_any_network() -> None:
     grey = np.random.default_rng(0).random((50, 50)).astype(np.float32)
-    assert gate.look_at_pixels(grey, 0.0) == ""
-    assert "colour" in gate.look_at_pixels(grey, 0.2)
-    assert "blank" in gate.look_at_pixels(np.full((50, 50), 0.4, np.float32), 0.0)
+    assert gate.refusable(0.0, float(grey.std())) == ""
+    assert "colour" in gate.refusable(0.2, float(grey.std()))
+    assert "blank" in gate.refusable(0.0, 0.0)
 
 
 def test_mahalanobis_by_hand() -> None:

@@ -83,8 +83,7 @@ def test_a_probability_that_means_nothing_is_withheld(
     monkeypatch: pytest.MonkeyPatch, distance: float, reason: str
 ) -> None:
     def unlike(self: classify.Model, *of: Any) -> classify.Classification:
-        gate = replace(given.gate, ood_score=distance)
-        return replace(given, decision="uncertain" if reason else given.decision, reason=reason, gate=gate)
+        return replace(given, decision="uncertain" if reason else given.decision, reason=reason, distance=distance)
 
     given = diagnose(images.decode(golden.png("ct-lesions"), "x"), "ct").classification
     assert given.probability is not None
@@ -217,17 +216,17 @@ def test_as_many_bytes_reach_the_server_as_the_widgets_promise() -> None:
     assert served * 2**20 >= max(scan.MAX_BYTES, batch.MAX_BYTES, images.MAX_BYTES)
 
 
-def test_no_covid_pattern_is_not_called_healthy() -> None:
+def test_an_answer_says_what_it_does_not_mean() -> None:
     picture = images.decode(golden.png("ct-lesions"), "x")
     answer = replace(diagnose(picture).classification, decision="non_covid")
     assert answer.features is not None
     clear = replace(answer, features=replace(answer.features, evidence=-4.6))
-    assert (
-        report.caution(answer)
-        == "This does not mean healthy. Opacity is marked in the lungs: it can be another disease."
-    )
-    assert report.caution(clear) == "This does not mean healthy."
-    assert report.caution(replace(answer, decision="covid")) == ""
+    excludes_nothing = "This excludes no disease, not even COVID-19."
+    opacity = "Opacity is marked in the lungs: it can be COVID-19 or another disease."
+    assert report.caution(answer) == f"{excludes_nothing} {opacity}"
+    assert report.caution(clear) == excludes_nothing
+    assert "Other pneumonias" in report.caution(replace(answer, decision="covid"))
+    assert report.caution(replace(answer, decision="uncertain")) == ""
 
 
 def test_every_model_is_offered_with_what_is_known_of_it() -> None:

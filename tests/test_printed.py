@@ -56,7 +56,7 @@ def test_a_share_with_a_wide_interval_is_hardly_measurable(result: Diagnosis) ->
         assert printed.says_little(interval) is is_wide
         assert ("very uncertain" in printed.marked(replace(found, lesion_interval=interval))) is is_wide
     little = replace(found, lesion_percent_of_lung=0.03, lesion_interval=(0.0, 2.0))
-    assert printed.marked(little).startswith("< 0.1 % of the lungs")  # what is marked is not nothing
+    assert printed.marked(little).startswith("< 0.1 % of the lung area")  # what is marked is not nothing
     none = replace(found, lesion_percent_of_lung=None, reason="There are no lungs.")
     assert printed.marked(none) == "cannot say. There are no lungs."
 
@@ -70,7 +70,7 @@ def test_evidence_in_the_lungs_is_told_beside_how_much_of_the_map_they_are(resul
     }
     assert said[0.2].startswith("20 % of the evidence for COVID-19 on the map of 8 x 8 cells")
     assert all(f"The lungs cover {report.share(explanation.lungs)} of the map" in said[share] for share in (0.2, 0.7))
-    assert "around them" in said[0.2] and "around them" not in said[0.7] and said[None] == ""
+    assert "outside the lung mask" in said[0.2] and "outside the lung mask" not in said[0.7] and said[None] == ""
     assert printed.inside(replace(result, segmentation=replace(found, plausible=False))) == ""
 
 

@@ -112,13 +112,13 @@ def test_dense_lesions_are_consolidation_and_faint_ones_ground_glass() -> None:
     def consolidation(density: float) -> float | None:
         lesions = phantom.Lesions(count=8, size=0.24, density=density)
         picture = images.decode(phantom.png_bytes(phantom.ct(seed=1, lesions=lesions)), "ct.png")
-        found = segmenter("ct").segment(picture)
+        found = segmenter("ct").segment(picture.pixels)
         assert found.consolidation is not None and not (found.consolidation & ~found.lesions).any()
         return found.consolidation_percent_of_lesions
 
     faint, dense = consolidation(0.0), consolidation(1.0)
     assert faint is not None and dense is not None and faint < 1 and dense > 50
-    healthy = segmenter("xray").segment(images.decode(phantom.png_bytes(phantom.xray(seed=1)), "xray.png"))
+    healthy = segmenter("xray").segment(images.decode(phantom.png_bytes(phantom.xray(seed=1)), "xray.png").pixels)
     assert healthy.consolidation is None and healthy.consolidation_percent_of_lesions is None
 
 

@@ -7,10 +7,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
-from covid_core import classify, degrade, images, phantom, registry, report, shortcuts, source, terms, trial, verdict
-from pages import _board, _ui
+from covid_core import (
+    classify,
+    degrade,
+    images,
+    phantom,
+    registry,
+    report,
+    shortcuts,
+    source,
+    terms,
+    trial,
+    verdict,
+    volume,
+)
+from pages import _board, _job, _ui
 from pages._pictures import PHANTOMS, Upload
 from tests import golden
 from tests.test_pages import ROOT, colour_picture, open_app
@@ -218,6 +232,41 @@ def test_loose_files_of_a_series_are_one_ct_and_of_other_pictures_the_last_is_sh
     assert not app.error and not app.select_slider
 
 
+def test_slices_uploaded_one_by_one_stay_single_pictures_when_one_is_removed() -> None:
+    app = on_page("diagnose.py")
+    files = [(str(number), *file, "application/dicom") for number, file in enumerate(slices(planes(4, 64)))]
+    for listed in (files[:1], files[:2], files[:3], files[1:3], files[1:2]):
+        app.file_uploader[0]._files = listed  # under the same ids, as a browser lists them
+        app.run()
+        assert not app.exception and not app.error and app.session_state["picture"].name == listed[-1][1]
+    app.file_uploader[0]._files = [files[1], *files[2:], *files[:1]]  # three at once are a CT
+    app.run()
+    assert not app.error and app.session_state["picture"].volume
+    app.file_uploader[0]._files = [files[1], *files[2:]]  # and two of them too few for one
+    app.run()
+    assert "slices" in app.error[0].value and not app.header
+
+
+def test_a_click_while_a_ct_is_read_loses_neither_the_ct_nor_a_link() -> None:
+    app = on_page("diagnose.py")
+
+    def clicked(of: object) -> None:
+        raise StopException
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(volume, "read_volume", clicked)
+        app.file_uploader[0].upload("chest.nii", nifti(planes(5))).run()
+    app.run()
+    assert any(s.value == "chest.nii, slice 3" for s in app.header)
+    linked = open_app()
+    linked.query_params["sample"] = "ct-healthy"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(_ui, "sample", clicked)
+        linked.run()
+    assert not linked.run().exception
+    assert any(s.value == PHANTOMS["ct-healthy"][0] for s in linked.header)
+
+
 def test_a_whole_phantom_is_shared_by_its_link() -> None:
     app = open_app()
     app.query_params["sample"] = "ct-whole"
@@ -274,6 +323,13 @@ def test_a_batch_is_answered_filtered_and_a_row_diagnosed() -> None:
     app.switch_page("pages/about.py").run()
     app.switch_page("pages/batch.py").run()
     assert not app.exception and len(app.dataframe[0].value) in (1, 13)
+
+
+def test_a_run_that_a_click_ended_adds_no_row_twice() -> None:
+    job = _job.Job([], "mobilenetv2")
+    for place, name in ((0, "a"), (0, "a"), (1, "b")):
+        job.keep(place, {"file": name}, None, 1.0)
+    assert [row["file"] for row in job.rows] == ["a", "b"] and (len(job.thumbnails), job.seconds) == (2, 2.0)
 
 
 def test_a_stopped_batch_goes_on_where_it_stopped() -> None:
@@ -405,7 +461,7 @@ def test_a_wrong_link_does_no_harm(address: str) -> None:
     app.run()
     assert not app.exception and app.selectbox(key="model").value == "mobilenetv2"
     assert app.slider(key="level").value == 0.9
-    assert [e.value.startswith("There is no sample") for e in app.error] == [True] * ("sample" in address)
+    assert [e.value.startswith("There is no such sample") for e in app.error] == [True] * ("sample" in address)
 
 
 def test_settings_and_picture_survive_a_walk_through_the_pages() -> None:

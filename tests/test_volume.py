@@ -11,9 +11,9 @@ from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless
 
-from covid_core import phantom, scan, volume
+from covid_core import scan, volume
 from covid_core.images import decode
-from covid_core.volume import WINDOWS, read_volume, slice_image, slice_png
+from covid_core.volume import WINDOWS, read_volume, slice_pixels, slice_png
 from tests import pictures
 from tests.volumes import SIDE, SPACING, WHO, check, enhanced, nifti, packed, refusal, slices
 
@@ -247,24 +247,20 @@ def test_unusable_nifti_files(hounsfield: np.ndarray) -> None:
 
 
 def test_windows_and_pictures(hounsfield: np.ndarray) -> None:
-    assert WINDOWS["lung"] == scan.LUNG_WINDOW == phantom.WINDOW
+    assert WINDOWS["lung"] == scan.LUNG_WINDOW
     files = slices(hounsfield)
     found = read_volume(files)
-    picture = slice_image(found, 2)
-    pictures.check(picture)
+    pixels = slice_pixels(found, 2)
     alone = decode(files[2][1])  # the same slice as a picture of its own
-    np.testing.assert_allclose(picture.pixels, alone.pixels, atol=1e-6)
-    np.testing.assert_array_equal(picture.hounsfield, alone.hounsfield)
-    assert (picture.modality_hint, picture.source_format, picture.name) == ("ct", "DICOM", f"{found.name}, slice 3")
-    shown = [slice_image(found, index, window) for index in (2, 3) for window in WINDOWS]
-    assert len({one.sha256 for one in shown}) == len(shown)
-    assert slice_image(found, 2, "mediastinum").pixels[hounsfield[2] < -160].max() == 0
-    png = np.asarray(Image.open(io.BytesIO(slice_png(found, 2, "bone"))))
-    np.testing.assert_allclose(png / 255, slice_image(found, 2, "bone").pixels, atol=0.002)
-    for index, window, said in (
-        (2, "liver", "lung, mediastinum, bone, wide"),
-        (6, "lung", "from 0 to 5"),
-        (-1, "lung", "no slice"),
-    ):
+    np.testing.assert_allclose(pixels, alone.pixels, atol=1e-6)
+    np.testing.assert_array_equal(found.hounsfield[2], alone.hounsfield)
+    shown = [scan.windowed(found.hounsfield[index], *window) for index in (2, 3) for window in WINDOWS.values()]
+    assert len({one.tobytes() for one in shown}) == len(shown)
+    assert {(one.dtype, one.min() >= 0, one.max() <= 1) for one in shown} == {(np.dtype(np.float32), True, True)}
+    np.testing.assert_array_equal(shown[0], pixels)
+    assert scan.windowed(found.hounsfield[2], *WINDOWS["mediastinum"])[hounsfield[2] < -160].max() == 0
+    png = np.asarray(Image.open(io.BytesIO(slice_png(found, 2))))
+    np.testing.assert_allclose(png / 255, pixels, atol=0.002)
+    for index, said in ((6, "from 0 to 5"), (-1, "no slice")):
         with pytest.raises(ValueError, match=said):
-            slice_image(found, index, window)
+            slice_pixels(found, index)

@@ -81,7 +81,7 @@ def rows(
         implausible = segment.implausible(shape, limits[row.modality])
         seen = row.evidence, row.lesser_side, not implausible
         summary, chosen, decision, _ = classifier.decide(mine["ensemble_mc_dropout"], distance, *seen, row.modality)
-        if gate.unreadable(row.chroma, row.contrast) or diagnose.refusal(glance, implausible, row.modality):
+        if gate.refusable(row.chroma, row.contrast) or diagnose.refusal(glance, implausible, row.modality):
             decision = "refused"
         found.append(
             {
