@@ -13,14 +13,9 @@ from scipy.special import expit
 from covid_core import classify, diagnose, gate, registry, segment, weights
 from train import features, looks
 
-RESULTS = Path(__file__).parent / "results"
+KIND = "answers"
 # Of an image, from `train.features`.
 FACTS = ["image", "modality", "dataset", "source", "group", "split", "official_split", "finding"]
-
-
-def file(folder: Path, model: str) -> Path:
-    """Where a model's rows lie."""
-    return folder / f"answers-{model}.csv"
 
 
 def without_networks(spec: registry.ModelSpec, folder: Path) -> classify.Classifier:

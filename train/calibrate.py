@@ -17,13 +17,12 @@ import numpy as np
 from covid_core import engine, registry, segment
 from train import datasets, features, script
 from train.loading import CONSOLIDATION, GROUND_GLASS
-from train.masks import Outcome, outcomes, pooled_dice, sums
+from train.masks import LEAST_LUNG, Outcome, outcomes, pooled_dice, shares, sums
 from train.overlap import untrained
 
 THRESHOLDS = np.round(np.arange(0.2, 0.81, 0.05), 2)
 DENSITIES = np.round(np.arange(0.3, 0.96, 0.01), 2)
 LEVEL = 0.90  # of the interval of the lesion share
-LEAST_LUNG = 0.02  # share of the picture; below it a share of the lungs means nothing
 OUTSIDE = 0.004  # share of val images allowed beyond each limit of a lung mask
 
 
@@ -50,13 +49,6 @@ def densest_glass(found: Sequence[Outcome]) -> float:
         return float(np.mean([pooled_dice(np.array(k)) for k in kinds]))
 
     return float(DENSITIES[int(np.argmax([score(d) for d in DENSITIES]))])
-
-
-def shares(found: Outcome, threshold: float) -> tuple[float, float]:
-    """Predicted and true lesion share of the predicted lungs."""
-    lungs = segment.lungs_from(found.lung.astype(np.float32))
-    truth = found.lesion_truth if found.lesion_truth is not None else np.zeros_like(lungs)
-    return segment.lesion_share(lungs, found.lesion > threshold), segment.lesion_share(lungs, truth)
 
 
 def interval_spread(found: Sequence[Outcome], threshold: float) -> float:

@@ -1,5 +1,6 @@
 """A model card from the model's config.json: every figure in it was written by train.evaluate."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,15 +86,18 @@ def is_figure(value: Any) -> bool:
     )
 
 
-def rows(metrics: dict[str, Any], path: tuple[str, ...] = ()) -> list[tuple[str, str, str]]:
-    """(protocol, measure, figure as text) of every figure, in order."""
-    found: list[tuple[str, str, str]] = []
+def figures(metrics: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str, Any]]:
+    """(names down to it, measure, figure) of every figure, in order."""
     for name, value in metrics.items():
         if is_figure(value):
-            found.append((" / ".join(path), name, text(value)))
+            yield path, name, value
         elif isinstance(value, dict):
-            found += rows(value, (*path, name))
-    return found
+            yield from figures(value, (*path, name))
+
+
+def rows(metrics: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """(protocol, measure, figure as text) of every figure, in order."""
+    return [(" / ".join(path), name, text(value)) for path, name, value in figures(metrics)]
 
 
 TASKS = {"classify": "image-classification", "segment": "image-segmentation"}
@@ -106,18 +110,14 @@ def used(spec: ModelSpec, sources: dict[str, Any]) -> dict[str, Any]:
     return {k: s for k, s in sources.items() if s["modality"] in spec.modalities and spec.task in s["trains"]}
 
 
-def results(spec: ModelSpec, metrics: dict[str, Any], path: tuple[str, ...] = ()) -> list[EvalResult]:
+def results(spec: ModelSpec, metrics: dict[str, Any]) -> list[EvalResult]:
     """Every figure that has a value, as the Hub's model-index wants it."""
-    found: list[EvalResult] = []
-    for name, value in metrics.items():
-        if isinstance(value, dict) and "value" not in value:
-            found += results(spec, value, (*path, name))
-        elif is_figure(value) and isinstance(value, dict) and value["value"] is not None:
-            part = " / ".join(path)
-            found.append(
-                EvalResult(TASKS[spec.task], "_".join(path), part, name, value["value"], dataset_split=path[-1])
-            )
-    return found
+    task = TASKS[spec.task]
+    return [
+        EvalResult(task, "_".join(path), " / ".join(path), name, value["value"], dataset_split=path[-1])
+        for path, name, value in figures(metrics)
+        if isinstance(value, dict) and value["value"] is not None
+    ]
 
 
 def history(spec: ModelSpec) -> tuple[str, list[str]]:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pandas as pd
 
 from covid_core import engine, registry, segment
-from train import calibrate, datasets, marks, script, segmenter, trainer
-from train.answers import RESULTS
+from train import calibrate, datasets, marks, script, segmenter, tables, trainer
 from train.masks import outcomes
 
+KIND = "choices"
 MODEL = "unet_ct"
 # Name -> encoder, what it starts from, and loss; `--init` where no start is named.
 CHOICES = {
@@ -27,18 +27,12 @@ CHOICES = {
 }
 
 
-def file(folder: Path) -> Path:
-    """Where the rows lie."""
-    return folder / f"choices-{MODEL}.csv"
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--examples", type=int, default=1300, help="drawn per epoch")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the table")
+    parser.add_argument("--results", type=Path, default=tables.RESULTS, help="folder for the table")
     trainer.add_arguments(parser, epochs=4, batch=16, rate=1e-3)
-    parser.set_defaults(devices=1)
     options = parser.parse_args(arguments)
     if str(options.devices) != "1" or options.nodes != 1:
         parser.error("The U-Nets are measured as soon as they are trained: this runs on --devices 1.")
@@ -47,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     val = [r for r in datasets.read(options.data) if r.modality == "ct" and r.split == "val" and r.lesions_known]
     told = ("epochs", "examples", "batch", "rate", "precision", "workers", "devices", "nodes", "seed")
     given = [f"--{name}={getattr(options, name)}" for name in told]
-    tables = []
+    found_by = []
     for name, (encoder, start, loss) in CHOICES.items():
         out = Path(options.out) / name
         asked = ["--modality", "ct", "--encoder", encoder, "--loss", loss, "--size", str(size), "--out", str(out)]
@@ -56,9 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         unet = segment.Segmenter(spec, engine.of_files(spec, "ct", [out / "model.safetensors"]), {})
         found = outcomes(val, unet)
         table = marks.overlaps(found, calibrate.lesion_threshold(found))
-        tables.append(table.assign(choice=name, slices=options.epochs * options.examples))
-    options.results.mkdir(parents=True, exist_ok=True)
-    pd.concat(tables).to_csv(file(options.results), index=False)
+        found_by.append(table.assign(choice=name, slices=options.epochs * options.examples))
+    tables.write(pd.concat(found_by), tables.file(options.results, KIND, MODEL))
 
 
 if __name__ == "__main__":

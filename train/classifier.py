@@ -77,7 +77,7 @@ def view(record: Record, segmenter: segment.Segmenter, size: int) -> View:
     wide, side = box.widened(MARGIN), wide_side(size)
     crop = preprocess.spread(wide.extract(picture, side), low, high)
     opacity = None
-    if record.lesions or record.lesions_known or record.finding == "normal":
+    if record.lesions_known or record.finding == "normal":
         opacity = _bytes(wide.extract(loading.mask(record, record.lesions, picture.shape), side))
     target = NOBODY
     if record.covid is not None:
@@ -237,7 +237,12 @@ class ClassifierTask(lightning.LightningModule):
     """Backbone, linear head, opacity map; watched on as many validation sets as there are names in `watched`."""
 
     def __init__(
-        self, architecture: str, rate: float, opacity_weight: float, smoothing: float, watched: Sequence[str] = ("val",)
+        self,
+        architecture: str,
+        rate: float,
+        watched: Sequence[str] = ("val",),
+        opacity_weight: float = 1.0,
+        smoothing: float = 0.05,
     ) -> None:
         super().__init__()
         self.network = networks.Backbone(architecture)
@@ -305,8 +310,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--unseen", nargs="*", default=[], metavar="SOURCE:SPLIT", help="validate on these instead")
     parser.add_argument("--examples", type=int, default=5000, help="drawn per epoch, of both modalities alike")
-    parser.add_argument("--opacity-weight", type=float, default=1.0)
-    parser.add_argument("--smoothing", type=float, default=0.05)
 
 
 def modalities(options: argparse.Namespace) -> tuple[str, ...]:
@@ -314,8 +317,9 @@ def modalities(options: argparse.Namespace) -> tuple[str, ...]:
     return registry.get(options.model).modalities if options.modality == "both" else (options.modality,)
 
 
-def data(options: argparse.Namespace, size: int) -> tuple[Views, list[float], list[DataLoader[Example]]]:
+def data(options: argparse.Namespace) -> tuple[Views, list[float], list[DataLoader[Example]]]:
     """What trains, how often each of it is drawn, and what is watched meanwhile, for the options of `add_arguments`."""
+    size = options.size or max(registry.get(options.model).sizes[m] for m in modalities(options))
     records = datasets.read(options.data)
     segmenters = loading.segmenters(options.segmenters, modalities(options))
     if strange := set(options.without) - {r.source for r in records}:
@@ -355,11 +359,11 @@ def fit(
     weight: list[float],
     watched: list[DataLoader[Example]],
     options: argparse.Namespace,
-    generator: torch.Generator,
 ) -> None:
     """Initialise a task's network and train it on examples drawn by their weight; the arguments are what `data` returned."""
     architecture = registry.get(options.model).architecture
     print(initial.initialise(task.network, architecture, options.init, options.modality), flush=True)
+    generator = torch.Generator().manual_seed(options.seed)
     sampler = WeightedRandomSampler(weight, options.examples, generator=generator)
     batches = DataLoader(train, options.batch, sampler=sampler, drop_last=True, **trainer.workers(options))
     trainer.fit(task, batches, watched, options)
@@ -371,17 +375,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_arguments(parser)
     trainer.add_arguments(parser, epochs=10, batch=32, rate=1e-3)
     options = parser.parse_args(arguments)
-    generator = initial.seed_everything(options.seed)
-    spec = registry.get(options.model)
-    train, weight, watched = data(options, options.size or max(spec.sizes[m] for m in modalities(options)))
-    task = ClassifierTask(
-        spec.architecture,
-        options.rate,
-        options.opacity_weight,
-        options.smoothing,
-        [f"val_{m}" for m in modalities(options)],
-    )
-    fit(task, train, weight, watched, options, generator)
+    initial.seed_everything(options.seed)
+    train, weight, watched = data(options)
+    architecture = registry.get(options.model).architecture
+    task = ClassifierTask(architecture, options.rate, [f"val_{m}" for m in modalities(options)])
+    fit(task, train, weight, watched, options)
     if task.trainer.is_global_zero:
         initial.save(task.network, Path(options.out) / "backbone.safetensors")
 

@@ -67,16 +67,8 @@ class Teacher:
 class DistillTask(ClassifierTask):
     """The classifier's task beside the teacher's features and answers."""
 
-    def __init__(
-        self,
-        architecture: str,
-        rate: float,
-        opacity_weight: float,
-        smoothing: float,
-        watched: Sequence[str],
-        teacher: Teacher,
-    ) -> None:
-        super().__init__(architecture, rate, opacity_weight, smoothing, watched)
+    def __init__(self, architecture: str, rate: float, watched: Sequence[str], teacher: Teacher) -> None:
+        super().__init__(architecture, rate, watched)
         self.teacher = teacher
         self.map = torch.nn.Linear(self.network.channels, teacher.channels + 1)  # features and logit
 
@@ -103,18 +95,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.batch < 2:
         parser.error("--batch must be 2 at least: the teacher's features are compared between pictures.")
-    generator = initial.seed_everything(options.seed)
-    spec, order = registry.get(options.model), modalities(options)
-    train, weight, watched = data(options, options.size or max(spec.sizes[m] for m in order))
-    task = DistillTask(
-        spec.architecture,
-        options.rate,
-        options.opacity_weight,
-        options.smoothing,
-        [f"val_{m}" for m in order],
-        Teacher(registry.get(options.teacher), order),
-    )
-    fit(task, Taught(train, order), weight, watched, options, generator)
+    initial.seed_everything(options.seed)
+    order = modalities(options)
+    train, weight, watched = data(options)
+    teacher = Teacher(registry.get(options.teacher), order)
+    architecture = registry.get(options.model).architecture
+    task = DistillTask(architecture, options.rate, [f"val_{m}" for m in order], teacher)
+    fit(task, Taught(train, order), weight, watched, options)
     if task.trainer.is_global_zero:
         initial.save(task.network, Path(options.out) / "backbone.safetensors")
 

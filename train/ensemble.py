@@ -1,4 +1,4 @@
-"""Calibrate an ensemble on val: `python -m train.ensemble --folder FOLDER --features FOLDER FOLDER`.
+"""Calibrate an ensemble on val: `python -m train.ensemble --folder FOLDER --features FOLDER FOLDER FOLDER`.
 
 Its members are finished models; it has no weights of its own, only a temperature, conformal scores and the probabilities
 from which it answers, all from the same rows as theirs.

@@ -1,4 +1,4 @@
-"""Measure a finished model: `python -m train.evaluate --folder FOLDER --model NAME --data ... --features FILE`.
+"""Measure a finished model: `python -m train.evaluate --folder FOLDER --model NAME --data ... --features FOLDER`.
 
 Writes "metrics" into the folder's config.json, from which the app, the model card and the README take every figure. Each
 figure carries n and a 95 % interval by bootstrap over groups (patients), 1,000 resamples, and is computed from a row an image
@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from covid_core import classify, engine, metrics, registry, segment, weights
 from covid_core.ensemble import Ensemble
-from train import answers, datasets, features, looks, marks, script, segmenter
+from train import answers, datasets, features, looks, marks, script, segmenter, tables
 from train.datasets.records import Record
 from train.masks import pooled_dice
 from train.overlap import again, untrained
@@ -50,13 +50,18 @@ def proportion(statistic: Callable[..., float], *arrays: NDArray[Any], groups: S
     Where that is none or all of them, resampling has nothing to vary. There the interval is Clopper's and Pearson's, with one
     trial for each group (1934, doi:10.1093/biomet/26.4.404).
     """
-    from scipy.stats import binomtest
-
     found = figure(statistic, *arrays, groups=groups)
     if found["value"] in (0, 1) and found["low"] == found["high"]:
-        exact = binomtest(round(found["value"] * found["groups"]), found["groups"]).proportion_ci()
-        found |= {"low": round(float(exact.low), 4), "high": round(float(exact.high), 4)}
+        found["low"], found["high"] = exactly(found["value"], found["groups"])
     return found
+
+
+def exactly(value: float, groups: int) -> tuple[float, float]:
+    """Clopper's and Pearson's interval of a share, 0 or 1, of so many."""
+    from scipy.stats import binomtest
+
+    exact = binomtest(round(value * groups), groups).proportion_ci()
+    return round(float(exact.low), 4), round(float(exact.high), 4)
 
 
 def by_chance(both: NDArray[Any], groups: Sequence[str]) -> Figure:
@@ -245,6 +250,18 @@ def masked(records: Sequence[Record]) -> set[str]:
     return {str(file) for file in again(external, learned)}
 
 
+def among_masked(table: pd.DataFrame, records: Sequence[Record]) -> NDArray[np.bool_]:
+    """Which rows [N] of a feature table are of `masked` X-rays.
+
+    Raises:
+        ValueError: the records lack external X-rays of the table, of which nothing could be told.
+    """
+    outside = table.split == "external"
+    if not table.file[outside].isin([str(r.image) for r in records]).all():
+        raise ValueError("--data lacks external X-rays that --features were made from. Give the same data sets.")
+    return (table.file.isin(masked(records)) & outside).to_numpy()
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -259,7 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--features", type=Path, nargs="+", help="for a classifier, by train.features; of an ensemble's members in turn"
     )
-    parser.add_argument("--results", type=Path, default=answers.RESULTS, help="folder for the rows")
+    parser.add_argument("--results", type=Path, default=tables.RESULTS, help="folder for the rows")
     options = parser.parse_args(arguments)
     spec = registry.get(options.model)
     needed = "features" if spec.task == "classify" else "data"
@@ -267,7 +284,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"{spec.title} is measured on --{needed}.")
     home = options.folder / spec.name
     config = json.loads((home / registry.CONFIG).read_text())
-    options.results.mkdir(parents=True, exist_ok=True)
     if spec.task == "classify":
         table, arrays = features.joined(options.features)
         wanted = table.split.isin((*looks.REPORTED, looks.TRANSPLANTED)).to_numpy()
@@ -275,18 +291,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model = Ensemble(spec, members, config) if spec.members else members[0]
         limits = {m: lung_limits(options.folder, m) for m in spec.modalities}
         reported = {name: values[wanted] for name, values in arrays.items()}
-        file = answers.file(options.results, spec.name)
+        file = tables.file(options.results, answers.KIND, spec.name)
         rows = answers.rows(model, limits, table[wanted], reported)
         if options.data:
-            seen = table.file[wanted].isin(masked(datasets.read(options.data))).to_numpy()
-            rows["masked"] = seen & (rows.split == "external")
-        rows.to_csv(file, index=False)
+            rows["masked"] = among_masked(table[wanted], datasets.read(options.data))
+        tables.write(rows, file)
         config["metrics"] = classifier_metrics(answers.read(file))
     else:
         network = segment.Segmenter(spec, engine.of_files(spec, spec.modalities[0], weights.in_folder(home)), config)
-        file = marks.file(options.results, spec.name)
+        file = tables.file(options.results, marks.KIND, spec.name)
         records = untrained([r for r in datasets.read(options.data) if r.modality == network.modality])
-        marks.rows(network, records).to_csv(file, index=False)
+        tables.write(marks.rows(network, records), file)
         config["metrics"] = segmenter_metrics(marks.read(file))
     (home / registry.CONFIG).write_text(json.dumps(config, indent=1) + "\n")
     print(json.dumps(config["metrics"], indent=1))

@@ -188,6 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         calibrate(kept, table, pooled)
         for name, stricter in (("clear", min), ("firm", max)):
             kept.config[name] = {m: stricter(p, before[name][m]) for m, p in kept.config[name].items()}
+        kept.config.pop("metrics", None)  # they were of the former calibration
         (options.out / registry.CONFIG).write_text(json.dumps(kept.config) + "\n")
         return
 

@@ -11,17 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from covid_core import engine, registry, segment
-from train import calibrate, datasets, marks, script
-from train.answers import RESULTS
+from train import calibrate, datasets, marks, script, tables
 from train.masks import outcomes
 
-NAME = "kinds"
+KIND = "kinds"
 MODEL = "unet_ct"
-
-
-def file(folder: Path) -> Path:
-    """Where the rows lie."""
-    return folder / f"{NAME}-{MODEL}.csv"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -29,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", required=True, metavar="NAME=FOLDER")
     parser.add_argument("--weights", type=Path, required=True, help="by train.segmenter --kinds")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the table")
+    parser.add_argument("--results", type=Path, default=tables.RESULTS, help="folder for the table")
     options = parser.parse_args(arguments)
     plain = registry.get(MODEL)
     spec = replace(plain, channels=(*plain.channels, "consolidation"))
@@ -40,8 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     threshold = calibrate.lesion_threshold(found)
     interval = {"level": calibrate.LEVEL, "spread": calibrate.interval_spread(found, threshold)}
     config = {"lesion_threshold": threshold, "lesion_interval": interval}
-    options.results.mkdir(parents=True, exist_ok=True)
-    marks.rows(segment.Segmenter(spec, run, config), records).to_csv(file(options.results), index=False)
+    tables.write(marks.rows(segment.Segmenter(spec, run, config), records), tables.file(options.results, KIND, MODEL))
 
 
 if __name__ == "__main__":

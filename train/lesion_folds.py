@@ -15,20 +15,14 @@ from sklearn.model_selection import GroupKFold
 from torch.utils.data import DataLoader, WeightedRandomSampler
 
 from covid_core import engine, registry, segment
-from train import datasets, initial, marks, script, trainer
-from train.answers import RESULTS
+from train import datasets, initial, marks, script, tables, trainer
 from train.datasets.records import Record
 from train.masks import outcomes
 from train.protocols import FOLDS, Fold, in_turn
 from train.segmenter import Examples, SegmenterTask, sampling_weights
 
-NAME = "lesion_folds"
+KIND = "lesion_folds"
 MODEL = "unet_ct"
-
-
-def file(folder: Path) -> Path:
-    """Where the rows lie."""
-    return folder / f"{NAME}-{MODEL}.csv"
 
 
 def folds(records: Sequence[Record]) -> list[Fold]:
@@ -41,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--examples", type=int, default=1300, help="drawn per epoch")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the table")
+    parser.add_argument("--results", type=Path, default=tables.RESULTS, help="folder for the table")
     trainer.add_arguments(parser, epochs=10, batch=16, rate=1e-3)
     options = parser.parse_args(arguments)
     spec = registry.get(MODEL)
@@ -67,8 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             segmenter = segment.Segmenter(spec, engine.of_files(spec, "ct", [weights]), {})
             rows.append(marks.overlaps(outcomes(fold.test, segmenter), threshold=0.5).assign(fold=number))
     if rows:
-        options.results.mkdir(parents=True, exist_ok=True)
-        pd.concat(rows).to_csv(file(options.results), index=False)
+        tables.write(pd.concat(rows), tables.file(options.results, KIND, MODEL))
 
 
 if __name__ == "__main__":

@@ -4,14 +4,13 @@ Scaling and cropping are `covid_core.preprocess`'s, the very functions the app r
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from tqdm import tqdm
+from tqdm.contrib.concurrent import thread_map
 
 from covid_core import engine, images, preprocess, registry, segment, weights
 from train.datasets.records import Record
@@ -71,7 +70,7 @@ def segmentation_example(
         probability = teacher.probabilities(teacher.view(picture)[0])
         sure = np.abs(probability - 0.5) > 0.5 - UNSURE
         masks[:2] = np.where(sure, probability > 0.5, UNKNOWN)
-    known = (record.lungs is not None, record.lesions_known or record.lesions is not None)
+    known = (record.lungs is not None, record.lesions_known)
     for channel, (file, is_known) in enumerate(zip((record.lungs, record.lesions), known, strict=True)):
         if is_known:
             masks[channel] = frame.extract(mask(record, file, picture.shape), size) > 0.5
@@ -84,8 +83,8 @@ def segmentation_example(
 
 def in_parallel(function: Callable[[S], T], items: Sequence[S], label: str) -> list[T]:
     """The function's value for each item, in order, with a progress bar; decoding releases the interpreter lock."""
-    with ThreadPoolExecutor() as pool:
-        return list(tqdm(pool.map(function, items), total=len(items), desc=label, mininterval=10))
+    found: list[T] = thread_map(function, items, desc=label, mininterval=10)
+    return found
 
 
 def segmenters(folder: Path | None, modalities: Sequence[str]) -> dict[str, segment.Segmenter]:

@@ -31,8 +31,6 @@ Look = Callable[[Record, images.DecodedImage], Row]
 GREY = "grey_photograph"
 # Splits whose images train nothing and calibrate nothing.
 REPORTED = ("test", "external", "pediatric", "lateral", "photograph", GREY)
-# Splits for choices: of the training sources, and of a source that trains nothing.
-CHOSEN_ON = ("val", "extra_val", "extra_test")
 # Val rows with lesions, or healthy lungs, that were not theirs; see `train.transplant`.
 TRANSPLANTED = "transplanted_val"
 SEEN = ("whole", "style")  # by the gate
@@ -44,7 +42,7 @@ MOST_TRAINING = 1500  # of one source and finding; heads on 1280 features need n
 def wanted(records: Sequence[Record]) -> list[Record]:
     """Records with a finding, of the splits a classifier is made and measured with, and pictures to be refused."""
     rng = np.random.default_rng(0)
-    shown = (*REPORTED, *CHOSEN_ON)
+    shown = (*REPORTED, "val")
     kept = [r for r in records if r.split in shown and (r.finding or r.split in ("lateral", "photograph"))]
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:

@@ -10,15 +10,12 @@ import numpy as np
 import pandas as pd
 
 from covid_core import metrics, segment
-from train import calibrate, loading
+from train import loading
 from train.datasets.records import Record
 from train.loading import CONSOLIDATION, GROUND_GLASS
-from train.masks import Outcome, outcome, sums
+from train.masks import LEAST_LUNG, Outcome, outcome, shares, sums
 
-
-def file(folder: Path, model: str) -> Path:
-    """Where a U-Net's rows lie."""
-    return folder / f"masks-{model}.csv"
+KIND = "masks"
 
 
 def rows(segmenter: segment.Segmenter, records: Sequence[Record]) -> pd.DataFrame:
@@ -77,8 +74,8 @@ def _row(found: Outcome, segmenter: segment.Segmenter) -> dict[str, object]:
         row["mean_dice"] = metrics.mean_dice_over_thresholds(maps, truth)
         row["dice"] = metrics.dice_at(maps, truth, 0.5)
         return row
-    if (found.lung > 0.5).mean() > calibrate.LEAST_LUNG:
-        share, true_share = calibrate.shares(found, threshold)
+    if (found.lung > 0.5).mean() > LEAST_LUNG:
+        share, true_share = shares(found, threshold)
         low, high = segment.share_interval(share, float(segmenter.config["lesion_interval"]["spread"]))
         row["share_inside"] = float(low <= true_share <= high)
     return row

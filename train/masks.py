@@ -10,6 +10,8 @@ from covid_core import segment
 from train import loading
 from train.datasets.records import Record
 
+LEAST_LUNG = 0.02  # share of the picture; below it a share of the lungs means nothing
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -41,7 +43,7 @@ def outcome(record: Record, segmenter: segment.Segmenter) -> Outcome:
     picture = loading.pixels(record)
     view, frame = segmenter.view(picture)
     lung, lesion, *further = (frame.restore(p).astype(np.float16) for p in segmenter.probabilities(view))
-    lungs_known, lesions_known = record.lungs is not None, record.lesions is not None or record.lesions_known
+    lungs_known, lesions_known = record.lungs is not None, record.lesions_known
     return Outcome(
         record,
         lung,
@@ -74,3 +76,10 @@ def pooled_dice(sums: NDArray[np.float64]) -> float:
 def sums(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[float, float]:
     """Overlap and sum of both areas, what `pooled_dice` adds up."""
     return float((predicted & truth).sum()), float(predicted.sum() + truth.sum())
+
+
+def shares(found: Outcome, threshold: float) -> tuple[float, float]:
+    """Predicted and true lesion share of the predicted lungs."""
+    lungs = segment.lungs_from(found.lung.astype(np.float32))
+    truth = found.lesion_truth if found.lesion_truth is not None else np.zeros_like(lungs)
+    return segment.lesion_share(lungs, found.lesion > threshold), segment.lesion_share(lungs, truth)

@@ -20,20 +20,16 @@ from safetensors.numpy import save_file
 from sklearn.linear_model import LogisticRegression
 
 from covid_core import registry, shortcuts, source
-from train import answers, datasets, features, loading, looks, script
+from train import datasets, features, loading, looks, script, tables
 from train.audit import PROBE
 from train.datasets.records import Record
 from train.overlap import without_returning
 
+KIND = "probes"
 FACTS = ["image", "modality", "dataset", "source", "group", "finding"]
 CLOSE = (
     0.01  # strength of the penalty's inverse: a thousand features of some thousand images are easily learned by heart
 )
-
-
-def file(folder: Path, model: str) -> Path:
-    """Where a model's rows lie."""
-    return folder / f"probes-{model}.csv"
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -82,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--data", nargs="+", required=True, metavar="NAME=FOLDER")
     parser.add_argument("--out", type=Path, required=True, help="folder for the model's readers")
-    parser.add_argument("--results", type=Path, default=answers.RESULTS, help="folder for the rows")
+    parser.add_argument("--results", type=Path, default=tables.RESULTS, help="folder for the rows")
     options = parser.parse_args(arguments)
     spec = registry.get(options.model)
     table, arrays = features.load(options.features)
@@ -109,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         changed = loading.in_parallel(lambda r: without(r, options.model), of(test), "probes")
         rows[["as_it_is", "lungs_blacked_out", "only_border"]] = np.array(changed, float)
         parts.append(rows)
-    pd.concat(parts).round(5).to_csv(file(options.results, options.model), index=False)
+    tables.write(pd.concat(parts).round(5), tables.file(options.results, KIND, options.model))
     if tensors:
         options.out.mkdir(parents=True, exist_ok=True)
         save_file(tensors, options.out / source.FILE, metadata=names)

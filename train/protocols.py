@@ -19,8 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from covid_core import preprocess, registry
-from train import datasets, initial, loading, script, trainer
-from train.answers import RESULTS
+from train import datasets, initial, loading, script, tables, trainer
 from train.classifier import CELL, NOBODY, ClassifierTask, Example
 from train.datasets.records import Record
 
@@ -157,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=script.TRAINED, default=registry.DEFAULT)
     parser.add_argument("--protocol", choices=list(PROTOCOLS), required=True)
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the table")
+    parser.add_argument("--results", type=Path, default=tables.RESULTS, help="folder for the table")
     trainer.add_arguments(parser, epochs=5, batch=32, rate=1e-3)
     options = parser.parse_args(arguments)
     spec, protocol = registry.get(options.model), PROTOCOLS[options.protocol]
@@ -193,8 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     }
                 )
     if rows:
-        options.results.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame(rows).to_csv(options.results / f"{options.protocol}-{spec.name}.csv", index=False)
+        tables.write(pd.DataFrame(rows), tables.file(options.results, options.protocol, spec.name))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ without a GPU and without images.
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covid_core import classify, metrics, registry, uncertainty
-from train import answers, choices, evaluate, kinds, lesion_folds, marks, probes, script, starts
-from train.evaluate import Figure, figure, of_probabilities, proportion
+from train import answers, choices, evaluate, kinds, lesion_folds, marks, probes, script, starts, tables
+from train.evaluate import Figure, exactly, figure, of_probabilities, proportion
 from train.protocols import PROTOCOLS
+
+Row = dict[str, Any]
 
 BOARD = "scoreboard.json"
 PEERS = Path(__file__).parent / "peers.json"
+SUREST = 0.8  # share of the images whose answers "risk_at_80_percent" counts
 RARE = 0.02  # share of the people examined who have COVID-19, for PPV and NPV; the Uncertainty lab begins there
 DOUBT = 0.5  # bits of total entropy above which an answer counts as uncertain
 SHOWN = ("accuracy", "auc", "lesion_dice", "mean_dice_over_thresholds")  # on the command line
@@ -38,6 +41,15 @@ METHODS = {
     "ensemble": "probability_ensemble",
     "mc_dropout": "probability_mc_dropout",
 }
+
+
+def _risk_of_surest(confidence: NDArray[np.float64], right: NDArray[np.bool_], groups: Sequence[str]) -> Figure:
+    """Share wrong among the surest; without any wrong, its interval goes by the groups of those alone."""
+    found = figure(partial(metrics.risk_at_coverage, coverage=SUREST), confidence, right, groups=groups)
+    if found["value"] == found["high"] == 0:
+        surest = np.argsort(-confidence, kind="stable")[: metrics.answered(SUREST, len(right))]
+        found["low"], found["high"] = exactly(0, len({groups[i] for i in surest}))
+    return found
 
 
 def further(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: Sequence[str]) -> Figure:
@@ -59,7 +71,7 @@ def further(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: 
         "misclassification_auroc": (metrics.misclassification_auroc, 1 - confidence, right),
     }
     found |= {name: figure(*given, groups=groups) for name, given in measures.items()}
-    found["risk_at_80_percent"] = proportion(metrics.risk_at_coverage, confidence, right, groups=groups)
+    found["risk_at_80_percent"] = _risk_of_surest(confidence, right, groups)
     # Without a wrong answer of the kind in question every resample has the value 1; how many there could be is known.
     for name, right, other, share in (
         ("ppv", "sensitivity", "specificity", RARE),
@@ -109,7 +121,7 @@ def counts(table: pd.DataFrame) -> dict[str, int]:
     return {"n": len(table), "n_covid": int((table.finding == "covid").sum()), "groups": int(table.group.nunique())}
 
 
-def bundled(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
+def bundled(model: str, table: pd.DataFrame) -> list[Row]:
     """The rows of a bundled model, one a protocol.
 
     Args:
@@ -140,7 +152,7 @@ def bundled(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def marked(model: str, table: pd.DataFrame, variant: str = "") -> list[dict[str, Any]]:
+def marked(model: str, table: pd.DataFrame, variant: str = "") -> list[Row]:
     """The rows of a bundled U-Net, or of a variant of it, from its rows by `train.marks`."""
     asked = {"modality": "lesions", "model": variant or model, "kind": "trained for it" if variant else "bundled"}
     return [
@@ -149,7 +161,7 @@ def marked(model: str, table: pd.DataFrame, variant: str = "") -> list[dict[str,
     ]
 
 
-def folded(table: pd.DataFrame) -> dict[str, Any]:
+def folded(table: pd.DataFrame) -> Row:
     """The row of the U-Nets that `train.lesion_folds` trained."""
     volumes = table.groupby("group")[["lesion_overlap", "lesion_total"]].sum()
     each = (2 * volumes.lesion_overlap / volumes.lesion_total).to_numpy()
@@ -158,11 +170,11 @@ def folded(table: pd.DataFrame) -> dict[str, Any]:
         "lesion_dice_by_patient": figure(lambda d: float(np.mean(d)), each, groups=list(volumes.index)),
         "lung_dice": evaluate.dice_figure(table, "lung"),
     }
-    row = {"protocol": lesion_folds.NAME, "modality": "lesions", "model": lesion_folds.MODEL, "kind": "trained for it"}
+    row = {"protocol": lesion_folds.KIND, "modality": "lesions", "model": lesion_folds.MODEL, "kind": "trained for it"}
     return {**row, "n": len(table), "groups": len(volumes), "figures": figures}
 
 
-def chosen(table: pd.DataFrame) -> list[dict[str, Any]]:
+def chosen(table: pd.DataFrame) -> list[Row]:
     """What encoder, start and loss are worth on val, from the rows of `train.choices`."""
     found = []
     for name, part in table.groupby("choice", sort=False):
@@ -173,7 +185,7 @@ def chosen(table: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def probed(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
+def probed(model: str, table: pd.DataFrame) -> list[Row]:
     """What the answers could follow besides the lungs, from the rows of `train.probes`."""
     found = []
     for modality, part in table.groupby("modality", sort=False):
@@ -201,7 +213,7 @@ def probed(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def started(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
+def started(model: str, table: pd.DataFrame) -> list[Row]:
     """What a network answers to val images after two starts, from its table by `train.starts`."""
     found = []
     for modality, part in table.groupby("modality", sort=False):
@@ -214,7 +226,7 @@ def started(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def trained(protocol: str, model: str, table: pd.DataFrame) -> dict[str, Any]:
+def trained(protocol: str, model: str, table: pd.DataFrame) -> Row:
     """The row of a network that was trained for one protocol, from its table by `train.protocols`."""
     covid = (table.finding == "covid").to_numpy().astype(int)
     given = table.covid_probability.to_numpy(), covid, list(table.group)
@@ -240,42 +252,43 @@ def together(tables: Mapping[str, pd.DataFrame]) -> tuple[str, pd.DataFrame]:
     return name, first.assign(covid_probability=np.mean([t.covid_probability for t in tables.values()], axis=0))
 
 
-def board(folder: Path) -> list[dict[str, Any]]:
+def board(folder: Path) -> list[Row]:
     """All rows: of ours what the folder's tables hold, and what others published."""
-    rows = []
+    made: dict[str, tuple[Callable[[Path], pd.DataFrame], Callable[[str, pd.DataFrame], list[Row]]]] = {
+        answers.KIND: (answers.read, bundled),
+        probes.KIND: (probes.read, probed),
+        marks.KIND: (marks.read, marked),
+        starts.KIND: (answers.read, started),
+    }
+    rows: list[Row] = []
     for model in registry.MODELS:
-        if answers.file(folder, model).exists():
-            rows += bundled(model, answers.read(answers.file(folder, model)))
-        if probes.file(folder, model).exists():
-            rows += probed(model, probes.read(probes.file(folder, model)))
-        if marks.file(folder, model).exists():
-            rows += marked(model, marks.read(marks.file(folder, model)))
-        if starts.file(folder, model).exists():
-            rows += started(model, answers.read(starts.file(folder, model)))
+        for kind, (read, figures) in made.items():
+            if (file := tables.file(folder, kind, model)).exists():
+                rows += figures(model, read(file))
     for protocol in PROTOCOLS:
-        files = {model: folder / f"{protocol}-{model}.csv" for model in registry.MODELS}
-        tables = {model: answers.read(file) for model, file in files.items() if file.exists()}
-        if len(tables) > 1:
+        files = {model: tables.file(folder, protocol, model) for model in registry.MODELS}
+        found = {model: answers.read(file) for model, file in files.items() if file.exists()}
+        if len(found) > 1:
             try:
-                name, joined = together(tables)
+                name, joined = together(found)
             except ValueError as error:  # one was trained on other data, or with another --seed
                 print(f"{protocol}: no row of all together. {error}")
             else:
-                tables[name] = joined
-        rows += [trained(protocol, model, table) for model, table in tables.items()]
-    if kinds.file(folder).exists():
-        rows += marked(kinds.MODEL, marks.read(kinds.file(folder)), MULTI_CLASS)
-    if choices.file(folder).exists():
-        rows += chosen(marks.read(choices.file(folder)))
-    if lesion_folds.file(folder).exists():
-        rows.append(folded(marks.read(lesion_folds.file(folder))))
+                found[name] = joined
+        rows += [trained(protocol, model, table) for model, table in found.items()]
+    if (file := tables.file(folder, kinds.KIND, kinds.MODEL)).exists():
+        rows += marked(kinds.MODEL, marks.read(file), MULTI_CLASS)
+    if (file := tables.file(folder, choices.KIND, choices.MODEL)).exists():
+        rows += chosen(marks.read(file))
+    if (file := tables.file(folder, lesion_folds.KIND, lesion_folds.MODEL)).exists():
+        rows.append(folded(marks.read(file)))
     return rows + [{**peer, "kind": "published"} for peer in json.loads(PEERS.read_text(encoding="utf-8"))]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, default=answers.RESULTS, help="folder of the tables")
+    parser.add_argument("--results", type=Path, default=tables.RESULTS, help="folder of the tables")
     options = parser.parse_args(arguments)
     found = board(options.results)
     if all(row["kind"] == "published" for row in found):

@@ -12,7 +12,7 @@ of a hospital. With `--lungs` a finished U-Net finds the lungs and lesions chang
 """
 
 import argparse
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -47,7 +47,7 @@ def unmarked(records: Sequence[Record], modality: str) -> list[Record]:
     return [
         r
         for r in without_returning(records)
-        if r.modality == modality and r.split == "train" and r.finding and not r.lesions_known
+        if r.modality == modality and r.split == "train" and r.finding and not (r.lungs or r.lesions_known)
     ]
 
 
@@ -120,14 +120,11 @@ def lungs_of(record: Record, finder: segment.Segmenter) -> NDArray[np.bool_]:
 
 def sampling_weights(records: Sequence[Record]) -> list[float]:
     """Balance patients a little, and slices with a lesion against those without; what a teacher marks counts by its data set."""
-    counts: dict[tuple[str, bool], int] = defaultdict(int)
-    keys = [(r.group if r.lesions_known else r.dataset, r.lesions is not None or not r.lesions_known) for r in records]
-    for key in keys:
-        counts[key] += 1
-    emphasis = {True: 3.0, False: 1.0}
     if records[0].modality == "xray":
         return [1.0] * len(records)
-    return [emphasis[key[1]] * counts[key] ** -0.5 for key in keys]
+    keys = [(r.group if r.lesions_known else r.dataset, r.lesions is not None or not r.lesions_known) for r in records]
+    counts = Counter(keys)
+    return [(3.0 if key[1] else 1.0) * counts[key] ** -0.5 for key in keys]
 
 
 def masked_loss(logits: Tensor, masks: Tensor, loss: str = "both") -> Tensor:

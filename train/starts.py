@@ -17,19 +17,14 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from covid_core import registry
-from train import initial, script, trainer
-from train.answers import RESULTS
+from train import initial, script, tables, trainer
 from train.classifier import ClassifierTask, Example, Views, add_arguments, data, fit, modalities
 from train.datasets.records import Record
 from train.distill import DistillTask, Taught, Teacher
 
 # How a network is trained, and what the column of its answers is called: by labels alone, or with the teacher too.
+KIND = "starts"
 STARTS = ("random", "taught")
-
-
-def file(folder: Path, model: str) -> Path:
-    """Where a model's rows lie."""
-    return folder / f"starts-{model}.csv"
 
 
 def facts(record: Record) -> dict[str, str]:
@@ -50,33 +45,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
     parser.add_argument("--teacher", choices=script.TRAINED, default=registry.DEFAULT, help="a finished classifier")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the table")
+    parser.add_argument("--results", type=Path, default=tables.RESULTS, help="folder for the table")
     trainer.add_arguments(parser, epochs=1, batch=64, rate=1.5e-3)
     parser.set_defaults(init="random")
     options = parser.parse_args(arguments)
     spec, order = registry.get(options.model), modalities(options)
-    train, weight, watched = data(options, options.size or max(spec.sizes[m] for m in order))
+    initial.seed_everything(options.seed)  # and sets the device of this process, before any network is there
+    train, weight, watched = data(options)
     seen = [record for images in watched for record in cast(Views, images.dataset).records]
     rows = pd.DataFrame([facts(record) for record in seen]).assign(pictures=options.epochs * options.examples)
     out = Path(options.out)
     for start in STARTS:
-        generator = initial.seed_everything(options.seed)
-        settings = (spec.architecture, options.rate, options.opacity_weight, options.smoothing)
-        names = [f"val_{m}" for m in order]
+        initial.seed_everything(options.seed)
+        settings = (spec.architecture, options.rate, [f"val_{m}" for m in order])
         is_taught = start == "taught"
         task = (
-            DistillTask(*settings, names, Teacher(registry.get(options.teacher), order))
+            DistillTask(*settings, Teacher(registry.get(options.teacher), order))
             if is_taught
-            else ClassifierTask(*settings, names)
+            else ClassifierTask(*settings)
         )
         print(start, flush=True)
         options.out = str(out / start)
-        fit(task, Taught(train, order) if is_taught else train, weight, watched, options, generator)
+        fit(task, Taught(train, order) if is_taught else train, weight, watched, options)
         if task.trainer.is_global_zero:
             rows[start] = np.concatenate([probabilities(task, images) for images in watched]).round(5)
     if task.trainer.is_global_zero:
-        options.results.mkdir(parents=True, exist_ok=True)
-        rows.to_csv(file(options.results, spec.name), index=False)
+        tables.write(rows, tables.file(options.results, KIND, spec.name))
 
 
 if __name__ == "__main__":

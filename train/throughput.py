@@ -74,14 +74,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=script.TRAINED, default=registry.DEFAULT)
     trainer.add_step_arguments(parser, batch=64, rate=1e-3)
-    parser.set_defaults(devices=1)  # several would share the steps that are counted here
     options = parser.parse_args(arguments)
     if str(options.devices) != "1" or options.nodes != 1:
         parser.error("Several processes would share the steps that are counted: this measures --devices 1.")
     spec = registry.get(options.model)
     generator = initial.seed_everything(options.seed)
     views = phantoms(options.size or spec.sizes["xray"])
-    task = Timed(spec.architecture, options.rate, opacity_weight=1.0, smoothing=0.05)
+    task = Timed(spec.architecture, options.rate)
     sampler = WeightedRandomSampler([1.0] * len(views), options.batch * (WARM + STEPS), generator=generator)
     batches = DataLoader(views, options.batch, sampler=sampler, drop_last=True, **trainer.workers(options))
     with tempfile.TemporaryDirectory() as folder:

@@ -43,8 +43,8 @@ def add_step_arguments(parser: argparse.ArgumentParser, batch: int, rate: float)
     parser.add_argument("--workers", type=int, default=1, help="processes that load and augment")
     parser.add_argument(
         "--devices",
-        default="auto",
-        help="GPUs per node, or processes on a CPU; several make fewer, larger steps of an epoch",
+        default="1",
+        help="GPUs per node, or processes on a CPU; several, or auto for all, make fewer, larger steps of an epoch",
     )
     parser.add_argument("--nodes", type=int, default=1)
     parser.add_argument("--precision", default="32-true", help="bf16-mixed on a GPU")

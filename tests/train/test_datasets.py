@@ -80,9 +80,23 @@ def test_labels_and_columns_are_checked(tmp_path: Path) -> None:
     file.write_text("file,label,source,group,split,official_split\na.png,covid,b,c,train,\nd.png,covid,b,c,test,\n")
     with pytest.raises(ValueError, match=r"d.png: the group c is in the splits train and test"):
         manifests.ct(tmp_path)
-    file.write_text("file,label,source,group,split,official_split\na.png,covid,1,c,external,\n")
-    (found,) = manifests.ct(tmp_path)
-    assert found.dataset == "ct"  # nobody's but its owner's
+    lines = ["a.png,covid,1,c,external,", "covid_ct_0001.png,covid,1,d,external,", "covid_ct/a.png,covid,1,e,external,"]
+    file.write_text("\n".join(["file,label,source,group,split,official_split", *lines]))
+    assert [r.dataset for r in manifests.ct(tmp_path)] == [
+        "ct",
+        "ct",
+        "covid_ct",
+    ]  # the first two nobody's but their owner's
+    with pytest.raises(ValueError, match="lesions_known"):
+        Record(file, "ct", "own", "own", "a", lesions=file)
+
+
+def test_a_folder_is_the_same_however_one_spells_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ct").mkdir()
+    lines = ["file,label,source,group,split,official_split", "a.png,covid,b,c,test,"]
+    (tmp_path / "ct" / "manifest.csv").write_text("\n".join(lines))
+    monkeypatch.chdir(tmp_path)
+    assert datasets.read(["manifests=."]) == datasets.read([f"manifests={tmp_path}"])
 
 
 def test_ct_lesion_frames_needs_both(tmp_path: Path) -> None:
@@ -196,7 +210,12 @@ def test_external_images_the_u_net_learned_from_are_known(tmp_path: Path) -> Non
     mask = tmp_path / "mask.png"
     learned = record("a", "train", seen, lungs=mask)
     measured = record("b", "test", tested, lungs=mask)  # it did not learn from those it is measured on
-    assert evaluate.masked([new, seen, tested, learned, measured]) == {str(tmp_path / "seen.png")}
+    every = [new, seen, tested, learned, measured]
+    assert evaluate.masked(every) == {str(tmp_path / "seen.png")}
+    rows = pd.DataFrame([{"file": str(r.image), "split": r.split} for r in (new, seen, tested, measured)])
+    assert list(evaluate.among_masked(rows, every)) == [False, True, False, False]
+    with pytest.raises(ValueError, match="--data lacks external X-rays"):  # of a folder that lies elsewhere now
+        evaluate.among_masked(rows, every[1:])
     table = pd.DataFrame({"modality": "xray", "split": "external", "source": "s", "finding": "covid"}, range(2))
     table = table.assign(official_split="", dataset="any")
     assert "external_unseen" not in evaluate.protocols(table)["xray"]  # where it was not looked for

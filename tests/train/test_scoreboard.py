@@ -9,18 +9,18 @@ import pandas as pd
 import pytest
 
 from covid_core import metrics, registry, stored, weights
-from train import answers, evaluate, marks, scoreboard
+from train import answers, evaluate, marks, scoreboard, tables
 
 
 def test_pages_and_figures_mean_the_same_parts() -> None:
-    rows = answers.read(answers.file(answers.RESULTS, registry.DEFAULT))
+    rows = answers.read(tables.file(tables.RESULTS, answers.KIND, registry.DEFAULT))
     parts = {f"{m} / {name}": chosen for m, named in evaluate.protocols(rows).items() for name, chosen in named.items()}
     for name, belongs in stored.PARTS.items():
         assert parts[name].tolist() == [belongs(row) for row in rows.to_dict("records")]
 
 
 def test_every_figure_of_ours_has_an_interval() -> None:
-    ours = [r for r in json.loads((answers.RESULTS / scoreboard.BOARD).read_text()) if r["kind"] != "published"]
+    ours = [r for r in json.loads((tables.RESULTS / scoreboard.BOARD).read_text()) if r["kind"] != "published"]
     without = {
         name for r in ours for name, f in r["figures"].items() if f["value"] is not None and not {"low", "high"} <= {*f}
     }
@@ -162,16 +162,16 @@ def values(part: Any) -> Any:
 def test_what_is_published_is_what_the_rows_say(monkeypatch: pytest.MonkeyPatch) -> None:
     # A thousand resamples of every figure take minutes; so of the intervals only the U-Nets' are computed again.
     monkeypatch.setattr(metrics, "bootstrap", lambda *_, **__: (0.0, 0.0))
-    published = json.loads((answers.RESULTS / scoreboard.BOARD).read_text())
-    assert values(published) == values(scoreboard.board(answers.RESULTS))
+    published = json.loads((tables.RESULTS / scoreboard.BOARD).read_text())
+    assert values(published) == values(scoreboard.board(tables.RESULTS))
 
 
 def test_intervals_are_what_the_rows_say() -> None:
-    published = json.loads((answers.RESULTS / scoreboard.BOARD).read_text())
+    published = json.loads((tables.RESULTS / scoreboard.BOARD).read_text())
     rows = {(r["protocol"], r["model"]): r["figures"] for r in published if r["kind"] != "published"}
-    table = answers.read(answers.RESULTS / "sars_random-mobilenetv2.csv")
+    table = answers.read(tables.RESULTS / "sars_random-mobilenetv2.csv")
     assert rows["sars_random", "mobilenetv2"] == scoreboard.trained("sars_random", "mobilenetv2", table)["figures"]
-    answered, name = answers.read(answers.file(answers.RESULTS, registry.DEFAULT)), "covid_ct_official_test"
+    answered, name = answers.read(tables.file(tables.RESULTS, answers.KIND, registry.DEFAULT)), "covid_ct_official_test"
     own = evaluate.part(answered[evaluate.protocols(answered)["ct"][name]])
     assert weights.load_config(registry.get(registry.DEFAULT))["metrics"]["ct"][name] == own
     board = rows[f"ct / {name}", registry.DEFAULT]
@@ -182,9 +182,9 @@ def test_intervals_are_what_the_rows_say() -> None:
 @pytest.mark.parametrize("spec", registry.MODELS.values(), ids=lambda s: s.name)
 def test_a_models_own_figures_are_what_its_rows_say(spec: registry.ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     if spec.task == "segment":
-        figures = evaluate.segmenter_metrics(marks.read(marks.file(answers.RESULTS, spec.name)))
+        figures = evaluate.segmenter_metrics(marks.read(tables.file(tables.RESULTS, marks.KIND, spec.name)))
         assert weights.load_config(spec)["metrics"] == figures
         return
     monkeypatch.setattr(metrics, "bootstrap", lambda *_, **__: (0.0, 0.0))
-    figures = evaluate.classifier_metrics(answers.read(answers.file(answers.RESULTS, spec.name)))
+    figures = evaluate.classifier_metrics(answers.read(tables.file(tables.RESULTS, answers.KIND, spec.name)))
     assert values(weights.load_config(spec)["metrics"]) == values(figures)

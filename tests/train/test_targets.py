@@ -112,7 +112,7 @@ def test_styles_come_from_the_other_label_as_often_as_training_draws_them() -> N
 
 @pytest.mark.parametrize("cells", [3, 4, 5])
 def test_opacities_are_located_on_the_cells_of_any_network(cells: int) -> None:
-    task = classifier.ClassifierTask("mobilenetv2_100", 1e-3, opacity_weight=1.0, smoothing=0.0)
+    task = classifier.ClassifierTask("mobilenetv2_100", 1e-3, smoothing=0.0)
     task.log_dict = lambda *_, **__: None  # there is no trainer
     features = torch.zeros(2, task.network.channels, cells, cells)
     marked = torch.stack([torch.ones(4, 4), torch.full((4, 4), classifier.NOBODY)])

@@ -37,7 +37,7 @@ def read(sources: Sequence[str]) -> list[Record]:
             )
         if not Path(folder).is_dir():
             raise ValueError(f"{folder} is not a folder")
-        records += READERS[name](Path(folder))
+        records += READERS[name](Path(folder).resolve())  # as tables name them, however one spells it
     return records
 
 

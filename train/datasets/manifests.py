@@ -93,6 +93,13 @@ def apart(records: list[Record]) -> list[Record]:
     return records
 
 
+def _named(file: str) -> str:
+    """The data set by whose name one of the file's folders begins; of other CT slices there is but one set."""
+    folders = Path(file).parent.parts
+    known = (name for name in ("sars_cov_2_ct", "covid_ct") for folder in folders if folder.startswith(name))
+    return next(known, "ct")
+
+
 def ct(root: Path) -> list[Record]:
     """CT slices with a finding, COVID-19 or not.
 
@@ -103,7 +110,7 @@ def ct(root: Path) -> list[Record]:
         Record(
             image=Path(root) / "ct" / row["file"],
             modality="ct",
-            dataset=next((name for name in ("sars_cov_2_ct", "covid_ct") if name in row["file"]), "ct"),
+            dataset=_named(row["file"]),
             source=row["source"],
             group=f"ct/{row['group']}",
             split=row["split"],

@@ -21,9 +21,9 @@ class Record:
         lungs: mask file, or None where the lungs are not marked.
         lesions: mask file, or None.
         kinds: file of the lesions' kinds, 1 ground glass and 2 consolidation, or None.
-        lesions_known: True when `lesions` is None because there is no lesion, not because nobody marked it.
+        lesions_known: whether somebody looked for lesions; then `lesions` is None where there is none.
         transposed: True when image and masks are stored with rows and columns exchanged.
-        official_split: the split the literature reports on, where it differs from `split`.
+        official_split: the split the literature reports on; "" where it has none.
     """
 
     image: Path
@@ -41,12 +41,15 @@ class Record:
     official_split: str = ""
 
     def __post_init__(self) -> None:
-        """Raise ValueError for another finding: "COVID" would train as no COVID-19."""
+        """Raise ValueError for another finding, as "COVID" would train as no COVID-19, and for lesions nobody looked for."""
         if self.finding not in FINDINGS:
             known = ", ".join(FINDINGS[:-1])
             raise ValueError(
                 f"{self.image}: there is no finding '{self.finding}'. Use one of: {known}; or leave it empty."
             )
+
+        if self.lesions is not None and not self.lesions_known:
+            raise ValueError(f"{self.image}: where lesions are marked, lesions_known must be True.")
 
     @property
     def covid(self) -> int | None:

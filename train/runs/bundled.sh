@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Makes MobileNetV2 and both U-Nets, all that is bundled, again: bash train/runs/bundled.sh DATA INIT
+# Makes MobileNetV2 and both U-Nets again: bash train/runs/bundled.sh DATA INIT
 #   DATA  folder with xray/ ct/ ct_lesions/ ct_lesions_infnet/ xray_lesions/ xray_lungs/, each with a manifest.csv
 #   INIT  ImageNet weights of mobilenetv2_100 as safetensors, or "imagenet" to fetch timm's from the Hub
-# About fourteen hours on two CPU cores. Stop and start it as you like: a training goes on from its last checkpoint.
+# About fourteen hours on two CPU cores. Stop and start it as you like: a training goes on from its last checkpoint, and what is
+# finished is not begun again.
 #
 # What is bundled now was not made in one go with today's code. The first stage of unet_xray had no style exchange and 450
 # healthy X-rays, its second exchanged seven pictures in ten; the first two stages of the X-ray backbone had no style exchange,
@@ -20,13 +21,16 @@
 # were those of ResNet50 and InceptionResNetV2.
 set -euo pipefail
 data="manifests=$1" init="$2" work=work
-processes="${PROCESSES:-2}"  # of the last X-ray round, each with batches of 16: two CPU cores, or as many GPUs
+processes="${PROCESSES:-2}"  # of the last X-ray round, which share batches of 32: two CPU cores; 1 for one GPU
 # glibc returns big buffers to the system after every step; keeping them makes CPU training half as fast again.
 export MALLOC_TOP_PAD_=268435456 MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592
 
 # One-cycle schedules in a row, each round from the last one's weights. The CT U-Net teaches the next of its kind on the
 # slices nobody marked.
-unet() { python -m train.segmenter --modality "$1" --data "$data" --init "$2" --out "$work/$3" "${@:4}"; }
+unet() {
+  [[ -e "$work/$3/model.safetensors" ]] ||
+    python -m train.segmenter --modality "$1" --data "$data" --init "$2" --out "$work/$3" "${@:4}"
+}
 unet xray "$init" xray_net1 --epochs 10
 unet xray $work/xray_net1/model.safetensors xray_net2 --epochs 6 --examples 2400 --rate 7e-4
 unet xray $work/xray_net2/model.safetensors xray_net3 --epochs 9 --examples 2400 --rate 7e-4 --seed 3
@@ -62,7 +66,8 @@ cp $work/ct_net7/model.safetensors $work/nets/unet_ct/
 
 # One backbone a modality, each at its own size: the shared one was worse on the val rows of both CT sets.
 backbone() {
-  python -m train.classifier --modality "$1" --data "$data" --segmenters $work/nets --init "$2" --out "$work/$3" "${@:4}"
+  [[ -e "$work/$3/backbone.safetensors" ]] ||
+    python -m train.classifier --modality "$1" --data "$data" --segmenters $work/nets --init "$2" --out "$work/$3" "${@:4}"
 }
 backbone xray "$init" xray1 --epochs 9 --size 160
 backbone xray $work/xray1/backbone.safetensors xray2 --epochs 6 --rate 5e-4 --size 160
@@ -70,7 +75,8 @@ backbone xray $work/xray2/backbone.safetensors xray3 --epochs 5 --rate 5e-4 --se
 backbone xray $work/xray3/backbone.safetensors xray4 --epochs 5 --rate 5e-4 --seed 5 --size 160
 backbone xray $work/xray4/backbone.safetensors xray5 --epochs 11 --rate 5e-4 --seed 9
 backbone xray $work/xray5/backbone.safetensors xray6 --epochs 9 --rate 7e-4 --seed 10
-backbone xray $work/xray6/backbone.safetensors backbones/xray --epochs 8 --rate 7e-4 --seed 12 --batch 16 --devices "$processes"
+backbone xray $work/xray6/backbone.safetensors backbones/xray --epochs 8 --rate 7e-4 --seed 12 --batch $((32 / processes)) \
+  --devices "$processes"
 backbone ct "$init" ct1 --epochs 10 --examples 2400 --size 224
 backbone ct $work/ct1/backbone.safetensors backbones/ct --epochs 8 --examples 2400 --rate 5e-4 --seed 9
 

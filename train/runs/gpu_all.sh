@@ -11,13 +11,12 @@ work=work/gpu results=train/results
 # Where one half of `both` fails, the other is not left behind: jobs are groups of processes, and go as such.
 set -m
 trap 'for job in $(jobs -p); do kill -- "-$job" 2> /dev/null || true; done' EXIT
-# One GPU, also where there are more: the steps of an epoch were counted for that.
-quick=(--precision bf16-mixed --workers 7 --devices 1)
+quick=(--precision bf16-mixed --workers 7)
 short=()
 if [[ -n "${DRY:-}" ]]; then
   work=work/dry results=work/dry/results
   rm -rf $work
-  quick=(--workers 0 --devices 1) short=(--epochs 1 --batch 2 --examples 4)
+  quick=(--workers 0) short=(--epochs 1 --batch 2 --examples 4)
 fi
 nets=$work/nets bundle=$work/bundle
 python() { command python -m "train.$1" "${@:2}"; }

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# Makes the tables in train/results and the figures of them again: bash train/runs/protocols.sh DATA INIT RESNET
+# Trains networks for protocols and folds, measures them, and makes the scoreboard again: bash train/runs/protocols.sh DATA INIT
+# RESNET
 #   DATA and INIT as in bundled.sh, RESNET as INIT in resnet50.sh. About seven hours on two CPU cores.
 set -euo pipefail
 data="manifests=$1" init="$2" resnet="$3" work=work
-processes="${PROCESSES:-2}"  # two CPU cores, or as many GPUs
+processes="${PROCESSES:-2}"  # which share batches of 32: two CPU cores; 1 for one GPU
 export MALLOC_TOP_PAD_=268435456 MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592
 
 python -m train.protocols --protocol xray_random --data "$data" --init "$init" --out $work/protocols/xray_random \
-  --epochs 5 --batch 16 --devices "$processes"
+  --epochs 5 --batch $((32 / processes)) --devices "$processes"
 python -m train.protocols --protocol xray_random --model resnet50 --data "$data" --init "$resnet" --size 160 --epochs 8 \
   --batch 64 --precision bf16-mixed --out $work/protocols/resnet50
 python -m train.protocols --protocol sars_random --data "$data" --init "$init" --out $work/protocols/sars_random \
-  --epochs 8 --batch 16 --devices "$processes" --size 224
+  --epochs 8 --batch $((32 / processes)) --devices "$processes" --size 224
 python -m train.protocols --protocol sars_grouped --data "$data" --init "$init" --out $work/protocols/sars_grouped \
   --epochs 8 --batch 16 --size 224
 # From the U-Net for X-rays, which has seen no CT: five epochs are not many.

@@ -16,8 +16,6 @@ for modality in xray ct; do
   python -m train.looks --modality $modality --data "$data" --out $work/looks
   python -m train.features --model resnet50 --modality $modality --looks $work/looks --backbones $work/backbones --out $work/features
 done
-mkdir -p $work/bundle
-cp -r covid_core/assets/* $work/bundle/
 python -m train.heads --model resnet50 --features $work/features --backbones $work/backbones --out $work/bundle/resnet50
 python -m train.evaluate --model resnet50 --folder $work/bundle --data "$data" --features $work/features
 python -m train.bundle --folder $work/bundle
