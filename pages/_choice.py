@@ -110,6 +110,7 @@ def _take(files: list[UploadedFile]) -> None:
         if len(contents) > 1:
             remark = "Several pictures were uploaded; the last one is shown. **Batch** answers all of them."
     st.session_state["remark"], st.session_state["volume"], st.session_state["picture"] = remark, of, picture
+    st.session_state["wanted"] = None  # it was asked for before
 
 
 def _remark(picture: Upload | None, is_uploaded: bool) -> None:
@@ -125,10 +126,8 @@ def _choose_sample() -> None:
     """Phantoms, and cases from the web."""
     st.caption("Phantoms are synthetic, so their lesions are known.")
     for name, (title, _) in PHANTOMS.items():
-        if st.button(title, width="stretch"):
-            st.session_state["picture"] = sample(name)
-    if st.button("Phantom of a whole CT", width="stretch"):
-        st.session_state["picture"] = sample(WHOLE)
+        st.button(title, width="stretch", on_click=_want, args=(name,))
+    st.button("Phantom of a whole CT", width="stretch", on_click=_want, args=(WHOLE,))
     if st.button("Make your own phantom", width="stretch", icon=":material/tune:"):
         _make_phantom()
     st.caption("These cases are of real patients, openly licensed, fetched from the web on a click.")
@@ -140,11 +139,19 @@ def _choose_sample() -> None:
         index=None,
         placeholder="Choose a case",
     )
-    if case is not None and st.button("Fetch this case"):
+    if case is not None:
+        st.button("Fetch this case", on_click=_want, args=(case.file,))
+    if wanted := st.session_state.get("wanted"):
         try:
-            st.session_state["picture"] = sample(case.file)
+            st.session_state["picture"] = sample(wanted)
         except images.ImageError as error:
             st.error(str(error))
+        st.session_state["wanted"] = None
+
+
+def _want(name: str) -> None:
+    """Ask for a sample. The wish is kept until it is fulfilled, because any click ends the run that makes the picture."""
+    st.session_state["wanted"] = name
 
 
 def _case_titles() -> dict[str, str]:
@@ -179,4 +186,4 @@ def _make_phantom() -> None:
 def _show_phantom() -> None:
     state = st.session_state
     numbers = {name: state.get(f"phantom_{name}", 50) for name in SLIDERS}
-    state["picture"] = sample(recipe.Recipe(state["phantom_kind"], **numbers).name)
+    _want(recipe.Recipe(state["phantom_kind"], **numbers).name)

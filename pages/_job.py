@@ -74,20 +74,31 @@ def begin() -> None:
         "Kept in this server's memory only.",
     )
     model = _ui.choose_model()
-    if st.button("Classify", icon=":material/play_arrow:", type="primary", width="stretch", disabled=not files):
+    st.button(
+        "Classify",
+        icon=":material/play_arrow:",
+        type="primary",
+        width="stretch",
+        disabled=not files,
+        on_click=_want,
+        args=("files",),
+    )
+    st.button("Try it with phantoms", icon=":material/science:", width="stretch", on_click=_want, args=("phantoms",))
+    if wanted := st.session_state.get("wanted_batch"):
+        is_computed = wanted == "phantoms"
         try:
-            entries = batch.of_uploads([(file.name, file.getvalue()) for file in files])
+            entries = batch.of_uploads(_phantoms() if is_computed else [(file.name, file.getvalue()) for file in files])
         except images.ImageError as error:
             st.error(str(error), icon=":material/error:")
         else:
-            _start(entries, model)
-    if st.button("Try it with phantoms", icon=":material/science:", width="stretch"):
-        _start(batch.of_uploads(_phantoms()), model, is_computed=True)
+            st.session_state["batch"] = Job(entries, model, is_computed=is_computed)
+            st.session_state.pop("outcomes", None)  # the filter was for the former rows
+        st.session_state["wanted_batch"] = None
 
 
-def _start(entries: list[batch.Entry], model: str, is_computed: bool = False) -> None:
-    st.session_state["batch"] = Job(entries, model, is_computed=is_computed)
-    st.session_state.pop("outcomes", None)  # the filter was for the former rows
+def _want(of: str) -> None:
+    """Ask for a batch of these. The wish is kept until it begins, because any click ends the run that reads the files."""
+    st.session_state["wanted_batch"] = of
 
 
 @st.cache_data(max_entries=1, show_spinner="Computing phantoms")

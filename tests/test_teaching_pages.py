@@ -11,6 +11,7 @@ from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
 from covid_core import (
+    batch,
     classify,
     degrade,
     images,
@@ -24,7 +25,7 @@ from covid_core import (
     verdict,
     volume,
 )
-from pages import _board, _job, _ui
+from pages import _board, _choice, _job, _ui
 from pages._pictures import PHANTOMS, Upload
 from tests import golden
 from tests.test_pages import ROOT, colour_picture, open_app
@@ -247,7 +248,7 @@ def test_slices_uploaded_one_by_one_stay_single_pictures_when_one_is_removed() -
     assert "slices" in app.error[0].value and not app.header
 
 
-def test_a_click_while_a_ct_is_read_loses_neither_the_ct_nor_a_link() -> None:
+def test_a_click_while_something_is_read_or_made_loses_nothing() -> None:
     app = on_page("diagnose.py")
 
     def clicked(of: object) -> None:
@@ -265,6 +266,18 @@ def test_a_click_while_a_ct_is_read_loses_neither_the_ct_nor_a_link() -> None:
         linked.run()
     assert not linked.run().exception
     assert any(s.value == PHANTOMS["ct-healthy"][0] for s in linked.header)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(_choice, "sample", clicked)
+        press(linked, PHANTOMS["xray-healthy"][0])
+    linked.run()
+    assert any(s.value == PHANTOMS["xray-healthy"][0] for s in linked.header)
+    many = on_page("batch.py")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(batch, "of_uploads", clicked)
+        press(many, "Try it with phantoms")
+    assert "batch" not in many.session_state
+    many.run()
+    assert len(many.session_state["batch"].rows) == 13
 
 
 def test_a_whole_phantom_is_shared_by_its_link() -> None:
