@@ -33,7 +33,7 @@ class Explanation:
         bias: the heads' mean bias over the temperature, with what lungs without opacity contribute.
         share_in_lungs: part of the positive contributions that lies inside the lung mask, 0..1, where a cell counts by
             the share of it that is lung; None without any.
-        lungs: part of the map that is lung, 0..1.
+        lung_share: part of the map that is lung, 0..1.
     """
 
     cells: Array
@@ -41,7 +41,7 @@ class Explanation:
     opacity: float
     bias: float
     share_in_lungs: float | None
-    lungs: float
+    lung_share: float
 
     @cached_property
     def heatmap(self) -> Array:
@@ -75,7 +75,7 @@ def explain(model: Model, features: Features, modality: str, lungs: NDArray[np.b
         opacity=worth * (features.evidence - clear),
         bias=float(np.mean([bias for _, bias in heads])) + worth * clear,
         share_in_lungs=float((positive * shares).sum()) / total if total > 0 else None,
-        lungs=float(shares.mean()),
+        lung_share=float(shares.mean()),
     )
 
 

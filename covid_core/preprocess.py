@@ -61,10 +61,10 @@ class Frame:
             [size, size] float32.
         """
         rows, columns, inner_rows, inner_columns = self._overlap()
-        taken = weights_of(self.side, size)
+        taken = resampling(self.side, size)
         # Not of a square filled up with 0, which of a long picture can be far larger than it.
         inside = np.asarray(pixels, np.float32)[rows, columns]
-        return weighted(_columns(taken, inner_rows), inside, _columns(taken, inner_columns))
+        return resampled(_columns(taken, inner_rows), inside, _columns(taken, inner_columns))
 
     def restore(self, values: Array) -> Array:
         """The inverse: a square of values laid back on the picture; 0 where the window does not reach.
@@ -76,8 +76,8 @@ class Frame:
             [height, width] float32.
         """
         rows, columns, inner_rows, inner_columns = self._overlap()
-        given = weights_of(len(values), self.side)
-        enlarged = weighted(_rows(given, inner_rows), np.asarray(values, np.float32), _rows(given, inner_columns))
+        given = resampling(len(values), self.side)
+        enlarged = resampled(_rows(given, inner_rows), np.asarray(values, np.float32), _rows(given, inner_columns))
         if enlarged.shape == (self.height, self.width):
             return enlarged
         picture = np.zeros((self.height, self.width), np.float32)
@@ -138,8 +138,8 @@ def around(mask: NDArray[np.bool_], margin: float = CROP_MARGIN) -> Frame:
     return Frame(top, left, max(side, 1), height, width)
 
 
-def weighted(rows: "csr_array", values: Array, columns: "csr_array") -> Array:
-    """Sums of the values by these weights along both axes; those of `weights_of` resample, in a third of Pillow's time.
+def resampled(rows: "csr_array", values: Array, columns: "csr_array") -> Array:
+    """Sums of the values by these weights along both axes; those of `resampling` resample, in a third of Pillow's time.
 
     Args:
         rows: [new rows, H].
@@ -155,7 +155,7 @@ def weighted(rows: "csr_array", values: Array, columns: "csr_array") -> Array:
 
 
 @lru_cache(maxsize=64)
-def weights_of(old: int, new: int) -> "csr_array":
+def resampling(old: int, new: int) -> "csr_array":
     """How much of every old pixel of a row a new one takes, [new, old] float32: a triangle around the new one's middle.
 
     Bilinear, with anti-aliasing where pixels become fewer: what Pillow gives.

@@ -119,9 +119,9 @@ def inside(result: Diagnosis) -> str:
         return ""
     said = (
         f"{report.share(shown.share_in_lungs)} of the evidence for COVID-19 on the map of {painting.grid(shown)}. The lungs "
-        f"cover {report.share(shown.lungs)} of the map"
+        f"cover {report.share(shown.lung_share)} of the map"
     )
-    if shown.share_in_lungs < shown.lungs:
+    if shown.share_in_lungs < shown.lung_share:
         said += ": more of the evidence lies outside the lung mask"
     return f"{said}. {summed(shown)}"
 

@@ -14,10 +14,10 @@ from covid_core.preprocess import (
     around,
     limits,
     quantiles,
+    resampled,
+    resampling,
     spread,
     stretch,
-    weighted,
-    weights_of,
     whole,
     whole_square,
 )
@@ -71,7 +71,7 @@ SIDES = st.integers(1, 120)
 def test_resampling_is_that_of_pillow(height: int, width: int, rows: int, columns: int) -> None:
     pixels = picture(height, width)
     expected = np.asarray(Image.fromarray(pixels).resize((columns, rows), Image.Resampling.BILINEAR))
-    found = weighted(weights_of(height, rows), pixels, weights_of(width, columns))
+    found = resampled(resampling(height, rows), pixels, resampling(width, columns))
     assert found.dtype == np.float32 and found.flags.c_contiguous
     assert np.allclose(found, expected, atol=1e-6)
 

@@ -63,13 +63,15 @@ def test_a_share_with_a_wide_interval_is_hardly_measurable(result: Diagnosis) ->
 
 def test_evidence_in_the_lungs_is_told_beside_how_much_of_the_map_they_are(result: Diagnosis) -> None:
     explanation, found = result.explanation, result.segmentation
-    assert explanation is not None and found is not None and 0.2 < explanation.lungs < 0.7
+    assert explanation is not None and found is not None and 0.2 < explanation.lung_share < 0.7
     said = {
         share: printed.inside(replace(result, explanation=replace(explanation, share_in_lungs=share)))
         for share in (0.2, 0.7, None)
     }
     assert said[0.2].startswith("20 % of the evidence for COVID-19 on the map of 8 x 8 cells")
-    assert all(f"The lungs cover {report.share(explanation.lungs)} of the map" in said[share] for share in (0.2, 0.7))
+    assert all(
+        f"The lungs cover {report.share(explanation.lung_share)} of the map" in said[share] for share in (0.2, 0.7)
+    )
     assert "outside the lung mask" in said[0.2] and "outside the lung mask" not in said[0.7] and said[None] == ""
     assert printed.inside(replace(result, segmentation=replace(found, plausible=False))) == ""
 
