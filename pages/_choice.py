@@ -34,7 +34,7 @@ def choose_picture(has_own: bool = False) -> Upload | None:
         f"{scan.MAX_BYTES // 2**20} MB: NIfTI, all DICOM files of one series, DICOM of several frames, or a zip of these. "
         "Kept in this server's memory only.",
         key="files",
-        on_change=_removed,
+        on_change=_changed,
     )
     known = st.session_state.get("uploaded", [])
     new = [file for file in files if not any(file.file_id in together for together in known)]
@@ -72,12 +72,13 @@ def _clear() -> None:
     st.session_state["picture"] = st.session_state["volume"] = None
 
 
-def _removed() -> None:
+def _changed() -> None:
     """After a file was taken away, show what is left of the last upload, or what was there before the first.
 
-    A sample chosen meanwhile stays.
+    A sample chosen meanwhile stays; one that was asked for before the change and is not there yet does not come.
     """
     state = st.session_state
+    state["wanted"] = None
     left, picture = {file.file_id: file for file in state["files"]}, state.get("picture")
     known: list[list[str]] = state.get("uploaded", [])
     if len(left) >= sum(map(len, known)) or (picture is not None and picture.sample):
@@ -110,7 +111,6 @@ def _take(files: list[UploadedFile]) -> None:
         if len(contents) > 1:
             remark = "Several pictures were uploaded; the last one is shown. **Batch** answers all of them."
     st.session_state["remark"], st.session_state["volume"], st.session_state["picture"] = remark, of, picture
-    st.session_state["wanted"] = None  # it was asked for before
 
 
 def _remark(picture: Upload | None, is_uploaded: bool) -> None:

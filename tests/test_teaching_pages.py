@@ -271,6 +271,11 @@ def test_a_click_while_something_is_read_or_made_loses_nothing() -> None:
         press(linked, PHANTOMS["xray-healthy"][0])
     linked.run()
     assert any(s.value == PHANTOMS["xray-healthy"][0] for s in linked.header)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(_choice, "sample", clicked)
+        press(linked, PHANTOMS["ct-healthy"][0])
+    linked.file_uploader[0].upload("mine.png", golden.png("ct-lesions")).run()
+    assert [s.value for s in linked.header] == ["mine.png"]  # the last wish counts
     many = on_page("batch.py")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(batch, "of_uploads", clicked)
