@@ -122,7 +122,7 @@ def inside(result: Diagnosis) -> str:
         f"cover {report.share(shown.lung_share)} of the map"
     )
     if shown.share_in_lungs < shown.lung_share:
-        said += ": more of the evidence lies outside the lung mask"
+        said += ": less than their share, so the evidence tends to lie outside the lung mask"
     return f"{said}. {summed(shown)}"
 
 

@@ -86,7 +86,7 @@ AT_THE_END = (
 # In words, in the order in which pages offer them.
 MEASURES = {
     "accuracy": "Accuracy of the more probable class",
-    "auc": "AUC: chance that a COVID-19 image is ranked above another (0.5 = guessing)",
+    "auc": "AUC: chance that a COVID-19 image is ranked above one without it (0.5 = guessing)",
     "balanced_accuracy": "Share of each source's images named correctly, mean over the sources",
     "balanced_accuracy_by_chance": "Chance level: share named correctly by always naming one source",
     "sensitivity": "Sensitivity: share of the COVID-19 images recognised (cut at 50 %, without abstention)",

@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from covid_core import degrade, images, shortcuts, trial
 from covid_core.classify import Method
-from covid_core.diagnose import Diagnosis, Evidence, Found, Seen, conclude, find, read, see
+from covid_core.diagnose import Diagnosis, Evidence, Found, Seen, classifier, conclude, find, read, see
 from covid_core.explain import Explanation
 from covid_core.weights import WeightsError
 from pages._pictures import Upload
@@ -52,6 +52,7 @@ def answer_with_status(place: DeltaGenerator, picture: Upload, settings: Setting
 
 def _seen(picture: Upload, settings: Settings, progress: Callable[[str], None]) -> Seen:
     """What is found in a picture is large and the same for every model; what a model makes of it is small."""
+    classifier(settings.model)  # whose files may be missing: said before anything is computed
     found = _found(picture.data, picture.sha256, picture.name, settings.modality, progress)
     evidence, explanation, seconds = _read(found, picture.sha256, settings.modality, settings.model, progress)
     return Seen(found.image, evidence, found.segmentation, explanation, seconds)

@@ -36,16 +36,16 @@ def choose_picture(has_own: bool = False) -> Upload | None:
         key="files",
         on_change=_changed,
     )
-    known = st.session_state.get("uploaded", [])
+    known: list[list[str]] = st.session_state.get("uploaded", [])
     new = [file for file in files if not any(file.file_id in together for together in known)]
-    if new:
-        if not known:
-            st.session_state["before"] = st.session_state.get("picture")
-        _take(new)
+    if new and not known:
+        st.session_state["before"] = st.session_state.get("picture")
+    again = st.session_state.get("again", [])
+    if taken := new or [file for file in files if file.file_id in again]:
+        _take(taken)
     # Last, so that a click that ends this run while a CT is read has it read by the next.
-    left = {file.file_id for file in files}
-    together = [[i for i in ids if i in left] for ids in (*known, [file.file_id for file in new])]
-    st.session_state["uploaded"] = [ids for ids in together if ids]
+    st.session_state["uploaded"] = _left([*known, [file.file_id for file in new]], files)
+    st.session_state["again"] = []
     below = st.container()
     shown: Upload | None = st.session_state.get("picture")
     # Beside a picture the list is folded up: on a phone it would stand before the answer.
@@ -79,15 +79,21 @@ def _changed() -> None:
     """
     state = st.session_state
     state["wanted"] = None
-    left, picture = {file.file_id: file for file in state["files"]}, state.get("picture")
+    picture: Upload | None = state.get("picture")
     known: list[list[str]] = state.get("uploaded", [])
-    if len(left) >= sum(map(len, known)) or (picture is not None and picture.sample):
+    if len(state["files"]) >= sum(map(len, known)) or (picture is not None and picture.sample):
         return
-    together = [[left[i] for i in ids if i in left] for ids in known]
-    if last := [files for files in together if files][-1:]:
-        _take(*last)
+    if left := _left(known, state["files"]):
+        state["again"] = left[-1]
     else:
         state["picture"], state["volume"] = state.get("before"), None
+
+
+def _left(together: list[list[str]], files: list[UploadedFile]) -> list[list[str]]:
+    """Of files uploaded together, by their ids, those that the widget still lists."""
+    listed = {file.file_id for file in files}
+    found = [[i for i in ids if i in listed] for ids in together]
+    return [ids for ids in found if ids]
 
 
 def _take(files: list[UploadedFile]) -> None:

@@ -84,7 +84,8 @@ def begin() -> None:
         args=("files",),
     )
     st.button("Try it with phantoms", icon=":material/science:", width="stretch", on_click=_want, args=("phantoms",))
-    if wanted := st.session_state.get("wanted_batch"):
+    wanted = st.session_state.get("wanted_batch")
+    if wanted == "phantoms" or (wanted and files):  # on another page the files go
         is_computed = wanted == "phantoms"
         try:
             entries = batch.of_uploads(_phantoms() if is_computed else [(file.name, file.getvalue()) for file in files])
@@ -93,7 +94,7 @@ def begin() -> None:
         else:
             st.session_state["batch"] = Job(entries, model, is_computed=is_computed)
             st.session_state.pop("outcomes", None)  # the filter was for the former rows
-        st.session_state["wanted_batch"] = None
+    st.session_state["wanted_batch"] = None
 
 
 def _want(of: str) -> None:

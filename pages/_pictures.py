@@ -125,5 +125,5 @@ def slice_of(of: volume.Volume, index: int) -> Upload:
 
 def show_picture(picture: Upload) -> None:
     """Make it the picture of all pages, and go to Diagnose."""
-    st.session_state["picture"] = picture
+    st.session_state["picture"], st.session_state["wanted"] = picture, None
     st.switch_page("pages/diagnose.py")

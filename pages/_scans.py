@@ -59,8 +59,10 @@ def whole(of: volume.Volume, index: int) -> None:
     ):
         return
     bar = st.progress(0.0, "Marking")
-    found = _burden(of, lambda done, total: bar.progress(done / total, f"Marking slice {done} of {total}"))
-    bar.empty()
+    try:
+        found = _burden(of, lambda done, total: bar.progress(done / total, f"Marking slice {done} of {total}"))
+    finally:
+        bar.empty()
     if found.percent is None or found.interval is None:
         st.warning("No slice shows lungs as in a chest CT, so nothing was measured.", icon=":material/help:")
         return

@@ -45,8 +45,8 @@ REPORT = [
 ]
 LIMITS = """
 - **It is not a medical device**, and nobody has tested it in a clinic. Do not use it to decide about anyone.
-- It learned COVID-19 of 2020 and 2021 from public collections, on X-rays mostly against healthy lungs, so that it tells it poorly
-  from other pneumonias. Vaccination, later variants and other hospitals are not in them.
+- It learned COVID-19 of 2020 and 2021 from public collections, on X-rays mostly against healthy lungs, so it tells COVID-19
+  poorly from other pneumonias. Vaccination, later variants and other hospitals are not in these collections.
 - In hospitals it did not learn from it errs far more often; the **Scoreboard** says by how much.
 - Many X-rays of COVID-19 patients show nothing; their label came from a PCR test. What is not visible cannot be read.
 - A CT is read slice by slice; a radiologist reads the whole chest, and asks the patient.

@@ -187,8 +187,8 @@ def uncertainty(result: Diagnosis) -> None:
             "either class reach them when only their appearance changes.\n"
             "- **Not ruled out** (the prediction set) was calibrated on images with known labels, separately for each class. "
             f"{_board.promise(answer.modality, answer.model)}\n"
-            "- All of this holds only for images like those. A confident answer on a picture from another hospital can still "
-            "be wrong: compare *training sources* and *other hospitals* on the Models page."
+            "- All of this holds only for images like those it was calibrated on. A confident answer on a picture from another "
+            "hospital can still be wrong: compare *training sources* and *other hospitals* on the Models page."
         )
 
 

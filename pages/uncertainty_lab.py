@@ -202,7 +202,7 @@ if section == SECTIONS[0]:
         if chosen is None:
             st.markdown(
                 "Pick a phantom or upload a picture, then degrade it by noise, blur or rotation, and watch probability, "
-                "uncertainty and distance follow. Sampling and confidence level are under *Settings*."
+                "uncertainty and distance follow. Sampling and level are under *Settings*."
             )
         else:
             st.header(_ui.plain(chosen.name))

@@ -72,7 +72,7 @@ def test_evidence_in_the_lungs_is_told_beside_how_much_of_the_map_they_are(resul
     assert all(
         f"The lungs cover {report.share(explanation.lung_share)} of the map" in said[share] for share in (0.2, 0.7)
     )
-    assert "outside the lung mask" in said[0.2] and "outside the lung mask" not in said[0.7] and said[None] == ""
+    assert "less than their share" in said[0.2] and "outside the lung mask" not in said[0.7] and said[None] == ""
     assert printed.inside(replace(result, segmentation=replace(found, plausible=False))) == ""
 
 

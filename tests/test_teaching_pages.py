@@ -276,11 +276,25 @@ def test_a_click_while_something_is_read_or_made_loses_nothing() -> None:
         press(linked, PHANTOMS["ct-healthy"][0])
     linked.file_uploader[0].upload("mine.png", golden.png("ct-lesions")).run()
     assert [s.value for s in linked.header] == ["mine.png"]  # the last wish counts
+    # The callback of a removal only notes it.
+    removed = on_page("diagnose.py")
+    listed = [(str(number), *file, "application/dicom") for number, file in enumerate(slices(planes(5, 64)))]
+    for shown in (listed, listed[:4]):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(volume, "read_volume", clicked)
+            removed.file_uploader[0]._files = shown
+            removed.run()
+        removed.run()
+        assert removed.session_state["picture"].volume
+        assert removed.select_slider[0].format_func(0) == f"1 of {len(shown)}"
     many = on_page("batch.py")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(batch, "of_uploads", clicked)
         press(many, "Try it with phantoms")
     assert "batch" not in many.session_state
+    many.run()
+    assert len(many.session_state["batch"].rows) == 13
+    many.session_state["wanted_batch"] = "files"  # of an uploader that is empty after another page
     many.run()
     assert len(many.session_state["batch"].rows) == 13
 

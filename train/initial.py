@@ -158,12 +158,16 @@ def _from_file(file: Path) -> dict[str, Tensor]:
 
 
 def save(network: nn.Module, file: Path) -> None:
-    """Weights as fp16 safetensors: half the size, and the inference engine computes in float32 all the same."""
+    """Weights as fp16 safetensors: half the size, and the inference engine computes in float32 all the same.
+
+    The file is there as a whole or not at all: where it is, `train/runs/bundled.sh` takes the training for finished.
+    """
     from safetensors.torch import save_file
 
     file.parent.mkdir(parents=True, exist_ok=True)
-    state = network.state_dict()
-    save_file({n: (v.half() if v.is_floating_point() else v).contiguous().cpu() for n, v in state.items()}, str(file))
+    state, part = network.state_dict(), file.with_suffix(".part")
+    save_file({n: (v.half() if v.is_floating_point() else v).contiguous().cpu() for n, v in state.items()}, str(part))
+    part.replace(file)
 
 
 def seed_everything(seed: int) -> torch.Generator:

@@ -22,8 +22,8 @@ from train.classifier import ClassifierTask, Example, Views, add_arguments, data
 from train.datasets.records import Record
 from train.distill import DistillTask, Taught, Teacher
 
-# How a network is trained, and what the column of its answers is called: by labels alone, or with the teacher too.
 KIND = "starts"
+# How a network is trained, and what the column of its answers is called: by labels alone, or with the teacher too.
 STARTS = ("random", "taught")
 
 

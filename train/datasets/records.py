@@ -47,7 +47,6 @@ class Record:
             raise ValueError(
                 f"{self.image}: there is no finding '{self.finding}'. Use one of: {known}; or leave it empty."
             )
-
         if self.lesions is not None and not self.lesions_known:
             raise ValueError(f"{self.image}: where lesions are marked, lesions_known must be True.")
 

@@ -22,6 +22,12 @@
 set -euo pipefail
 data="manifests=$1" init="$2" work=work
 processes="${PROCESSES:-2}"  # of the last X-ray round, which share batches of 32: two CPU cores; 1 for one GPU
+mkdir -p $work
+[[ -e $work/begun ]] || echo "$data $init" > $work/begun
+[[ "$(< $work/begun)" == "$data $init" ]] || {
+  echo "error: $work was begun with $(< $work/begun). Delete it to begin anew." >&2
+  exit 1
+}
 # glibc returns big buffers to the system after every step; keeping them makes CPU training half as fast again.
 export MALLOC_TOP_PAD_=268435456 MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592
 
