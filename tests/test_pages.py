@@ -153,6 +153,24 @@ def test_disclaimer_and_invitation_without_a_picture() -> None:
         said = f"{outside['n']:,} images {report.DECISIONS[decision]} ({report.counted(figure)})"
         assert label.replace("<br>", " ").endswith(said)
     assert {_board.confounded(), _board.rarely(outside)} <= {c.value for c in app.caption}
+    inside = weights.load_config(registry.get(registry.DEFAULT))["metrics"]["xray"]["test"]
+    shares = [report.percent(part["decided"]["value"]) for part in (inside, outside)]
+    told = f"{shares[0]} of the X-rays from the hospitals it learned from got one, {shares[1]} of those from other hospitals"
+    assert any(told in m.value for m in app.markdown)
+
+
+def test_what_pages_say_in_words_the_figures_say_too() -> None:
+    measured = weights.load_config(registry.get(registry.DEFAULT))["metrics"]["xray"]
+
+    def value(part: str, name: str) -> float:
+        return measured[part][name]["value"]
+
+    # "Below 1 proves little: most X-rays from other hospitals lie there, too"
+    assert value("external", "unlike_training") + value("external", "refused") < 0.5
+    # "it tells COVID-19 poorly from other pneumonias"
+    assert value("external_covid_pneumonia", "auc") < 0.7 < value("external", "auc")
+    # "it looks excellent; on those of other hospitals the same model errs far more often"
+    assert value("test", "accuracy_of_decided") > 0.95 > value("external", "accuracy_of_decided") + 0.1
 
 
 def test_how_often_an_answer_is_right_where_few_are_ill() -> None:

@@ -25,7 +25,7 @@ processes="${PROCESSES:-2}"  # of the last X-ray round, which share batches of 3
 mkdir -p $work
 [[ -e $work/begun ]] || echo "$data $init" > $work/begun
 [[ "$(< $work/begun)" == "$data $init" ]] || {
-  echo "error: $work was begun with $(< $work/begun). Delete it to begin anew." >&2
+  echo "error: $work was begun with $(< $work/begun). Delete that folder to begin anew." >&2
   exit 1
 }
 # glibc returns big buffers to the system after every step; keeping them makes CPU training half as fast again.
