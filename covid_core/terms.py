@@ -67,6 +67,9 @@ SOURCES = {
 # Protocols for X-rays from the easiest question to the hardest.
 HARDER = (
     "xray_random",
+    "xray_grouped / test",
+    "xray_grouped / external",
+    "xray_grouped / external_covid_pneumonia",
     "xray / test",
     "xray / external",
     "xray / external_unseen",
@@ -148,7 +151,13 @@ def measures(parts: Iterable[dict[str, Any]]) -> list[str]:
 
 def part_name(path: str) -> str:
     """What a part of a model's figures was measured on, in words."""
-    return PARTS.get(path, path)
+    return f"{PARTS[same_images(path)]}, plain network" if path != same_images(path) else PARTS.get(path, path)
+
+
+def same_images(path: str) -> str:
+    """The part of the bundled models' figures that a plain network was asked too; any other part itself."""
+    as_ours = path.replace("xray_grouped / ", "xray / ")
+    return as_ours if as_ours in PARTS else path
 
 
 def measure_name(name: str) -> str:

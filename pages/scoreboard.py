@@ -33,9 +33,9 @@ def title(model: str) -> str:
     return registry.MODELS[model].title if model in registry.MODELS else model[0].upper() + model[1:]
 
 
-def place(row: dict[str, Any]) -> int:
-    """Where a row stands."""
-    return ORDER.index(row["protocol"])
+def place(row: dict[str, Any]) -> tuple[int, bool]:
+    """Where a row stands: on the same images a plain network first."""
+    return ORDER.index(terms.same_images(row["protocol"])), row["kind"] != "trained for it"
 
 
 def plot(rows: list[dict[str, Any]], measure: str, axis: str) -> None:

@@ -7,7 +7,7 @@ a row an image: `train/results/PROTOCOL-MODEL.csv`, from which every figure is c
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +18,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from covid_core import preprocess, registry
-from train import datasets, initial, loading, script, tables, trainer
+from covid_core import preprocess, registry, shortcuts
+from train import datasets, initial, loading, looks, script, tables, trainer
 from train.classifier import CELL, NOBODY, ClassifierTask, Example
 from train.datasets.records import Record
+from train.overlap import without_returning
 
 FOLDS = 5
 TENTHS = 10  # of a random split: one to choose on, one to test on
+APART = ("test", "external", "pediatric")  # splits that no network learns from
+BLACKED = "lungs_blacked_out"  # split of the test images once more, changed
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,13 @@ def to_elsewhere(dataset: str) -> Callable[[Sequence[Record], int], list[Fold]]:
     return folds
 
 
+def own_split(records: Sequence[Record], _seed: int) -> list[Fold]:
+    """By the data's own split, groups apart: tested on its test part and on all that it keeps out of both others."""
+    kept = without_returning(records)
+    train, val = ([r for r in kept if r.split == split] for split in ("train", "val"))
+    return [Fold(train, val, [r for r in kept if r.split in APART])]
+
+
 @dataclass(frozen=True)
 class Protocol:
     """Which images, and how they are parted.
@@ -81,11 +91,14 @@ class Protocol:
         modality: "xray" or "ct".
         wanted: whether a record takes part.
         folds: (records, seed) -> folds.
+        by_part: whether `train.evaluate`'s parts of what is tested have figures of their own, by the data's own split, and the
+            test images are asked with their lungs blacked out, too.
     """
 
     modality: str
     wanted: Callable[[Record], bool]
     folds: Callable[[Sequence[Record], int], list[Fold]]
+    by_part: bool = False
 
 
 def _radiography(record: Record) -> bool:
@@ -104,6 +117,7 @@ def _either_ct_set(record: Record) -> bool:
 
 PROTOCOLS = {
     "xray_random": Protocol("xray", _radiography, random_split),
+    "xray_grouped": Protocol("xray", lambda record: bool(record.finding), own_split, by_part=True),
     "sars_random": Protocol("ct", _sao_paulo, random_split),
     "sars_grouped": Protocol("ct", _sao_paulo, grouped_folds),
     "covid_ct_to_sars": Protocol("ct", _either_ct_set, to_elsewhere("covid_ct")),
@@ -111,25 +125,49 @@ PROTOCOLS = {
 }
 
 
+def square(pixels: NDArray[np.float32], modality: str, size: int) -> NDArray[np.uint8]:
+    """A whole picture [H, W] in 0..1 as a network sees it, [size, size]."""
+    whole, _ = preprocess.whole_square(pixels, modality, size)
+    return np.round(whole * 255).astype(np.uint8)
+
+
+def squares(records: Sequence[Record], size: int) -> list[NDArray[np.uint8]]:
+    """`square` of each of them."""
+    return loading.in_parallel(lambda r: square(loading.pixels(r), r.modality, size), records, "pictures")
+
+
+def blacked_out(records: Sequence[Record], size: int) -> tuple[list[Record], list[NDArray[np.uint8]]]:
+    """Records of the split `BLACKED`, and their pictures with the lungs blacked out that the app finds.
+
+    Pictures that it refuses are left out.
+    """
+
+    def changed(record: Record) -> NDArray[np.uint8] | None:
+        chest = shortcuts.chest(looks.decode(record), record.modality)
+        if chest.evidence.refusal:
+            return None
+        return square(shortcuts.without_lungs(chest).pixels, record.modality, size)
+
+    found = list(zip(records, loading.in_parallel(changed, records, "lungs blacked out"), strict=True))
+    kept = [(replace(record, split=BLACKED), picture) for record, picture in found if picture is not None]
+    return [record for record, _ in kept], [picture for _, picture in kept]
+
+
 class Pictures(Dataset[Example]):
     """Whole pictures in -1..1 with their label, in the classifier's form; no opacity is marked.
 
     Args:
-        records: the images.
-        size: side in pixels.
+        images: by `square`.
+        records: theirs.
         augment: whether for training.
     """
 
-    def __init__(self, records: Sequence[Record], size: int, augment: bool) -> None:
-        def square(record: Record) -> NDArray[np.uint8]:
-            whole, _ = preprocess.whole_square(loading.pixels(record), record.modality, size)
-            return np.round(whole * 255).astype(np.uint8)
-
-        self.images = loading.in_parallel(square, records, "pictures")
-        self.labels = [float(r.covid or 0) for r in records]
+    def __init__(self, images: Sequence[NDArray[np.uint8]], records: Sequence[Record], augment: bool) -> None:
+        self.images, self.labels = images, [float(r.covid or 0) for r in records]
         turned = v2.RandomAffine(degrees=7, translate=(0.04, 0.04), scale=(0.93, 1.07))
         self.augmentation = v2.Compose([v2.RandomHorizontalFlip(), turned]) if augment else v2.Identity()
-        self.unmarked = torch.full((size // CELL, size // CELL), NOBODY)
+        cells = images[0].shape[0] // CELL
+        self.unmarked = torch.full((cells, cells), NOBODY)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -171,21 +209,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(initial.initialise(task.network, spec.architecture, options.init, protocol.modality), flush=True)
         options.out = str(Path(out) / f"fold{number}")
         batches = DataLoader(
-            Pictures(fold.train, size, augment=True),
+            Pictures(squares(fold.train, size), fold.train, augment=True),
             options.batch,
             shuffle=True,
             generator=generator,
             drop_last=True,
             **trainer.workers(options),
         )
-        trainer.fit(task, batches, DataLoader(Pictures(fold.val, size, augment=False), 32), options)
+        watched = Pictures(squares(fold.val, size), fold.val, augment=False)
+        trainer.fit(task, batches, DataLoader(watched, 32), options)
         if task.trainer.is_global_zero:
-            for record, p in zip(fold.test, probabilities(task, Pictures(fold.test, size, augment=False)), strict=True):
+            tested, pictures = fold.test, squares(fold.test, size)
+            if protocol.by_part:
+                others, changed = blacked_out([r for r in tested if r.split == "test"], size)
+                tested, pictures = tested + others, pictures + changed
+            answers = probabilities(task, Pictures(pictures, tested, augment=False))
+            for record, p in zip(tested, answers, strict=True):
                 rows.append(
                     {
                         "image": record.image.name,
                         "source": record.source,
                         "group": record.group,
+                        "split": record.split,
                         "finding": record.finding,
                         "fold": number,
                         "covid_probability": round(float(p), 5),

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from covid_core import classify, metrics, registry, uncertainty
 from train import answers, choices, evaluate, kinds, lesion_folds, marks, probes, script, starts, tables
 from train.evaluate import Figure, exactly, figure, of_probabilities, proportion
-from train.protocols import PROTOCOLS
+from train.protocols import BLACKED, PROTOCOLS
 
 Row = dict[str, Any]
 
@@ -46,7 +46,7 @@ METHODS = {
 def _risk_of_surest(confidence: NDArray[np.float64], right: NDArray[np.bool_], groups: Sequence[str]) -> Figure:
     """Share wrong among the surest; without any wrong, its interval goes by the groups of those alone."""
     found = figure(partial(metrics.risk_at_coverage, coverage=SUREST), confidence, right, groups=groups)
-    if found["value"] == found["high"] == 0:
+    if found["value"] == found.get("high") == 0:
         surest = np.argsort(-confidence, kind="stable")[: metrics.answered(SUREST, len(right))]
         found["low"], found["high"] = exactly(0, len({groups[i] for i in surest}))
     return found
@@ -226,13 +226,20 @@ def started(model: str, table: pd.DataFrame) -> list[Row]:
     return found
 
 
-def trained(protocol: str, model: str, table: pd.DataFrame) -> Row:
-    """The row of a network that was trained for one protocol, from its table by `train.protocols`."""
-    covid = (table.finding == "covid").to_numpy().astype(int)
-    given = table.covid_probability.to_numpy(), covid, list(table.group)
-    figures = of_probabilities(*given) | further(*given)
-    row = {"protocol": protocol, "modality": PROTOCOLS[protocol].modality, "model": model, "kind": "trained for it"}
-    return {**row, **counts(table), "figures": figures}
+def trained(protocol: str, model: str, table: pd.DataFrame) -> list[Row]:
+    """The rows of a network that was trained for one protocol, from its table by `train.protocols`."""
+    modality, parts = PROTOCOLS[protocol].modality, {protocol: table}
+    if PROTOCOLS[protocol].by_part:
+        known = table.assign(modality=modality, dataset="", official_split="")
+        chosen = evaluate.protocols(known)[modality] | {BLACKED: table.split == BLACKED}
+        parts = {f"{protocol} / {name}": table[mine] for name, mine in chosen.items() if mine.any()}
+    found = []
+    for name, part in parts.items():
+        covid = (part.finding == "covid").to_numpy().astype(int)
+        given = part.covid_probability.to_numpy(), covid, list(part.group)
+        row = {"protocol": name, "modality": modality, "model": model, "kind": "trained for it"}
+        found.append({**row, **counts(part), "figures": of_probabilities(*given) | further(*given)})
+    return found
 
 
 def together(tables: Mapping[str, pd.DataFrame]) -> tuple[str, pd.DataFrame]:
@@ -275,7 +282,7 @@ def board(folder: Path) -> list[Row]:
                 print(f"{protocol}: no row of all together. {error}")
             else:
                 found[name] = joined
-        rows += [trained(protocol, model, table) for model, table in found.items()]
+        rows += [row for model, table in found.items() for row in trained(protocol, model, table)]
     if (file := tables.file(folder, kinds.KIND, kinds.MODEL)).exists():
         rows += marked(kinds.MODEL, marks.read(file), MULTI_CLASS)
     if (file := tables.file(folder, choices.KIND, choices.MODEL)).exists():

@@ -48,23 +48,68 @@ def test_elsewhere_trains_on_one_set_and_tests_on_the_other() -> None:
     assert fold.test == other
 
 
+def test_the_own_split_tests_all_that_nothing_learns_from() -> None:
+    splits = ("train", "val", "test", "external", "pediatric", "excluded", "extra_test")
+    records = [replace(r, modality="xray", split=splits[i % 7]) for i, r in enumerate(RECORDS)]
+    protocol = protocols.PROTOCOLS["xray_grouped"]
+    assert not protocol.wanted(replace(records[0], finding=""))
+    (fold,) = protocol.folds(records, 0)
+    assert {r.split for r in fold.train} == {"train"} and {r.split for r in fold.val} == {"val"}
+    assert names(fold.test) == names([r for r in records if r.split in ("test", "external", "pediatric")])
+
+
+def test_an_x_ray_from_the_web_that_comes_back_in_a_test_is_not_learned(tmp_path: Path) -> None:
+    pixels = phantom.xray(1, size=64).pixels
+    files = []
+    for i, shown in enumerate((pixels, pixels, pixels.T)):
+        files.append(tmp_path / f"{i}.png")
+        Image.fromarray((shown * 255).astype(np.uint8)).save(files[-1])
+    known = {"modality": "xray", "dataset": "xray", "finding": "covid"}
+    given = [("ieee8023", "external"), ("cxnet_web", "train"), ("cxnet_web", "train")]
+    records = [
+        Record(file, source=source, group=file.name, split=split, **known)
+        for file, (source, split) in zip(files, given, strict=True)
+    ]
+    (fold,) = protocols.own_split(records, 0)
+    assert names(fold.train) == {"2.png"} and names(fold.test) == {"0.png"}
+
+
+def test_blacked_out_are_the_lungs_of_what_the_app_takes_for_a_chest(tmp_path: Path) -> None:
+    known = phantom.xray(3, size=192)
+    for name, pixels in (("chest.png", known.pixels), ("blank.png", np.zeros((64, 64)))):
+        Image.fromarray((pixels * 255).astype(np.uint8)).save(tmp_path / name)
+    records = [Record(tmp_path / name, "xray", "xray", "s", name, split="test") for name in ("blank.png", "chest.png")]
+    (kept,), (changed,) = protocols.blacked_out(records, 192)
+    assert kept == replace(records[1], split=protocols.BLACKED)
+    (before,) = protocols.squares(records[1:], 192)
+    assert changed[known.lungs].mean() < 0.1 * before[known.lungs].mean()
+    assert changed[~known.lungs].mean() > 0.5 * before[~known.lungs].mean()
+
+
 def test_a_protocol_from_images_to_a_row_an_image(tmp_path: Path) -> None:
     folder = tmp_path / "xray" / "images" / "radiography_db"
     folder.mkdir(parents=True)
     rows = []
     for i in range(20):
-        pixels = phantom.xray(i, size=64).pixels
+        pixels = phantom.xray(i, size=128).pixels
         Image.fromarray((pixels * 255).astype(np.uint8)).save(folder / f"{i}.png")
         label = ("covid", "normal")[i % 2]
         file = f"images/radiography_db/{i}.png"
-        rows.append({"file": file, "label": label, "source": "s", "group": str(i), "split": "excluded"})
+        split = ["val", "test", "external", "pediatric"][i // 2] if i < 8 else "train"
+        rows.append({"file": file, "label": label, "source": "s", "group": str(i), "split": split})
     pd.DataFrame(rows).to_csv(tmp_path / "xray" / "manifest.csv", index=False)
     short = ["--init", "random", "--epochs", "1", "--batch", "8", "--workers", "0", "--size", "64"]
     where = ["--data", f"manifests={tmp_path}", "--out", str(tmp_path / "out"), "--results", str(tmp_path / "results")]
     protocols.main(["--protocol", "xray_random", *short, *where])
     table = pd.read_csv(tmp_path / "results" / "xray_random-mobilenetv2.csv")
-    assert list(table.columns) == ["image", "source", "group", "finding", "fold", "covid_probability"]
+    assert list(table.columns) == ["image", "source", "group", "split", "finding", "fold", "covid_probability"]
     assert len(table) == 2 and table.covid_probability.between(0, 1).all()
+    where[3] = str(tmp_path / "own split")
+    protocols.main(["--protocol", "xray_grouped", *short, *where])
+    table = pd.read_csv(tmp_path / "results" / "xray_grouped-mobilenetv2.csv")
+    assert list(table.split) == [s for s in ("test", "external", "pediatric", protocols.BLACKED) for _ in range(2)]
+    inside, changed = (table[table.split == split] for split in ("test", protocols.BLACKED))
+    assert list(inside.image) == list(changed.image) == ["2.png", "3.png"]
     with pytest.raises(SystemExit) as stop:
         protocols.main(["--protocol", "sars_random", *short, *where])
     assert stop.value.code == 2

@@ -88,6 +88,39 @@ def test_networks_trained_for_one_protocol_are_also_asked_together(
     assert ours == ["mobilenetv2", "resnet50"]
 
 
+def test_a_network_tested_inside_and_elsewhere_has_a_row_for_each_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "bootstrap", lambda *_, **__: (0.0, 0.0))
+    rows = [
+        ("test", "s", "covid", 0.9),
+        ("test", "s", "normal", 0.1),
+        ("external", "ieee8023", "covid", 0.3),
+        ("external", "ieee8023", "pneumonia", 0.8),
+        ("external", "nlm_shenzhen", "tuberculosis", 0.2),
+        ("pediatric", "k", "normal", 0.6),
+        ("pediatric", "k", "pneumonia", 0.4),
+        ("lungs_blacked_out", "s", "covid", 0.4),
+        ("lungs_blacked_out", "s", "normal", 0.1),
+    ]
+    made = pd.DataFrame(rows, columns=["split", "source", "finding", "covid_probability"])
+    made = made.assign(image=made.index.astype(str), group=made.index.astype(str))
+    made.to_csv(tmp_path / "xray_grouped-mobilenetv2.csv", index=False)
+    scoreboard.main(["--results", str(tmp_path)])
+    found = {
+        r["protocol"]: r for r in json.loads((tmp_path / scoreboard.BOARD).read_text()) if r["kind"] != "published"
+    }
+    expected = {"test": (2, 1.0), "external": (3, 0.3333), "external_covid_pneumonia": (2, 0.0), "pediatric": (2, 0.5)}
+    expected["lungs_blacked_out"] = (2, 0.5)
+    for name, (n, accuracy) in expected.items():
+        row = found[f"xray_grouped / {name}"]
+        assert (row["n"], row["figures"]["accuracy"]["value"]) == (n, accuracy)
+        assert (row["modality"], row["kind"]) == ("xray", "trained for it")
+    assert found["xray_grouped / external"]["figures"]["auc"]["value"] == 0.5
+    assert found["xray_grouped / pediatric"]["figures"]["auc"]["value"] is None
+    assert "xray_grouped / external_unseen" not in found
+
+
 def test_none_or_all_of_the_images_leave_room_for_chance() -> None:
     groups = [f"patient {n // 2}" for n in range(20)]
     every, none = (evaluate.share([holds] * 20, groups) for holds in (True, False))
@@ -170,7 +203,7 @@ def test_intervals_are_what_the_rows_say() -> None:
     published = json.loads((tables.RESULTS / scoreboard.BOARD).read_text())
     rows = {(r["protocol"], r["model"]): r["figures"] for r in published if r["kind"] != "published"}
     table = answers.read(tables.RESULTS / "sars_random-mobilenetv2.csv")
-    assert rows["sars_random", "mobilenetv2"] == scoreboard.trained("sars_random", "mobilenetv2", table)["figures"]
+    assert rows["sars_random", "mobilenetv2"] == scoreboard.trained("sars_random", "mobilenetv2", table)[0]["figures"]
     answered, name = answers.read(tables.file(tables.RESULTS, answers.KIND, registry.DEFAULT)), "covid_ct_official_test"
     own = evaluate.part(answered[evaluate.protocols(answered)["ct"][name]])
     assert weights.load_config(registry.get(registry.DEFAULT))["metrics"]["ct"][name] == own

@@ -84,7 +84,7 @@ protocol() {
   python protocols --protocol "$1" --data "$data" --out $work/protocols/"$1" --results $results --epochs 8 --batch 64 --size 224 \
     "${@:2}" "${quick[@]}" ${DRY:+--epochs 1 --batch 2}
 }
-for name in xray_random sars_random sars_grouped covid_ct_to_sars sars_to_covid_ct; do
+for name in xray_random xray_grouped sars_random sars_grouped covid_ct_to_sars sars_to_covid_ct; do
   protocol $name --init "$mobilenet"
   protocol $name --model resnet50 --init "$resnet" --out $work/protocols/resnet50_$name
 done
