@@ -14,6 +14,13 @@ TRAIN = Path(__file__).parents[1] / "train"  # its results only: no page imports
 SCOREBOARD, SOURCES = TRAIN / "results" / "scoreboard.json", TRAIN / "datasets" / "sources.json"
 # The protocol that says most of what a model is worth to a stranger, by modality.
 ELSEWHERE = {"xray": "xray / external", "ct": "ct / covid_ct_official_test"}
+# A plain network's rows, from the report's question to the hardest.
+PLAIN = {
+    "xray_random": "Split at random",
+    "xray_grouped / test": "Patients kept apart",
+    "xray_grouped / external": "Other hospitals",
+    "xray_grouped / pediatric": "Children",
+}
 # Where the promise of the prediction sets is put to the test, by modality.
 PROMISED = {
     "xray": {
@@ -66,6 +73,37 @@ def sources() -> list[dict[str, Any]]:
     """Title, citation, licence, address and a note on every data set behind the weights and the figures."""
     rows: dict[str, dict[str, Any]] = json.loads(SOURCES.read_text(encoding="utf-8"))
     return list(rows.values())
+
+
+def show_plain() -> None:
+    """What a plain network of the report's kind is right about, from its question to children; nothing without figures."""
+    model = registry.get(registry.DEFAULT)
+    right = {
+        words: share
+        for protocol, words in PLAIN.items()
+        if (share := value_of(protocol, model.name, "accuracy")) is not None
+    }
+    auc = {
+        path: value_of(path, model.name, "auc") or 0.0
+        for kind in ("xray_grouped", "xray")
+        for path in (f"{kind} / test", f"{kind} / lungs_blacked_out", f"{kind} / external")
+    }
+    decided = value_of("xray / external", model.name, "decided")
+    wrong = value_of("xray / pediatric", model.name, "called_covid")
+    if len(right) < len(PLAIN) or not all(auc.values()) or decided is None or wrong is None:
+        return
+    st.markdown(f"**{model.title} trained the plain way of most reports: X-rays it is right about**")
+    for column, (words, share) in zip(st.columns(len(right)), right.items(), strict=True):
+        column.metric(words, report.share(share, 1), border=True)
+    st.caption(
+        "Patients kept apart change little; other hospitals change all. It learned how the pictures of each hospital look: with "
+        f"the lungs blacked out its AUC on the second set is still {auc['xray_grouped / lungs_blacked_out']:.3f} (with them, "
+        f"{auc['xray_grouped / test']:.3f}). The app's model, which sees only the box around the lungs, has "
+        f"{auc['xray / lungs_blacked_out']:.3f} without them, {auc['xray / test']:.3f} with. In other hospitals it ranks hardly "
+        f"better than the plain one (AUC {auc['xray / external']:.3f} and {auc['xray_grouped / external']:.3f}). What it does "
+        f"otherwise is to abstain: it answers {report.percent(decided)} of those X-rays. The children have no COVID-19; it calls "
+        f"{report.percent(wrong)} of them COVID-19, the plain one {report.percent(1 - right[PLAIN['xray_grouped / pediatric']])}."
+    )
 
 
 def board_figures(protocol: str, model: str) -> dict[str, dict[str, Any]]:

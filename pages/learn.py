@@ -162,7 +162,7 @@ def truth(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) 
 
 def paper(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """The same disease, asked harder and harder."""
-    accuracy = _board.board_figures("xray_random", registry.DEFAULT)["accuracy"]["value"]
+    _board.show_plain()
     st.plotly_chart(
         figures.forest(_board.harder_questions("auc"), "AUC (0.5 = guessing)"),
         key="learn-paper",
@@ -170,9 +170,8 @@ def paper(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) 
         alt="AUC on a random split, with patients kept apart, in other hospitals and with lesions moved between sources",
     )
     st.caption(
-        "The first row asks the report's question of a plain network, which is right about "
-        f"{report.share(accuracy, 1)} of the images. The others are of {registry.get(registry.DEFAULT).title}. They show the AUC, "
-        f"because an accuracy also depends on how many images of a set show COVID-19. {terms.MOVED}"
+        f"The first rows are of that plain network, the others of the app's {registry.get(registry.DEFAULT).title}. They show the "
+        f"AUC, because an accuracy also depends on how many images of a set show COVID-19. {terms.MOVED}"
     )
 
 
@@ -267,8 +266,9 @@ STEPS = (
         "disease there? How wide is the interval?",
         paper,
         "Which of these figures would you quote to a hospital?",
-        "None from a random split. The one against other pneumonias comes nearest: there both kinds of image come from one "
-        "collection. It, too, is one measurement, with an interval.",
+        "None that was measured on pictures of the hospitals it learned from, patients kept apart or not. The one against other "
+        "pneumonias comes nearest: there both kinds of image come from one collection. It, too, is one measurement, with an "
+        "interval.",
     ),
 )
 

@@ -15,8 +15,9 @@ A report says **99.7 %**. Of what? Its images were split at random: copies of an
 both sides of the split, and nearly every COVID-19 image comes from different hospitals than the healthy ones. Read the rows
 from top to bottom: first the question that report asked, then the same disease with patients kept apart, then collections kept
 out of the classifier's training. (The X-ray U-Net did learn lung masks from their pictures, and exchanged grain and grey levels
-with them; see the model cards.) On X-rays the model changes too, from a plain network to the app's, which is taught not to call
-lungs without visible opacity COVID-19. Only two rows of CT differ in little but the split: São Paulo at random, and by groups.
+with them; see the model cards.) On X-rays a *plain network* goes all the way; on the same images stands the app's model, which is
+taught not to call lungs without visible opacity COVID-19. On CT only two rows differ in little but the split: São Paulo at
+random, and by groups.
 """
 
 
@@ -82,6 +83,8 @@ held = {r["modality"] for r in _board.scoreboard()}
 groups = [name for name in GROUPS if name in held]
 group = st.segmented_control("Images", groups, format_func=GROUPS.__getitem__, default="xray", key="board") or "xray"
 rows = sorted((r for r in _board.scoreboard() if r["modality"] == group), key=place)
+if group == "xray":
+    _board.show_plain()
 known = terms.measures(row["figures"] for row in rows)
 # Most val X-rays are of one class: there a network that calls all of them that has a fair accuracy.
 first = known.index("auc") if group == "starts" else 0

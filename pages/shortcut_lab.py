@@ -136,6 +136,7 @@ def places(grid: painting.Places, plain: float, chest: shortcuts.Chest) -> None:
 
 def everywhere(model: str) -> None:
     """Figures of whole sets."""
+    _board.show_plain()
     st.plotly_chart(
         figures.forest(_board.harder_questions("auc"), "AUC (0.5 = guessing)"),
         key="sets",
@@ -143,7 +144,7 @@ def everywhere(model: str) -> None:
         alt="AUC on a random split, on a clean split, in other hospitals and with lesions moved between sources",
     )
     st.caption(
-        "The first row is a plain network on images split at random, the others "
+        "A plain network and the app's "
         f"{registry.get(registry.DEFAULT).title} on harder and harder questions; the last row asks something different. "
         f"{terms.MOVED}"
     )

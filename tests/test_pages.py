@@ -169,6 +169,17 @@ def test_what_pages_say_in_words_the_figures_say_too() -> None:
     assert value("external", "unlike_training") + value("external", "refused") < 0.5
     # "it tells COVID-19 poorly from other pneumonias"
     assert value("external_covid_pneumonia", "auc") < 0.7 < value("external", "auc")
+    # "Patients kept apart change little; other hospitals change all"
+    random, apart, elsewhere, children = (
+        _board.value_of(path, registry.DEFAULT, "accuracy") or 0.0 for path in _board.PLAIN
+    )
+    assert abs(random - apart) < 0.02 and elsewhere < 0.6 and children < 0.1
+    # "It learned how the pictures of each hospital look", "In other hospitals it ranks hardly better than the plain one"
+    blacked, outside = (
+        _board.value_of(f"xray_grouped / {part}", registry.DEFAULT, "auc") or 0.0
+        for part in ("lungs_blacked_out", "external")
+    )
+    assert blacked > 0.95 and 0 < value("external", "auc") - outside < 0.05
     # "it looks excellent; on those of other hospitals the same model errs far more often"
     assert value("test", "accuracy_of_decided") > 0.95 > value("external", "accuracy_of_decided") + 0.1
 
@@ -326,6 +337,9 @@ def test_pages_do_without_rows_that_somebody_did_not_measure(monkeypatch: pytest
     whole = _board.scoreboard()
     monkeypatch.setattr(_board, "scoreboard", fewer)
     assert _board.confounded() == ""
+    app = open_app().run()
+    app.switch_page("pages/scoreboard.py").run()
+    assert not app.exception and not app.metric
     asked = {terms.part_name(name) for name in terms.HARDER}
     assert asked - set(_board.harder_questions("auc")) == {
         terms.part_name(name) for name in ("xray / external", "xray / test")
@@ -372,6 +386,8 @@ def test_scoreboard_shows_published_figures_beside_ours_of_the_same_protocol() -
         expected = [f["accuracy"]["value"] for f in mine if "accuracy" in f]
         assert sorted(values) == sorted(expected)
     assert any("from top to bottom: first the question" in m.value for m in app.markdown)
+    plain = {r["protocol"]: r["figures"] for r in rows if r["model"] == registry.DEFAULT}
+    assert [m.value for m in app.metric] == [report.share(plain[path]["accuracy"]["value"], 1) for path in _board.PLAIN]
     assert _board.confounded() in [c.value for c in app.caption]
     ours = {row["protocol"] for row in rows if row["kind"] != "published"}
     assert {row["protocol"] for row in rows if row["kind"] == "published"} <= ours
