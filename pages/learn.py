@@ -162,7 +162,7 @@ def truth(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) 
 
 def paper(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """The same disease, asked harder and harder."""
-    _board.show_plain()
+    _board.show_plain("xray")
     st.plotly_chart(
         figures.forest(_board.harder_questions("auc"), "AUC (0.5 = guessing)"),
         key="learn-paper",

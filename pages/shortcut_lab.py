@@ -136,7 +136,7 @@ def places(grid: painting.Places, plain: float, chest: shortcuts.Chest) -> None:
 
 def everywhere(model: str) -> None:
     """Figures of whole sets."""
-    _board.show_plain()
+    _board.show_plain("xray")
     st.plotly_chart(
         figures.forest(_board.harder_questions("auc"), "AUC (0.5 = guessing)"),
         key="sets",

@@ -171,7 +171,7 @@ def test_what_pages_say_in_words_the_figures_say_too() -> None:
     assert value("external_covid_pneumonia", "auc") < 0.7 < value("external", "auc")
     # "Patients kept apart change little; other hospitals change all"
     random, apart, elsewhere, children = (
-        _board.value_of(path, registry.DEFAULT, "accuracy") or 0.0 for path in _board.PLAIN
+        _board.value_of(path, registry.DEFAULT, "accuracy") or 0.0 for path in _board.PLAIN["xray"]
     )
     assert abs(random - apart) < 0.02 and elsewhere < 0.6 and children < 0.1
     # "It learned how the pictures of each hospital look", "In other hospitals it ranks hardly better than the plain one"
@@ -180,6 +180,11 @@ def test_what_pages_say_in_words_the_figures_say_too() -> None:
         for part in ("lungs_blacked_out", "external")
     )
     assert blacked > 0.95 and 0 < value("external", "auc") - outside < 0.05
+    # `_board.FALL_OF_CT`
+    random, apart, elsewhere = (
+        _board.value_of(path, registry.DEFAULT, "accuracy") or 0.0 for path in _board.PLAIN["ct"]
+    )
+    assert random - apart > 0.05 and 0.5 < elsewhere < 0.65
     # "it looks excellent; on those of other hospitals the same model errs far more often"
     assert value("test", "accuracy_of_decided") > 0.95 > value("external", "accuracy_of_decided") + 0.1
 
@@ -339,7 +344,7 @@ def test_pages_do_without_rows_that_somebody_did_not_measure(monkeypatch: pytest
     assert _board.confounded() == ""
     app = open_app().run()
     app.switch_page("pages/scoreboard.py").run()
-    assert not app.exception and not app.metric
+    assert not app.exception and not any("Patients kept apart change" in c.value for c in app.caption)
     asked = {terms.part_name(name) for name in terms.HARDER}
     assert asked - set(_board.harder_questions("auc")) == {
         terms.part_name(name) for name in ("xray / external", "xray / test")
@@ -387,7 +392,9 @@ def test_scoreboard_shows_published_figures_beside_ours_of_the_same_protocol() -
         assert sorted(values) == sorted(expected)
     assert any("from top to bottom: first the question" in m.value for m in app.markdown)
     plain = {r["protocol"]: r["figures"] for r in rows if r["model"] == registry.DEFAULT}
-    assert [m.value for m in app.metric] == [report.share(plain[path]["accuracy"]["value"], 1) for path in _board.PLAIN]
+    assert [m.value for m in app.metric] == [
+        report.share(plain[path]["accuracy"]["value"], 1) for path in _board.PLAIN["xray"]
+    ]
     assert _board.confounded() in [c.value for c in app.caption]
     ours = {row["protocol"] for row in rows if row["kind"] != "published"}
     assert {row["protocol"] for row in rows if row["kind"] == "published"} <= ours
@@ -403,6 +410,7 @@ def test_scoreboard_shows_published_figures_beside_ours_of_the_same_protocol() -
     for group in ("starts", "ct", "lesions"):
         app.segmented_control(key="board").set_value(group).run()
         assert not app.exception and len(app.get("plotly_chart")) == 1
+        assert len(app.metric) == (len(_board.PLAIN["ct"]) if group == "ct" else 0)
     assert any("bootstrap" in c.value for c in app.caption)
 
 
