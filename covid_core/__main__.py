@@ -170,6 +170,7 @@ def _score(options: argparse.Namespace) -> int:
 
 
 def _prepare(_: argparse.Namespace) -> int:
+    from covid_core import plain
     from covid_core.classify import Classifier
     from covid_core.segment import Segmenter
 
@@ -177,6 +178,7 @@ def _prepare(_: argparse.Namespace) -> int:
         if not spec.members:
             (Classifier if spec.task == "classify" else Segmenter).load(spec)
             print(f"{spec.name}: ready", flush=True)
+    plain.network()
     return OK
 
 

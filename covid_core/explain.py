@@ -66,17 +66,17 @@ def explain(model: Model, features: Features, modality: str, lungs: NDArray[np.b
         for (weight, _), cells in zip(heads, features.cells, strict=True)
     ]
     cells: Array = np.mean(maps, axis=0).astype(np.float32)
+    bias = float(np.mean([bias for _, bias in heads])) + worth * clear
+    return summed(cells, features.frame, worth * (features.evidence - clear), bias, lungs)
+
+
+def summed(cells: Array, frame: preprocess.Frame, opacity: float, bias: float, lungs: NDArray[np.bool_]) -> Explanation:
+    """An `Explanation` of these contributions, with what lies in the lungs [H, W] counted."""
     positive = np.maximum(cells, 0)
     total = float(positive.sum())
-    shares = features.frame.shares(lungs, len(cells))
-    return Explanation(
-        cells=cells,
-        frame=features.frame,
-        opacity=worth * (features.evidence - clear),
-        bias=float(np.mean([bias for _, bias in heads])) + worth * clear,
-        share_in_lungs=float((positive * shares).sum()) / total if total > 0 else None,
-        lung_share=float(shares.mean()),
-    )
+    shares = frame.shares(lungs, len(cells))
+    in_lungs = float((positive * shares).sum()) / total if total > 0 else None
+    return Explanation(cells, frame, opacity, bias, in_lungs, float(shares.mean()))
 
 
 def _on_grid(cells: Array, side: int) -> Array:

@@ -95,6 +95,14 @@ def swatch(name: str, hatched: bool) -> Pixels:
     return painted
 
 
+def evidence(pixels: NDArray[np.float32], explanation: Explanation, opacity: float) -> Pixels:
+    """A picture [H, W] in 0..1 with a Grad-CAM painted over it, [H, W, 3]."""
+    picture: NDArray[Any] = np.repeat(pixels[:, :, None], 3, axis=2) * 255
+    mixed = _mixed(picture, CAM, np.clip(explanation.heatmap / FULL_SCALE, 0, 1) * np.float32(opacity))
+    painted: Pixels = np.round(np.clip(mixed, 0, 255)).astype(np.uint8)
+    return painted
+
+
 def layers(
     diagnosis: Diagnosis,
     shown: list[str],

@@ -10,10 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from covid_core import registry, source, weights
+from covid_core import plain, registry, source, weights
 from train import card, datasets, script
 
 PINS = Path(registry.__file__).parent / "pins.py"
+BESIDE = (registry.INDEX, source.FILE, plain.FILE)  # files that only some models have
 
 
 def _files(spec: registry.ModelSpec, folder: Path) -> list[str]:
@@ -21,7 +22,7 @@ def _files(spec: registry.ModelSpec, folder: Path) -> list[str]:
     kept = [file.name for file in weights.in_folder(folder)]
     if not spec.members and not kept:
         raise FileNotFoundError(f"{folder} holds no {registry.WEIGHTS}, nor shards of it.")
-    return [registry.CONFIG, *kept, *(name for name in (registry.INDEX, source.FILE) if (folder / name).exists())]
+    return [registry.CONFIG, *kept, *(name for name in BESIDE if (folder / name).exists())]
 
 
 def pin_lines(pins: Mapping[str, Mapping[str, str]]) -> list[str]:
@@ -54,8 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name, home = spec.name, weights.ASSETS / spec.name
         if name in new:
             home.mkdir(parents=True, exist_ok=True)
-            for stale in [*weights.in_folder(home), *home.glob(registry.INDEX), *home.glob(source.FILE)]:
-                stale.unlink()
+            for stale in [*weights.in_folder(home), *(home / name for name in BESIDE)]:
+                stale.unlink(missing_ok=True)
             for file in new[name]:
                 shutil.copyfile(options.folder / name / file, home / file)
         if not home.exists():

@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from covid_core import preprocess, registry, shortcuts
+from covid_core import plain, preprocess, registry, shortcuts
 from train import datasets, initial, loading, looks, script, tables, trainer
 from train.classifier import CELL, NOBODY, ClassifierTask, Example
 from train.datasets.records import Record
@@ -189,6 +190,13 @@ def probabilities(task: ClassifierTask, pictures: Pictures) -> NDArray[np.float3
     return np.concatenate(found)
 
 
+def keep(task: ClassifierTask, file: Path) -> None:
+    """Write backbone and head, as `covid_core.plain` reads them; what is tested afterwards is what was written."""
+    kept = torch.nn.ModuleDict({"body": task.network.body, "head": task.head})
+    initial.save(kept, file)
+    kept.load_state_dict(load_file(file))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -221,6 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if task.trainer.is_global_zero:
             tested, pictures = fold.test, squares(fold.test, size)
             if protocol.by_part:
+                keep(task, Path(options.out) / plain.FILE)
                 others, changed = blacked_out([r for r in tested if r.split == "test"], size)
                 tested, pictures = tested + others, pictures + changed
             answers = probabilities(task, Pictures(pictures, tested, augment=False))
