@@ -5,6 +5,7 @@ PINS: dict[str, dict[str, str]] = {
         "config.json": "6a406831208770bb19180010b748800f2d1cbed8301d7e5cdf01e69f151c8334",
         "model.safetensors": "a0bfd302514062d2ec27eef28745d39adbe8243c0ede67cd4b669a2eefb68b6e",
         "sources.safetensors": "a31881fba4eb19470e281dfa11ed23983274d2cb07b70039de38b0cd71ec8e84",
+        "plain.safetensors": "08b6737d1592fff5e521c231b45aa6e19b3b72141ed0b64995bdf24fc87416c4",
     },
     "resnet50": {
         "config.json": "21a10c851df809ce4511d297e4feab2820c4b587f18a5d69aabb8ab900174fdd",

@@ -64,7 +64,7 @@ SOURCES = {
     "crawled_crawled": "Web, COVID-CT",
     "saopaulo_hspm_lapa_br": "Hospitals in São Paulo",
 }
-# Protocols for X-rays from the easiest question to the hardest.
+# Protocols for X-rays from the easiest question to the hardest, of a plain network first, then of the app's model.
 HARDER = (
     "xray_random",
     "xray_grouped / test",
@@ -151,7 +151,8 @@ def measures(parts: Iterable[dict[str, Any]]) -> list[str]:
 
 def part_name(path: str) -> str:
     """What a part of a model's figures was measured on, in words."""
-    return f"{PARTS[same_images(path)]}, plain network" if path != same_images(path) else PARTS.get(path, path)
+    ours = same_images(path)
+    return PARTS.get(path, path) if ours == path else f"{PARTS[ours]}, plain network"
 
 
 def same_images(path: str) -> str:

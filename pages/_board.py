@@ -14,32 +14,14 @@ TRAIN = Path(__file__).parents[1] / "train"  # its results only: no page imports
 SCOREBOARD, SOURCES = TRAIN / "results" / "scoreboard.json", TRAIN / "datasets" / "sources.json"
 # The protocol that says most of what a model is worth to a stranger, by modality.
 ELSEWHERE = {"xray": "xray / external", "ct": "ct / covid_ct_official_test"}
-# A plain network's rows, from the report's question to the hardest.
-PLAIN = {
-    "xray": {
-        "xray_random": "Split at random",
-        "xray_grouped / test": "Patients kept apart",
-        "xray_grouped / external": "Other hospitals",
-        "xray_grouped / pediatric": "Children",
-    },
-    "ct": {
-        "sars_random": "São Paulo, split at random",
-        "sars_grouped": "São Paulo, groups kept apart",
-        "sars_to_covid_ct": "Another collection, COVID-CT",
-    },
-}
-FALL_OF_CT = (
-    "On CT, keeping groups apart changes much: neighbouring slices look alike, and a random split puts them on both sides. On "
-    "another collection the plain network does little better than guessing; about half of each collection has COVID-19."
-)
 # Where the promise of the prediction sets is put to the test, by modality.
 PROMISED = {
     "xray": {
-        "xray / test": "on other patients' X-rays from the training sources",
+        "xray / test": "on other X-rays from the training sources",
         "xray / external": "on X-rays from other hospitals",
     },
     "ct": {
-        "ct / covid_ct_official_test": "on other patients' slices from COVID-CT, one of the training sets,",
+        "ct / covid_ct_official_test": "on other slices from COVID-CT, one of the training sets,",
         "ct / sars_cov_2_grouped_test": "on slices from São Paulo (SARS-CoV-2 CT-scan), the other training set,",
     },
 }
@@ -84,46 +66,6 @@ def sources() -> list[dict[str, Any]]:
     """Title, citation, licence, address and a note on every data set behind the weights and the figures."""
     rows: dict[str, dict[str, Any]] = json.loads(SOURCES.read_text(encoding="utf-8"))
     return list(rows.values())
-
-
-def show_plain(modality: str) -> None:
-    """What a plain network of the report's kind is right about, from its question to the hardest; nothing without figures."""
-    model = registry.get(registry.DEFAULT)
-    shares = {words: value_of(protocol, model.name, "accuracy") for protocol, words in PLAIN[modality].items()}
-    right = {words: share for words, share in shares.items() if share is not None}
-    if len(right) < len(shares):
-        return
-    what = "X-rays" if modality == "xray" else "CT slices"
-    st.markdown(f"**{model.title} trained the plain way of most reports: {what} it is right about**")
-    for column, (words, share) in zip(st.columns(len(right)), right.items(), strict=True):
-        column.metric(words, report.share(share, 1), border=True)
-    if said := FALL_OF_CT if modality == "ct" else _fall_of_x_rays():
-        st.caption(said)
-
-
-def _fall_of_x_rays() -> str:
-    """Why a plain network falls on X-rays, and what the app's model does otherwise; "" where a figure of it is missing."""
-    paths = [
-        f"{kind} / {part}" for kind in ("xray_grouped", "xray") for part in ("lungs_blacked_out", "test", "external")
-    ]
-    asked = [(path, "auc") for path in paths]
-    asked += [
-        ("xray / external", "decided"),
-        ("xray / pediatric", "called_covid"),
-        ("xray_grouped / pediatric", "accuracy"),
-    ]
-    known = [value for path, measure in asked if (value := value_of(path, registry.DEFAULT, measure)) is not None]
-    if len(known) < len(asked):
-        return ""
-    plain_without, plain_test, plain_elsewhere, without, test, elsewhere, decided, called, right = known
-    return (
-        "Patients kept apart change little; other hospitals change all. It learned how the pictures of each hospital look: with "
-        f"the lungs blacked out its AUC on the second set is still {plain_without:.3f} (with them, {plain_test:.3f}). The app's "
-        f"model, which sees only the box around the lungs, has {without:.3f} without them, {test:.3f} with. In other hospitals it "
-        f"ranks hardly better than the plain one (AUC {elsewhere:.3f} and {plain_elsewhere:.3f}). What it does otherwise is to "
-        f"abstain: it answers {report.percent(decided)} of those X-rays. The children have no COVID-19; it calls "
-        f"{report.percent(called)} of them COVID-19, the plain one {report.percent(1 - right)}."
-    )
 
 
 def board_figures(protocol: str, model: str) -> dict[str, dict[str, Any]]:

@@ -112,8 +112,9 @@ st.header("Data")
 st.markdown("**The report this project starts from**, all split at random")
 st.dataframe(REPORT, width="stretch", hide_index=True, alt="Images and claims of the original report")
 st.markdown(
-    "**What our figures were measured on**, kept apart from training by patient or group; only the lesions that were moved are "
-    "those of training patients. Earlier figures on the other hospitals and the children were known when the training was changed: "
+    "**What our figures were measured on**, kept apart from training by group (a patient where known, else copies or runs of "
+    "similar slices); only the lesions that were moved are those of training patients. Earlier figures on the other hospitals and "
+    "the children were known when the training was changed: "
     "the model cards say when."
 )
 try:

@@ -21,7 +21,7 @@ BOXES = {
     "refused": ("warning", ":material/block:"),
 }
 KINDS = {"xray": "chest X-ray", "ct": "chest CT slice"}
-# X-rays from the sources of training and from others; CT slices of other patients from the two sets of training.
+# X-rays from the sources of training and from others; CT slices of the two sets of training.
 TRUST = (("xray", "test"), ("xray", "external"), ("ct", "covid_ct_official_test"), ("ct", "sars_cov_2_grouped_test"))
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 from covid_core import curves, degrade, figures, images, painting, printed, registry, report, terms
 from covid_core.diagnose import Diagnosis
 from covid_core.weights import WeightsError
-from pages import _answers, _board, _pictures, _ui
+from pages import _answers, _board, _pictures, _plain, _ui
 
 QUIET = {"displayModeBar": False}
 PHANTOM = "ct-lesions"  # shown as long as no picture is chosen
@@ -162,16 +162,16 @@ def truth(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) 
 
 def paper(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
     """The same disease, asked harder and harder."""
-    _board.show_plain("xray")
+    _plain.show("xray")
     st.plotly_chart(
         figures.forest(_board.harder_questions("auc"), "AUC (0.5 = guessing)"),
         key="learn-paper",
         config=QUIET,
-        alt="AUC on a random split, with patients kept apart, in other hospitals and with lesions moved between sources",
+        alt="AUC on a random split, with copies kept apart, in other hospitals and with lesions moved between sources",
     )
     st.caption(
-        f"The first rows are of that plain network, the others of the app's {registry.get(registry.DEFAULT).title}. They show the "
-        f"AUC, because an accuracy also depends on how many images of a set show COVID-19. {terms.MOVED}"
+        f"Squares: the plain network. Diamonds: the app's {registry.get(registry.DEFAULT).title}. The rows show the AUC, "
+        f"because an accuracy also depends on how many images of a set show COVID-19. {terms.MOVED}"
     )
 
 
@@ -266,8 +266,8 @@ STEPS = (
         "disease there? How wide is the interval?",
         paper,
         "Which of these figures would you quote to a hospital?",
-        "None that was measured on pictures of the hospitals it learned from, patients kept apart or not. The one against other "
-        "pneumonias comes nearest: there both kinds of image come from one collection. It, too, is one measurement, with an "
+        "None that was measured on pictures of the sources it learned from, copies kept apart or not. The two rows against "
+        "pneumonia come nearest: there both kinds of image come from one collection. They, too, are one measurement each, with an "
         "interval.",
     ),
 )

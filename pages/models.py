@@ -91,7 +91,7 @@ st.title("Models")
 st.markdown(
     "Every figure was computed by `train/evaluate.py`, once with every finished model, on images kept out of its training "
     "(the cards name the exceptions), with a 95 % bootstrap interval over groups: patients, or runs of images that belong "
-    "together. From fewer than ten groups it comes out too narrow. Compare *training sources* (patients kept apart) with *other "
+    "together. From fewer than ten groups it comes out too narrow. Compare *training sources* (copies kept apart) with *other "
     "hospitals*. That more people without COVID-19 have another disease there explains only a part of the gap: against healthy "
     "lungs alone the AUC falls, too. The likeliest other cause is that the networks learned the sources; picture quality and the "
     "choice of cases may add to it."

@@ -5,19 +5,19 @@ from typing import Any
 import streamlit as st
 
 from covid_core import figures, registry, terms
-from pages import _board, _ui
+from pages import _board, _plain, _ui
 
 GROUPS = {"xray": "X-ray", "ct": "CT", "lesions": "Lesions and lungs", "starts": "Random starts"}
 # From the easiest question to the hardest.
 ORDER = ("xray_random", "sars_random", "sars_grouped", *terms.PARTS)
 INTRODUCTION = """
-A report says **99.7 %**. Of what? Its images were split at random: copies of an image, and images of the same patient, lie on
-both sides of the split, and nearly every COVID-19 image comes from different hospitals than the healthy ones. Read the rows
-from top to bottom: first the question that report asked, then the same disease with patients kept apart, then collections kept
-out of the classifier's training. (The X-ray U-Net did learn lung masks from their pictures, and exchanged grain and grey levels
-with them; see the model cards.) On X-rays a *plain network* goes all the way; on the same images stands the app's model, which is
-taught not to call lungs without visible opacity COVID-19. On CT only two rows differ in little but the split: São Paulo at
-random, and by groups.
+A report says **99.7 %**. Of what? Its images were split at random: copies of an image, and perhaps images of the same patient,
+lie on both sides of the split, and nearly every COVID-19 image comes from different hospitals than the healthy ones. Read the
+rows from top to bottom: first the question that report asked, then the same sources with copies kept apart (who the patients are
+is mostly not known), then collections kept out of the classifier's training. (The X-ray U-Net did learn lung masks from their
+pictures, and exchanged grain and grey levels with them; see the model cards.) On X-rays two models answer: a *plain network*, and
+the app's model, which is taught not to call lungs without visible opacity COVID-19. On CT only two rows differ in little but the
+split: São Paulo at random, and by groups.
 """
 
 
@@ -35,8 +35,9 @@ def title(model: str) -> str:
 
 
 def place(row: dict[str, Any]) -> tuple[int, bool]:
-    """Where a row stands: on the same images a plain network first."""
-    return ORDER.index(terms.same_images(row["protocol"])), row["kind"] != "trained for it"
+    """Where a row stands: on the same images the plain network first."""
+    ours = terms.same_images(row["protocol"])
+    return ORDER.index(ours), ours == row["protocol"]
 
 
 def plot(rows: list[dict[str, Any]], measure: str, axis: str) -> None:
@@ -83,8 +84,8 @@ held = {r["modality"] for r in _board.scoreboard()}
 groups = [name for name in GROUPS if name in held]
 group = st.segmented_control("Images", groups, format_func=GROUPS.__getitem__, default="xray", key="board") or "xray"
 rows = sorted((r for r in _board.scoreboard() if r["modality"] == group), key=place)
-if group in _board.PLAIN:
-    _board.show_plain(group)
+if group in _plain.HARDER:
+    _plain.show(group)
 known = terms.measures(row["figures"] for row in rows)
 # Most val X-rays are of one class: there a network that calls all of them that has a fair accuracy.
 first = known.index("auc") if group == "starts" else 0

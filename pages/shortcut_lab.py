@@ -3,8 +3,9 @@
 import streamlit as st
 
 from covid_core import classify, curves, figures, images, painting, registry, report, shortcuts, source, terms
+from covid_core.plain import Answer
 from covid_core.weights import WeightsError
-from pages import _answers, _board, _letters, _pictures, _ui
+from pages import _answers, _board, _letters, _pictures, _plain, _ui
 
 LITERATURE = """
 - **Lungs blacked out, still "COVID-19".** Networks told the COVID-19 sets from the others with the lungs hidden behind a black
@@ -42,12 +43,41 @@ def taken_away(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcu
         alone, whole = (e.answer(settings.method, settings.level) for e in (probe.alone, probe.whole))
         with column.container(border=True, height="stretch"):
             st.image(probe.image.pixels, width="stretch", alt=f"{picture.name}, {probe.title.lower()}")
-            st.markdown(f"**{probe.title}**  \nThe classifier alone: {line(alone)}  \n{verdict(whole)}")
+            said = [f"**{probe.title}**", f"The classifier alone: {line(alone)}", verdict(whole)]
+            if probe.plain:
+                said.append(f"A plain network: **{report.percent(probe.plain.probability)}**")
+            st.markdown("  \n".join(said))
+    if plain := found[0].plain:
+        what_it_reads(picture.name, chest, plain)
     looks_like(found)
     st.caption(
         "The app crops to the lungs before it classifies, so text, edges and shoulders outside that box never reach the "
         "classifier, and its gate compares what is in the box with the training images. Blacked-out lungs can pass it, "
         "and an answer to them means nothing."
+    )
+
+
+def what_it_reads(name: str, chest: shortcuts.Chest, plain: Answer) -> None:
+    """Where the plain network looked."""
+    map_of = plain.explanation
+    left, right = st.columns([2, 3], gap="medium", vertical_alignment="center")
+    left.image(
+        painting.evidence(chest.image.pixels, map_of, 0.8),
+        width="stretch",
+        caption=f"Plain network: evidence for COVID-19, {painting.grid(map_of)}",
+        alt=f"{name} with the Grad-CAM of a plain network",
+    )
+    lungs = report.share(map_of.lung_share)
+    where = (
+        "Nothing in the picture speaks for COVID-19 to it."
+        if map_of.share_in_lungs is None
+        else f"Of what speaks for COVID-19 to it, {report.share(map_of.share_in_lungs)} lies in the lungs, which are {lungs} of "
+        "the picture."
+    )
+    right.markdown(
+        "**A plain network** learned from X-rays of the same sources as most reports train theirs: whole pictures, the labels as "
+        f"they are. It has no gate, is not calibrated, and never abstains. {where} What becomes of its figures in other hospitals "
+        "stands below."
     )
 
 
@@ -136,7 +166,7 @@ def places(grid: painting.Places, plain: float, chest: shortcuts.Chest) -> None:
 
 def everywhere(model: str) -> None:
     """Figures of whole sets."""
-    _board.show_plain("xray")
+    _plain.show("xray")
     st.plotly_chart(
         figures.forest(_board.harder_questions("auc"), "AUC (0.5 = guessing)"),
         key="sets",

@@ -27,7 +27,7 @@ from covid_core import (
     weights,
 )
 from covid_core.diagnose import diagnose
-from pages import _board
+from pages import _board, _plain
 from pages._pictures import PHANTOMS, Upload
 from pages._ui import Settings
 from tests import golden, pictures
@@ -169,24 +169,62 @@ def test_what_pages_say_in_words_the_figures_say_too() -> None:
     assert value("external", "unlike_training") + value("external", "refused") < 0.5
     # "it tells COVID-19 poorly from other pneumonias"
     assert value("external_covid_pneumonia", "auc") < 0.7 < value("external", "auc")
-    # "Patients kept apart change little; other hospitals change all"
-    random, apart, elsewhere, children = (
-        _board.value_of(path, registry.DEFAULT, "accuracy") or 0.0 for path in _board.PLAIN["xray"]
-    )
-    assert abs(random - apart) < 0.02 and elsewhere < 0.6 and children < 0.1
-    # "It learned how the pictures of each hospital look", "In other hospitals it ranks hardly better than the plain one"
-    blacked, outside = (
-        _board.value_of(f"xray_grouped / {part}", registry.DEFAULT, "auc") or 0.0
-        for part in ("lungs_blacked_out", "external")
-    )
-    assert blacked > 0.95 and 0 < value("external", "auc") - outside < 0.05
-    # `_board.FALL_OF_CT`
-    random, apart, elsewhere = (
-        _board.value_of(path, registry.DEFAULT, "accuracy") or 0.0 for path in _board.PLAIN["ct"]
-    )
-    assert random - apart > 0.05 and 0.5 < elsewhere < 0.65
     # "it looks excellent; on those of other hospitals the same model errs far more often"
     assert value("test", "accuracy_of_decided") > 0.95 > value("external", "accuracy_of_decided") + 0.1
+
+
+def test_what_is_said_of_the_plain_network_its_figures_say_too() -> None:
+    rows = {r["protocol"]: r for r in _board.scoreboard() if r["model"] == registry.DEFAULT}
+
+    def value(path: str, measure: str) -> float:
+        return rows[path]["figures"][measure]["value"]
+
+    random, apart, elsewhere, children = (value(path, "accuracy") for path in _plain.HARDER["xray"])
+    assert abs(random - apart) < 0.02 and children < elsewhere < 0.6
+    # "many patients have tuberculosis or another pneumonia"
+    assert rows["xray_grouped / external_covid_normal"]["n"] < 0.7 * rows["xray_grouped / external"]["n"]
+    # "it still ranks the second set well", "Its probabilities do fall"
+    assert value("xray_grouped / lungs_blacked_out", "auc") > 0.95
+    assert value("xray_grouped / lungs_blacked_out", "sensitivity") < 0.5 < value("xray_grouped / test", "sensitivity")
+    # "both rank about alike: the app's better against tuberculosis, the plain one against healthy people"
+    better = {
+        part: value(f"xray / external{part}", "auc") - value(f"xray_grouped / external{part}", "auc")
+        for part in ("", "_covid_tuberculosis", "_covid_normal")
+    }
+    assert abs(better[""]) < 0.03 and better["_covid_tuberculosis"] > 0.03 and better["_covid_normal"] < -0.03
+    # `_plain.CT_FALLS`
+    random, apart, elsewhere = (value(path, "accuracy") for path in _plain.HARDER["ct"])
+    assert random - apart > 0.05 and 0.5 < elsewhere < 0.65
+    assert all(abs(rows[path]["n_covid"] / rows[path]["n"] - 0.5) < 0.05 for path in _plain.HARDER["ct"])
+
+
+def test_each_figure_of_the_plain_network_stands_where_it_belongs() -> None:
+    rows = {r["protocol"]: r["figures"] for r in _board.scoreboard() if r["model"] == registry.DEFAULT}
+    said, plain, ours = _plain.x_rays_fall(), "xray_grouped / ", "xray / "
+    assert f"always says no would be right about {report.share(661 / 995)}." in said
+    for clause, path, measure in (
+        ("Against healthy people alone it is right about {}", plain + "external_covid_normal", "accuracy"),
+        ("it recognises {} of the COVID-19 images", plain + "lungs_blacked_out", "sensitivity"),
+        ("The app's model answers {} of these X-rays", ours + "external", "decided"),
+        (", {} of them rightly", ours + "external", "accuracy_of_decided"),
+        ("With abstention the app's answers {}, ", ours + "pediatric", "decided"),
+    ):
+        assert clause.format(report.share(rows[path][measure]["value"])) in said, clause
+    for clause, path, measure in (
+        ("the plain network calls {} of them COVID-19", plain + "pediatric", "accuracy"),
+        ("COVID-19, the app's {}.", ours + "pediatric", "accuracy"),
+        (", {} of them wrongly", ours + "pediatric", "accuracy_of_decided"),
+    ):
+        assert clause.format(report.share(1 - rows[path][measure]["value"])) in said, clause
+    for clause, path in (
+        ("ranks the second set well: AUC {}", plain + "lungs_blacked_out"),
+        ("Without lungs its AUC is {}", ours + "lungs_blacked_out"),
+        ("with them {}.", ours + "as_it_is"),
+        ("both rank about alike ({}", ours + "external"),
+        ("the plain one {})", plain + "external"),
+    ):
+        assert clause.format(f"{rows[path]['auc']['value']:.3f}") in said, clause
+    assert rows[plain + "test"]["auc"]["value"] > 0.9995 and "with lungs above 0.999" in said
 
 
 def test_how_often_an_answer_is_right_where_few_are_ill() -> None:
@@ -342,9 +380,10 @@ def test_pages_do_without_rows_that_somebody_did_not_measure(monkeypatch: pytest
     whole = _board.scoreboard()
     monkeypatch.setattr(_board, "scoreboard", fewer)
     assert _board.confounded() == ""
+    assert _plain.x_rays_fall() == ""
     app = open_app().run()
     app.switch_page("pages/scoreboard.py").run()
-    assert not app.exception and not any("Patients kept apart change" in c.value for c in app.caption)
+    assert not app.exception and app.metric
     asked = {terms.part_name(name) for name in terms.HARDER}
     assert asked - set(_board.harder_questions("auc")) == {
         terms.part_name(name) for name in ("xray / external", "xray / test")
@@ -391,9 +430,10 @@ def test_scoreboard_shows_published_figures_beside_ours_of_the_same_protocol() -
         expected = [f["accuracy"]["value"] for f in mine if "accuracy" in f]
         assert sorted(values) == sorted(expected)
     assert any("from top to bottom: first the question" in m.value for m in app.markdown)
+    assert any(m.value == _plain.x_rays_fall() for m in app.markdown)
     plain = {r["protocol"]: r["figures"] for r in rows if r["model"] == registry.DEFAULT}
     assert [m.value for m in app.metric] == [
-        report.share(plain[path]["accuracy"]["value"], 1) for path in _board.PLAIN["xray"]
+        report.share(plain[path]["accuracy"]["value"], 1) for path in _plain.HARDER["xray"]
     ]
     assert _board.confounded() in [c.value for c in app.caption]
     ours = {row["protocol"] for row in rows if row["kind"] != "published"}
@@ -410,7 +450,7 @@ def test_scoreboard_shows_published_figures_beside_ours_of_the_same_protocol() -
     for group in ("starts", "ct", "lesions"):
         app.segmented_control(key="board").set_value(group).run()
         assert not app.exception and len(app.get("plotly_chart")) == 1
-        assert len(app.metric) == (len(_board.PLAIN["ct"]) if group == "ct" else 0)
+        assert len(app.metric) == (len(_plain.HARDER["ct"]) if group == "ct" else 0)
     assert any("bootstrap" in c.value for c in app.caption)
 
 

@@ -21,7 +21,7 @@ from covid_core import (
     trial,
     verdict,
 )
-from pages import _board, _ui
+from pages import _board, _plain, _ui
 from pages._pictures import PHANTOMS, Upload
 from tests import golden
 from tests.test_pages import ROOT, colour_picture, open_app
@@ -149,6 +149,10 @@ def test_the_shortcut_lab_takes_lungs_away_and_burns_letters_in() -> None:
     app = on_page("shortcut_lab.py", Upload("chest.png", golden.png("xray-lesions")))
     said = words(app)
     assert all(title in said for title in ("As it is", "Lungs blacked out", "Only the border"))
+    chest = shortcuts.chest(images.decode(golden.png("xray-lesions")))
+    for probe in shortcuts.probes(chest):
+        assert probe.plain and f"A plain network: **{report.percent(probe.plain.probability)}**" in said
+    assert "never abstains" in said and _plain.x_rays_fall() in said
     named = next(iter(source.guess(shortcuts.chest(images.decode(golden.png("xray-lesions"))).evidence)))
     assert f"As it is: **{terms.SOURCES[named]}**" in said
     chance = _board.board_figures("xray / source_from_features", registry.DEFAULT)["balanced_accuracy_by_chance"]
@@ -199,6 +203,7 @@ def test_learn_shows_ten_steps_each_with_a_question_and_an_answer() -> None:
             app.button[-1].click().run()
             assert not app.exception
     assert len(seen) == 10
+    assert _plain.x_rays_fall() in words(app)
     (drawn,) = charts(app).values()
     rows = {r["protocol"]: r["figures"] for r in _board.scoreboard() if r["model"] == registry.DEFAULT}
     asked = sorted(x for trace in drawn for x in trace["x"])

@@ -6,7 +6,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from covid_core import report, terms
+from covid_core import plain, report, terms
 from covid_core.registry import ModelSpec, weights_sha256
 
 HEADER = """---
@@ -36,6 +36,11 @@ TRANSPLANTED = (
     "healthy lungs, and healthy lung replaces a patient's lesions, so that the source says the opposite of the label. An AUC\n"
     "below one half there means that the answers follow the source. It is not a test on unseen images: the originals were used\n"
     "for calibration, the donor pictures for training, and U-Net and backbone learned from pictures made in the same way."
+)
+PLAIN = (
+    f"Beside these weights lies `{plain.FILE}`: the same architecture trained on whole X-rays of the same sources as most reports\n"
+    "train theirs, without any cure against shortcuts (`train.protocols --protocol xray_grouped`). The Shortcut lab asks it to\n"
+    "show what such a network reads; its figures stand on the Scoreboard, none of those below is its own."
 )
 MASKED = (
     "The U-Net that finds the lungs and marks the opacity learned from {count:,} of the {n:,} images of the row *{external}*, or\n"
@@ -166,6 +171,8 @@ def card(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any], repo:
     said = [WHAT[spec.name].format(architecture=spec.architecture)]
     if spec.task == "classify":
         said += [TRANSPLANTED, _masked(config["metrics"]["xray"])]
+    if plain.FILE in spec.files:
+        said.append(PLAIN)
     what = "\n\n".join(filter(None, (*said, history(spec)[0])))
     lines = [
         HEADER.format(

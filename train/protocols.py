@@ -1,8 +1,9 @@
 """Train and test a network by a protocol of the literature: `python -m train.protocols --protocol xray_random --data ...`.
 
 The protocols ask what is left of a published figure when copies, patients and hospitals are kept apart. Every fold trains the
-same plain way (whole pictures, light augmentation, no cure against shortcuts), so that only the split differs. Written is
-a row an image: `train/results/PROTOCOL-MODEL.csv`, from which every figure is computed.
+same plain way: whole pictures, light augmentation, no cure against shortcuts. Written is a row for every picture that was
+tested, `train/results/PROTOCOL-MODEL.csv`, from which every figure is computed; "split" in it is the data's own, whatever
+the protocol made of it.
 """
 
 import argparse
@@ -27,7 +28,6 @@ from train.overlap import without_returning
 
 FOLDS = 5
 TENTHS = 10  # of a random split: one to choose on, one to test on
-APART = ("test", "external", "pediatric")  # splits that no network learns from
 BLACKED = "lungs_blacked_out"  # split of the test images once more, changed
 
 
@@ -78,10 +78,10 @@ def to_elsewhere(dataset: str) -> Callable[[Sequence[Record], int], list[Fold]]:
 
 
 def own_split(records: Sequence[Record], _seed: int) -> list[Fold]:
-    """By the data's own split, groups apart: tested on its test part and on all that it keeps out of both others."""
+    """By the data's own split, groups apart: tested on its test part, other hospitals and children."""
     kept = without_returning(records)
-    train, val = ([r for r in kept if r.split == split] for split in ("train", "val"))
-    return [Fold(train, val, [r for r in kept if r.split in APART])]
+    parts = [[r for r in kept if r.split in splits] for splits in (["train"], ["val"], looks.REPORTED)]
+    return [Fold(*parts)]
 
 
 @dataclass(frozen=True)
@@ -127,20 +127,20 @@ PROTOCOLS = {
 
 
 def square(pixels: NDArray[np.float32], modality: str, size: int) -> NDArray[np.uint8]:
-    """A whole picture [H, W] in 0..1 as a network sees it, [size, size]."""
+    """A whole picture [H, W] in 0..1 as a network sees it, [size, size] in 0..255."""
     whole, _ = preprocess.whole_square(pixels, modality, size)
     return np.round(whole * 255).astype(np.uint8)
 
 
 def squares(records: Sequence[Record], size: int) -> list[NDArray[np.uint8]]:
-    """`square` of each of them."""
+    """`square` of each of them; ValueError for one that cannot be read."""
     return loading.in_parallel(lambda r: square(loading.pixels(r), r.modality, size), records, "pictures")
 
 
 def blacked_out(records: Sequence[Record], size: int) -> tuple[list[Record], list[NDArray[np.uint8]]]:
     """Records of the split `BLACKED`, and their pictures with the lungs blacked out that the app finds.
 
-    Pictures that it refuses are left out.
+    Pictures that it refuses, or cannot read, are left out.
     """
 
     def changed(record: Record) -> NDArray[np.uint8] | None:
@@ -185,8 +185,8 @@ def probabilities(task: ClassifierTask, pictures: Pictures) -> NDArray[np.float3
     found = []
     with torch.inference_mode():
         for image, *_ in DataLoader(pictures, 32):
-            looks = [task(look.to(task.device))[0].sigmoid() for look in (image, image.flip(-1))]
-            found.append(((looks[0] + looks[1]) / 2).cpu().numpy())
+            seen, mirrored = (task(look.to(task.device))[0].sigmoid() for look in (image, image.flip(-1)))
+            found.append(((seen + mirrored) / 2).cpu().numpy())
     return np.concatenate(found)
 
 
@@ -195,6 +195,45 @@ def keep(task: ClassifierTask, file: Path) -> None:
     kept = torch.nn.ModuleDict({"body": task.network.body, "head": task.head})
     initial.save(kept, file)
     kept.load_state_dict(load_file(file))
+
+
+def measured(number: int, fold: Fold, protocol: Protocol, options: argparse.Namespace) -> list[dict[str, object]]:
+    """Train and test a network; a row for every picture that was tested, none in a process that only helped to train."""
+    spec, modality = registry.get(options.model), protocol.modality
+    size = options.size or spec.sizes[modality]
+    generator = initial.seed_everything(options.seed + number)
+    task = ClassifierTask(spec.architecture, options.rate, opacity_weight=0.0, smoothing=0.0)
+    print(initial.initialise(task.network, spec.architecture, options.init, modality), flush=True)
+    tested, pictures = fold.test, squares(fold.test, size)
+    batches = DataLoader(
+        Pictures(squares(fold.train, size), fold.train, augment=True),
+        options.batch,
+        shuffle=True,
+        generator=generator,
+        drop_last=True,
+        **trainer.workers(options),
+    )
+    watched = Pictures(squares(fold.val, size), fold.val, augment=False)
+    trainer.fit(task, batches, DataLoader(watched, 32), options)
+    if not task.trainer.is_global_zero:
+        return []
+    if protocol.by_part:
+        keep(task, Path(options.out) / plain.FILE)
+        others, changed = blacked_out([r for r in tested if r.split == "test"], size)
+        tested, pictures = tested + others, pictures + changed
+    answers = probabilities(task, Pictures(pictures, tested, augment=False))
+    return [
+        {
+            "image": record.image.name,
+            "source": record.source,
+            "group": record.group,
+            "split": record.split,
+            "finding": record.finding,
+            "fold": number,
+            "covid_probability": round(float(p), 5),
+        }
+        for record, p in zip(tested, answers, strict=True)
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -206,45 +245,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     trainer.add_arguments(parser, epochs=5, batch=32, rate=1e-3)
     options = parser.parse_args(arguments)
     spec, protocol = registry.get(options.model), PROTOCOLS[options.protocol]
-    size = options.size or spec.sizes[protocol.modality]
     records = [r for r in datasets.read(options.data) if r.modality == protocol.modality and protocol.wanted(r)]
     if not records:
         parser.error(f"--data holds no image of the protocol '{options.protocol}'.")
-    out, rows = options.out, []
-    for number, fold in enumerate(protocol.folds(records, options.seed)):
-        generator = initial.seed_everything(options.seed + number)
-        task = ClassifierTask(spec.architecture, options.rate, opacity_weight=0.0, smoothing=0.0)
-        print(initial.initialise(task.network, spec.architecture, options.init, protocol.modality), flush=True)
-        options.out = str(Path(out) / f"fold{number}")
-        batches = DataLoader(
-            Pictures(squares(fold.train, size), fold.train, augment=True),
-            options.batch,
-            shuffle=True,
-            generator=generator,
-            drop_last=True,
-            **trainer.workers(options),
+    folds = protocol.folds(records, options.seed)
+    if lacking := {name for fold in folds for name, part in vars(fold).items() if not part}:
+        parser.error(
+            f"--data leaves no image for {' and '.join(sorted(lacking))} of the protocol '{options.protocol}'."
         )
-        watched = Pictures(squares(fold.val, size), fold.val, augment=False)
-        trainer.fit(task, batches, DataLoader(watched, 32), options)
-        if task.trainer.is_global_zero:
-            tested, pictures = fold.test, squares(fold.test, size)
-            if protocol.by_part:
-                keep(task, Path(options.out) / plain.FILE)
-                others, changed = blacked_out([r for r in tested if r.split == "test"], size)
-                tested, pictures = tested + others, pictures + changed
-            answers = probabilities(task, Pictures(pictures, tested, augment=False))
-            for record, p in zip(tested, answers, strict=True):
-                rows.append(
-                    {
-                        "image": record.image.name,
-                        "source": record.source,
-                        "group": record.group,
-                        "split": record.split,
-                        "finding": record.finding,
-                        "fold": number,
-                        "covid_probability": round(float(p), 5),
-                    }
-                )
+    out, rows = options.out, list[dict[str, object]]()
+    for number, fold in enumerate(folds):
+        options.out = str(Path(out) / f"fold{number}")
+        rows += measured(number, fold, protocol, options)
     if rows:
         tables.write(pd.DataFrame(rows), tables.file(options.results, options.protocol, spec.name))
 

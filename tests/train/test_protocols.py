@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from covid_core import phantom
+from covid_core import phantom, plain, weights
 from train import protocols
 from train.datasets.records import Record
 
@@ -110,6 +110,20 @@ def test_a_protocol_from_images_to_a_row_an_image(tmp_path: Path) -> None:
     assert list(table.split) == [s for s in ("test", "external", "pediatric", protocols.BLACKED) for _ in range(2)]
     inside, changed = (table[table.split == split] for split in ("test", protocols.BLACKED))
     assert list(inside.image) == list(changed.image) == ["2.png", "3.png"]
+    written = tmp_path / "own split" / "fold0" / plain.FILE
+    assert {"head.weight", "head.bias"} < set(weights.names([written]))
     with pytest.raises(SystemExit) as stop:
         protocols.main(["--protocol", "sars_random", *short, *where])
     assert stop.value.code == 2
+
+
+@pytest.mark.parametrize(("lost", "part"), [("train", "train"), ("val", "val"), ("test", "test")])
+def test_a_part_without_images_is_said_before_anything_is_trained(
+    lost: str, part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    splits = [s for s in ("train", "val", "test") if s != lost]
+    records = [replace(RECORDS[i], modality="xray", split=split) for i, split in enumerate(splits)]
+    monkeypatch.setattr(protocols.datasets, "read", lambda _: records)
+    with pytest.raises(SystemExit):
+        protocols.main(["--protocol", "xray_grouped", "--data", "manifests=x", "--out", str(tmp_path)])
+    assert f"no image for {part} of the protocol" in capsys.readouterr().err

@@ -24,7 +24,8 @@ for before, value in zip(given, given[1:]):
     if value.startswith(("work/", "covid_core/")) and before not in ("--out", "--results") and not place.exists():
         sys.exit(f"{{' '.join(given)}}: there is no {{value}} yet")
     if before == "--out":
-        name = "backbone.safetensors" if given[1] in ("train.classifier", "train.distill") else "model.safetensors"
+        names = {{"train.classifier": "backbone", "train.distill": "backbone", "train.protocols": "fold0/plain"}}
+        name = names.get(given[1], "model") + ".safetensors"
         file = place if place.suffix else place / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()

@@ -88,6 +88,9 @@ for name in xray_random xray_grouped sars_random sars_grouped covid_ct_to_sars s
   protocol $name --init "$mobilenet"
   protocol $name --model resnet50 --init "$resnet" --out $work/protocols/resnet50_$name
 done
+# The Shortcut lab asks it beside the app's model.
+cp $work/protocols/xray_grouped/fold0/plain.safetensors $bundle/mobilenetv2/
+into_package
 # X-rays alone teach InceptionResNetV2 to see, so that no CT is known to it.
 inception=(--model inception_resnet_v2 --size 128)
 trains distill "${inception[@]}" --modality xray --segmenters $nets --init random --out $work/protocols/inception_start \

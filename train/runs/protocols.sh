@@ -13,6 +13,11 @@ for set in xray_random xray_grouped; do
   python -m train.protocols --protocol $set --model resnet50 --data "$data" --init "$resnet" --size 160 --epochs 8 \
     --batch 64 --precision bf16-mixed --out $work/protocols/resnet50_$set
 done
+# The Shortcut lab asks it beside the app's model; it goes into the package with those of bundled.sh.
+if [[ -e $work/bundle/mobilenetv2/config.json ]]; then
+  cp $work/protocols/xray_grouped/fold0/plain.safetensors $work/bundle/mobilenetv2/
+  python -m train.bundle --folder $work/bundle
+fi
 python -m train.protocols --protocol sars_random --data "$data" --init "$init" --out $work/protocols/sars_random \
   --epochs 8 --batch $((32 / processes)) --devices "$processes" --size 224
 python -m train.protocols --protocol sars_grouped --data "$data" --init "$init" --out $work/protocols/sars_grouped \
