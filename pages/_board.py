@@ -118,11 +118,13 @@ def confounded() -> str:
     if whole is None or within is None or new is None or names[3] not in rows:
         return ""
     outside, _, unseen, clinic = (rows[name] for name in names)
+    plain = value_of("xray_grouped / external_ieee8023", registry.DEFAULT, "auc")
+    its = f", that of the plain network {plain:.3f}" if plain else ""
     return (
         "The X-rays from other hospitals are confounded, too: all "
         f"{outside['n_covid']:,} with COVID-19 come from one archive (ieee8023), {clinic['n']:,} of the "
         f"{outside['n'] - outside['n_covid']:,} without it from another (Shenzhen). Inside ieee8023 alone the AUC of "
-        f"{registry.get(registry.DEFAULT).title} is {within:.3f} instead of {whole:.3f}. Nor are they untouched: "
+        f"{registry.get(registry.DEFAULT).title} is {within:.3f} instead of {whole:.3f}{its}. Nor are they untouched: "
         f"the U-Net learned lung masks from {outside['n'] - unseen['n']:,} of them or of their look-alikes (AUC on the other "
         f"{unseen['n']:,}: {new:.3f}), the training set holds COVID-19 X-rays from the same web sites (COVID-CXNet), so that some "
         "patients may be in both, and earlier results on them were known when the training was changed."
@@ -155,4 +157,6 @@ def show_reliability(part: str, answers: stored.Answers, key: str) -> None:
 def probe_figures(modality: str, model: str) -> dict[str, dict[str, Any]]:
     """AUC of a model with parts of the pictures taken away, and of thumbnails, for `figures.forest`; see `board_figures`."""
     names = [f"{modality} / {probe}" for probe in ("as_it_is", "lungs_blacked_out", "only_border", "thumbnail")]
+    if value_of(without := "xray_grouped / lungs_blacked_out", registry.DEFAULT, "auc") and modality == "xray":
+        names.insert(2, without)
     return {terms.part_name(name).partition(", ")[2]: board_figures(name, model)["auc"] for name in names}

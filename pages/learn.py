@@ -171,7 +171,9 @@ def paper(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) 
     )
     st.caption(
         f"Squares: the plain network. Diamonds: the app's {registry.get(registry.DEFAULT).title}. The rows show the AUC, "
-        f"because an accuracy also depends on how many images of a set show COVID-19. {terms.MOVED}"
+        "because an accuracy also depends on how many images of a set show COVID-19. All COVID-19 X-rays from other hospitals come "
+        "from one archive of the web; both models trained on X-rays from the same web sites, so that some patients may be in both. "
+        f"{terms.MOVED}"
     )
 
 
@@ -303,7 +305,7 @@ def step_number() -> int:
 
 
 _ui.only_through_app()
-st.title("From pixels to 99.7 %")
+st.title("From pixels to 99.7\u00a0%")
 chosen, settings, main = _ui.beside_picture((), has_own=True)
 with main:
     number = step_number()

@@ -78,7 +78,7 @@ def table(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 _ui.only_through_app()
-st.title("What remains of 99.7 %?")
+st.title("What remains of 99.7\u00a0%?")
 st.markdown(INTRODUCTION)
 held = {r["modality"] for r in _board.scoreboard()}
 groups = [name for name in GROUPS if name in held]

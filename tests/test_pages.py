@@ -438,6 +438,12 @@ def test_scoreboard_shows_published_figures_beside_ours_of_the_same_protocol() -
     assert _board.confounded() in [c.value for c in app.caption]
     ours = {row["protocol"] for row in rows if row["kind"] != "published"}
     assert {row["protocol"] for row in rows if row["kind"] == "published"} <= ours
+    order = list(dict.fromkeys(app.dataframe[0].value["protocol"]))
+    plain, ours, next_one = (
+        order.index(terms.part_name(path))
+        for path in ("xray_grouped / external", "xray / external", "xray_grouped / pediatric")
+    )
+    assert plain + 1 == ours < next_one
     app.selectbox(key="measure-xray").select("auc").run()
     app.pills(key="models-xray").set_value(["resnet50"]).run()
     kept = [r for r in rows if r["modality"] == "xray" and (r["kind"] == "published" or r["model"] == "resnet50")]
@@ -451,6 +457,7 @@ def test_scoreboard_shows_published_figures_beside_ours_of_the_same_protocol() -
         app.segmented_control(key="board").set_value(group).run()
         assert not app.exception and len(app.get("plotly_chart")) == 1
         assert len(app.metric) == (len(_plain.HARDER["ct"]) if group == "ct" else 0)
+    assert app.dataframe[0].value["model"].iloc[0] == "unet_ct"  # before its variants
     assert any("bootstrap" in c.value for c in app.caption)
 
 
