@@ -178,7 +178,8 @@ def _prepare(_: argparse.Namespace) -> int:
         if not spec.members:
             (Classifier if spec.task == "classify" else Segmenter).load(spec)
             print(f"{spec.name}: ready", flush=True)
-    plain.network()
+    if plain.network():
+        print("plain network: ready", flush=True)
     return OK
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from covid_core import classify, diagnose, engine, images, registry, source, weights
+from covid_core import classify, diagnose, engine, images, plain, registry, source, weights
 from covid_core.classify import METHODS
 from covid_core.explain import explain
 from tests import golden
@@ -26,6 +26,7 @@ def names(spec: registry.ModelSpec) -> str:
 @pytest.mark.parametrize("spec", SPECS, ids=names)
 def test_files_are_bundled_and_pinned(spec: registry.ModelSpec) -> None:
     extra = {source.FILE} if spec.task == "classify" and not spec.members else set()
+    extra |= {plain.FILE} if spec.name == registry.DEFAULT else set()
     is_sharded = len(spec.weights) > 1
     assert set(spec.files) == extra | {registry.CONFIG, *spec.weights, *({registry.INDEX} if is_sharded else ())}
     assert is_sharded or spec.weights == (() if spec.members else (registry.WEIGHTS,))

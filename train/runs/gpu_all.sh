@@ -4,7 +4,7 @@
 # Meant for 25 minutes on an H100 with 16 cores; nobody has timed it yet. One round a network, from its start to its end, at the
 # size at which it is used. `DRY=1` goes through every step but the copying into the package, on a CPU too, and changes nothing
 # outside of its work folder, which it begins anew. Networks are trained on a handful of pictures, but those of a protocol on all
-# there are, and everything there is is looked at and measured: give it a DATA of few pictures.
+# there are, and everything there is is looked at and measured: give it a DATA of few pictures, some of every part.
 set -euo pipefail
 data="manifests=$1" mobilenet="$2" resnet="$3"
 work=work/gpu results=train/results
