@@ -67,10 +67,12 @@ def explain(model: Model, features: Features, modality: str, lungs: NDArray[np.b
     ]
     cells: Array = np.mean(maps, axis=0).astype(np.float32)
     bias = float(np.mean([bias for _, bias in heads])) + worth * clear
-    return summed(cells, features.frame, worth * (features.evidence - clear), bias, lungs)
+    return explanation_of(cells, features.frame, worth * (features.evidence - clear), bias, lungs)
 
 
-def summed(cells: Array, frame: preprocess.Frame, opacity: float, bias: float, lungs: NDArray[np.bool_]) -> Explanation:
+def explanation_of(
+    cells: Array, frame: preprocess.Frame, opacity: float, bias: float, lungs: NDArray[np.bool_]
+) -> Explanation:
     """An `Explanation` of these contributions, with what lies in the lungs [H, W] counted."""
     positive = np.maximum(cells, 0)
     total = float(positive.sum())

@@ -4,6 +4,7 @@ It learned from the same images as the app's, by `train.protocols --protocol xra
 network reads. It has no gate, no calibration and never abstains, so no page offers it as a model.
 """
 
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covid_core import engine, preprocess, registry, weights
-from covid_core.explain import Explanation, summed
+from covid_core.explain import Explanation, explanation_of
 from covid_core.images import DecodedImage
 
 FILE = "plain.safetensors"  # beside the weights of the default model, whose architecture and size it has
 MODALITY = "xray"
+_loading = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,18 @@ class Answer:
     explanation: Explanation
 
 
-@lru_cache(maxsize=1)
 def network() -> tuple[engine.Run, NDArray[np.float32], float] | None:
-    """The backbone, and weight [C] and bias of its head; None where it is not among the default model's files.
+    """The backbone, and weight [C] and bias of its head, loaded once; None where it is not among the default model's files.
 
     Raises:
         WeightsError: the file is nowhere, or damaged.
     """
+    with _loading:  # others who ask wait for the first, who may convert it
+        return _loaded()
+
+
+@lru_cache(maxsize=1)
+def _loaded() -> tuple[engine.Run, NDArray[np.float32], float] | None:
     spec = registry.get(registry.DEFAULT)
     if FILE not in spec.files:
         return None
@@ -52,6 +59,9 @@ def ask(image: DecodedImage, lungs: NDArray[np.bool_]) -> Answer | None:
     Args:
         image: the picture.
         lungs: [H, W] bool, only to say how much of what it saw lies in them.
+
+    Raises:
+        WeightsError: its file is nowhere, or damaged.
     """
     from scipy.special import expit
 
@@ -64,4 +74,4 @@ def ask(image: DecodedImage, lungs: NDArray[np.bool_]) -> Answer | None:
     maps = maps / maps[0].size
     probability = float(expit(maps.sum(axis=(1, 2)) + bias).mean())
     cells = ((maps[0] + maps[1][:, ::-1]) / 2).astype(np.float32)
-    return Answer(probability, summed(cells, frame, 0.0, bias, lungs))
+    return Answer(probability, explanation_of(cells, frame, 0.0, bias, lungs))

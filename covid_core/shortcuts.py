@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from covid_core import degrade, plain, preprocess, registry
+from covid_core import degrade, preprocess, registry
 from covid_core.classify import Method
 from covid_core.diagnose import Evidence, classifier, look, see, segmenter
 from covid_core.images import DecodedImage
@@ -48,14 +48,12 @@ class Probe:
         image: the picture, changed.
         alone: what the classifier makes of the box around the lungs that the unchanged picture has, without the gate.
         whole: what the app makes of the changed picture.
-        plain: what a plain network makes of the changed X-ray, as a whole; None of a CT slice.
     """
 
     title: str
     image: DecodedImage
     alone: Evidence
     whole: Evidence
-    plain: plain.Answer | None
 
 
 def chest(image: DecodedImage, modality: str = "auto", model: str = registry.DEFAULT) -> Chest:
@@ -70,14 +68,11 @@ def probes(unchanged: Chest) -> list[Probe]:
     """The picture as it is, with its lungs blacked out, and with only the border of their box left."""
     evidence = unchanged.evidence
 
-    def asked(image: DecodedImage) -> plain.Answer | None:
-        return plain.ask(image, unchanged.lungs) if evidence.modality == plain.MODALITY else None
-
     changed = {"Lungs blacked out": without_lungs(unchanged), "Only the border": only_border(unchanged)}
-    found = [Probe("As it is", unchanged.image, evidence, evidence, asked(unchanged.image))]
+    found = [Probe("As it is", unchanged.image, evidence, evidence)]
     for title, image in changed.items():
         whole = see(image, evidence.modality, evidence.model).evidence.light()
-        found.append(Probe(title, image, in_box(unchanged, image), whole, asked(image)))
+        found.append(Probe(title, image, in_box(unchanged, image), whole))
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from covid_core import degrade, images, shortcuts, trial
+from covid_core import degrade, images, plain, shortcuts, trial
 from covid_core.classify import Method
 from covid_core.diagnose import Diagnosis, Evidence, Found, Seen, classifier, conclude, find, read, see
 from covid_core.explain import Explanation
@@ -112,6 +112,25 @@ def chest(picture: Upload, settings: Settings) -> shortcuts.Chest:
 def probes(_chest: shortcuts.Chest, sha: str, modality: str, model: str) -> list[shortcuts.Probe]:
     """The picture with parts taken away, and what is said of it."""
     return shortcuts.probes(_chest)
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def plain_network(
+    _chest: shortcuts.Chest, _images: list[images.DecodedImage], sha: str, what: str
+) -> list[plain.Answer]:
+    """What the plain network makes of an X-ray changed like this; nothing of a CT slice, or where there is no such network.
+
+    Args:
+        _chest: the X-ray as it is.
+        _images: changed.
+        sha: of its file.
+        what: was changed.
+
+    Raises:
+        WeightsError: its file is nowhere, or damaged.
+    """
+    asked = _images if _chest.evidence.modality == plain.MODALITY else []
+    return [answer for image in asked if (answer := plain.ask(image, _chest.lungs))]
 
 
 @st.cache_data(max_entries=500, show_spinner=False)

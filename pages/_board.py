@@ -157,6 +157,4 @@ def show_reliability(part: str, answers: stored.Answers, key: str) -> None:
 def probe_figures(modality: str, model: str) -> dict[str, dict[str, Any]]:
     """AUC of a model with parts of the pictures taken away, and of thumbnails, for `figures.forest`; see `board_figures`."""
     names = [f"{modality} / {probe}" for probe in ("as_it_is", "lungs_blacked_out", "only_border", "thumbnail")]
-    if value_of(without := "xray_grouped / lungs_blacked_out", registry.DEFAULT, "auc") and modality == "xray":
-        names.insert(2, without)
     return {terms.part_name(name).partition(", ")[2]: board_figures(name, model)["auc"] for name in names}

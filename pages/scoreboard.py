@@ -84,7 +84,7 @@ held = {r["modality"] for r in _board.scoreboard()}
 groups = [name for name in GROUPS if name in held]
 group = st.segmented_control("Images", groups, format_func=GROUPS.__getitem__, default="xray", key="board") or "xray"
 rows = sorted((r for r in _board.scoreboard() if r["modality"] == group), key=place)
-if group in _plain.HARDER:
+if group in _plain.CARDS:
     _plain.show(group)
 known = terms.measures(row["figures"] for row in rows)
 # Most val X-rays are of one class: there a network that calls all of them that has a fair accuracy.

@@ -1,9 +1,12 @@
 """Shortcut lab: take away what should matter, change what should not, and ask again."""
 
+from contextlib import suppress
+from itertools import zip_longest
+
 import streamlit as st
 
 from covid_core import classify, curves, figures, images, painting, registry, report, shortcuts, source, terms
-from covid_core.plain import Answer
+from covid_core.explain import Explanation
 from covid_core.weights import WeightsError
 from pages import _answers, _board, _letters, _pictures, _plain, _ui
 
@@ -35,20 +38,25 @@ def verdict(answer: classify.Classification) -> str:
 def taken_away(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcuts.Chest) -> None:
     """The picture, without its lungs, and its border alone."""
     st.markdown(
-        "The classifier is asked three times, each time in the box around the lungs of the unchanged picture. Without lungs it "
+        "The app's classifier is asked three times, always in the box around the lungs of the unchanged picture. Without lungs it "
         "sees their outline, but nothing in them: whatever it still answers comes from outside the lung mask."
     )
     found = _answers.probes(chest, picture.sha256, settings.modality, settings.model)
-    for column, probe in zip(st.columns(len(found)), found, strict=True):
+    try:
+        others = _answers.plain_network(chest, [probe.image for probe in found], picture.sha256, settings.modality)
+    except WeightsError as error:
+        st.error(f"The plain network is not asked. {error}", icon=":material/error:")
+        others = []
+    for column, probe, other in zip_longest(st.columns(len(found)), found, others):
         alone, whole = (e.answer(settings.method, settings.level) for e in (probe.alone, probe.whole))
         with column.container(border=True, height="stretch"):
             st.image(probe.image.pixels, width="stretch", alt=f"{picture.name}, {probe.title.lower()}")
-            said = [f"**{probe.title}**", f"The classifier alone: {line(alone)}", verdict(whole)]
-            if probe.plain:
-                said.append(f"A plain network: **{report.percent(probe.plain.probability)}**")
-            st.markdown("  \n".join(said))
-    if plain := found[0].plain:
-        what_it_reads(picture.name, chest, plain)
+            said = [f"**{probe.title}**", f"The classifier alone: {line(alone)}"]
+            if other:
+                said.append(f"A plain network: **{report.percent(other.probability)}**")
+            st.markdown("  \n".join([*said, verdict(whole)]))
+    if others:
+        what_it_reads(picture.name, chest, others[0].explanation)
     looks_like(found)
     st.caption(
         "The app crops to the lungs before it classifies, so text, edges and shoulders outside that box never reach the "
@@ -57,27 +65,25 @@ def taken_away(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcu
     )
 
 
-def what_it_reads(name: str, chest: shortcuts.Chest, plain: Answer) -> None:
+def what_it_reads(name: str, chest: shortcuts.Chest, seen: Explanation) -> None:
     """Where the plain network looked."""
-    map_of = plain.explanation
     left, right = st.columns([2, 3], gap="medium", vertical_alignment="center")
     left.image(
-        painting.evidence(chest.image.pixels, map_of, 0.8),
+        painting.evidence(chest.image.pixels, seen, 0.8),
         width="stretch",
-        caption=f"Plain network: evidence for COVID-19, {painting.grid(map_of)}",
+        caption=f"Plain network: evidence for COVID-19, {painting.grid(seen)}",
         alt=f"{name} with the Grad-CAM of a plain network",
     )
-    lungs = report.share(map_of.lung_share)
     where = (
         "Nothing in the picture speaks for COVID-19 to it."
-        if map_of.share_in_lungs is None
-        else f"Of what speaks for COVID-19 to it, {report.share(map_of.share_in_lungs)} lies in the lungs, which are {lungs} of "
-        "the picture."
+        if seen.share_in_lungs is None
+        else f"Of what speaks for COVID-19 to it, {report.share(seen.share_in_lungs)} lies in the lungs, which are "
+        f"{report.share(seen.lung_share)} of its map."
     )
     right.markdown(
-        "**A plain network** learned from X-rays of the same sources as most reports train theirs: whole pictures, the labels as "
-        f"they are. It has no gate, is not calibrated, and never abstains. {where} What becomes of its figures in other hospitals "
-        "stands below."
+        "**A plain network** learned from X-rays of the app's sources the way many reports train theirs: whole pictures, labels as "
+        f"they are. It has no gate, is not calibrated, and never abstains. {where} A fall without lungs does not show that it "
+        "read them: black lungs are new to it. Its figures on many pictures, which stand below, say more."
     )
 
 
@@ -121,33 +127,42 @@ def letters(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcuts.
             st.slider(name.capitalize(), 0.0, 1.0, 0.15, _letters.STEP, key=name, persist_state="session")
             for name in _letters.SLIDERS
         )
-        plain, changed = (
+        without, changed = (
             e.answer(settings.method, settings.level)
             for e in (chest.evidence, _answers.marked(chest, *key, text, across, down))
         )
-        assert plain.probability is not None and changed.probability is not None
+        assert without.probability is not None and changed.probability is not None
         # Of the rounded ones, so that the three numbers agree.
-        moved = round(100 * changed.probability) - round(100 * plain.probability)
+        moved = round(100 * changed.probability) - round(100 * without.probability)
         first, second, third = st.columns(3)
-        first.metric("Without letters", report.percent(plain.probability), border=True)
+        first.metric("Without letters", report.percent(without.probability), border=True)
         second.metric("With letters", report.percent(changed.probability), border=True)
         third.metric("Moved by", f"{moved:+d} points" if moved else "0 points", border=True)
+        with suppress(WeightsError):  # said above
+            pictures = [chest.image, shortcuts.with_marker(chest.image, text, across, down)]
+            if told := _answers.plain_network(
+                chest, pictures, picture.sha256, f"{settings.modality} {text} {across} {down}"
+            ):
+                before, after = (report.percent(answer.probability) for answer in told)
+                st.caption(
+                    f"A plain network, which sees the whole picture: {before} without letters, {after} with them."
+                )
         if st.button("Try 25 places", icon=":material/grid_on:", help="Takes some seconds."):
             with st.spinner("Asking 25 times"):
                 grid = _answers.marker_map(chest, *key, text, settings.method)
-            places(grid, plain.probability, chest)
+            places(grid, without.probability, chest)
     with left:
         words = f"{picture.name} with the letters {text}"
         _letters.draggable(chest.image, text, (across, down), words)
         st.caption("Drag the letters about.")
 
 
-def places(grid: painting.Places, plain: float, chest: shortcuts.Chest) -> None:
+def places(grid: painting.Places, without: float, chest: shortcuts.Chest) -> None:
     """What the letters do at each place of the picture, and where the classifier looks."""
     features = chest.evidence.features
     assert features is not None  # never refused here
     st.plotly_chart(
-        figures.on_picture(curves.marker_effect(grid, plain), chest.image.pixels, features.frame),
+        figures.on_picture(curves.marker_effect(grid, without), chest.image.pixels, features.frame),
         key="map",
         config={"displayModeBar": False},
         alt="Change of the probability in points, for 25 places of the letters, over the picture",
@@ -156,7 +171,7 @@ def places(grid: painting.Places, plain: float, chest: shortcuts.Chest) -> None:
         "By how many points letters in the middle of each field move the probability. The dashed box is what the classifier sees; "
         "letters outside of it act at most through what the U-Net marks."
     )
-    if (known := report.percent(plain))[0] in "<>":
+    if (known := report.percent(without))[0] in "<>":
         said += (
             f" Without letters the probability is {known}, at the end of the scale. There, 0 only means that letters do not bring "
             "it back; any effect beyond the end does not show."
@@ -174,9 +189,8 @@ def everywhere(model: str) -> None:
         alt="AUC on a random split, on a clean split, in other hospitals and with lesions moved between sources",
     )
     st.caption(
-        "A plain network and the app's "
-        f"{registry.get(registry.DEFAULT).title} on harder and harder questions; the last row asks something different. "
-        f"{terms.MOVED}"
+        f"Squares: the plain network. Diamonds: the app's {registry.get(registry.DEFAULT).title}. Each is asked harder and harder "
+        f"questions; the last row asks something different. {terms.MOVED}"
     )
     if said := _board.confounded():
         st.caption(said)

@@ -1,6 +1,7 @@
 """The plain network is the file that lies there, sees the whole picture, and says where it looked."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -19,9 +20,9 @@ def chest() -> shortcuts.Chest:
 
 @pytest.fixture
 def forgotten() -> Iterator[None]:
-    plain.network.cache_clear()
+    plain._loaded.cache_clear()
     yield
-    plain.network.cache_clear()
+    plain._loaded.cache_clear()
 
 
 def test_its_answer_is_that_of_the_trained_network(chest: shortcuts.Chest) -> None:
@@ -41,8 +42,6 @@ def test_its_answer_is_that_of_the_trained_network(chest: shortcuts.Chest) -> No
 
 
 def test_it_sees_what_lies_outside_the_lungs(chest: shortcuts.Chest) -> None:
-    answers = [probe.plain for probe in shortcuts.probes(chest)]
-    assert all(answers) and len({a.probability for a in answers if a}) == len(answers)
     corner = np.zeros_like(chest.lungs)
     corner[:20, :20] = True
     pixels = np.where(corner, 1, chest.image.pixels).astype(np.float32)
@@ -50,9 +49,18 @@ def test_it_sees_what_lies_outside_the_lungs(chest: shortcuts.Chest) -> None:
     assert marked and as_it_is and abs(marked.probability - as_it_is.probability) > 1e-6
 
 
-def test_of_a_ct_slice_it_says_nothing() -> None:
-    slice_ = shortcuts.chest(images.decode(golden.png("ct-lesions")))
-    assert [probe.plain for probe in shortcuts.probes(slice_)] == [None] * 3
+def test_several_who_ask_at_once_load_it_once(forgotten: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[object] = []
+    whole = engine.of_files
+
+    def counted(*given: object) -> engine.Run:
+        started.append(given)
+        return whole(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(engine, "of_files", counted)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: plain.network(), range(4)))
+    assert len(started) == 1 and all(one is found[0] for one in found)
 
 
 def test_without_its_file_there_is_none(

@@ -13,6 +13,7 @@ from covid_core import (
     classify,
     degrade,
     images,
+    plain,
     registry,
     report,
     shortcuts,
@@ -20,6 +21,7 @@ from covid_core import (
     terms,
     trial,
     verdict,
+    weights,
 )
 from pages import _board, _plain, _ui
 from pages._pictures import PHANTOMS, Upload
@@ -151,8 +153,15 @@ def test_the_shortcut_lab_takes_lungs_away_and_burns_letters_in() -> None:
     assert all(title in said for title in ("As it is", "Lungs blacked out", "Only the border"))
     chest = shortcuts.chest(images.decode(golden.png("xray-lesions")))
     for probe in shortcuts.probes(chest):
-        assert probe.plain and f"A plain network: **{report.percent(probe.plain.probability)}**" in said
-    assert "never abstains" in said and _plain.x_rays_fall() in said
+        other = plain.ask(probe.image, chest.lungs)
+        assert other and f"A plain network: **{report.percent(other.probability)}**" in said
+    assert "never abstains" in said and "tuberculosis" in _plain.x_rays_fall() and _plain.x_rays_fall() in said
+    before, after = (
+        plain.ask(image, chest.lungs) for image in (chest.image, shortcuts.with_marker(chest.image, "R", 0.15, 0.15))
+    )
+    assert before and after
+    told = [report.percent(answer.probability) for answer in (before, after)]
+    assert f"{told[0]} without letters, {told[1]} with them" in said
     named = next(iter(source.guess(shortcuts.chest(images.decode(golden.png("xray-lesions"))).evidence)))
     assert f"As it is: **{terms.SOURCES[named]}**" in said
     chance = _board.board_figures("xray / source_from_features", registry.DEFAULT)["balanced_accuracy_by_chance"]
@@ -203,7 +212,7 @@ def test_learn_shows_ten_steps_each_with_a_question_and_an_answer() -> None:
             app.button[-1].click().run()
             assert not app.exception
     assert len(seen) == 10
-    assert _plain.x_rays_fall() in words(app)
+    assert "tuberculosis" in _plain.x_rays_fall() and _plain.x_rays_fall() in words(app)
     (drawn,) = charts(app).values()
     rows = {r["protocol"]: r["figures"] for r in _board.scoreboard() if r["model"] == registry.DEFAULT}
     asked = sorted(x for trace in drawn for x in trace["x"])
@@ -315,3 +324,17 @@ def test_two_visitors_never_see_each_others_pictures(tmp_path: Path) -> None:
         assert any(s.value == name for s in app.header) and other not in words(app)
     probability = [next(m.value for m in app.metric if "probability" in m.label) for app in (first, second)]
     assert probability[0] != probability[1]
+
+
+def test_the_plain_network_is_not_asked_about_ct_and_takes_nothing_along_when_it_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "A plain network:" not in words(on_page("shortcut_lab.py", Upload("ct.png", golden.png("ct-lesions"))))
+
+    def lost(*_: object) -> None:
+        raise weights.WeightsError("The file plain.safetensors is damaged.")
+
+    monkeypatch.setattr(plain, "ask", lost)
+    app = on_page("shortcut_lab.py", Upload("other.png", golden.png("xray-healthy")))
+    assert "The plain network is not asked. The file plain.safetensors is damaged." in words(app)
+    assert "Lungs blacked out" in words(app) and "Without letters" in {m.label for m in app.metric}
