@@ -13,7 +13,7 @@ CARDS = {
         "xray_random": "Split at random",
         "xray_grouped / test": "Copies kept apart",
         "xray_grouped / external": "Other hospitals",
-        "xray_grouped / pediatric": "Children, nobody with it",
+        "xray_grouped / pediatric": "Children",
     },
     "ct": {
         "sars_random": "São Paulo, at random",
@@ -23,8 +23,8 @@ CARDS = {
 }
 CT_FALLS = (
     "On CT, keeping groups apart costs much: neighbouring slices look alike, and a random split puts them on both sides. (Each "
-    "card is a training of its own; each of the five folds had fewer slices.) On another collection, COVID-CT, the plain network does "
-    "little better than guessing; about half of the slices of each show COVID-19."
+    "card is a training of its own; each of the five folds had fewer slices.) On another collection, COVID-CT, the plain "
+    "network does little better than guessing; about half of the slices of each show COVID-19."
 )
 
 
@@ -108,7 +108,7 @@ def _beside_ours() -> str:
         f"{_auc('only_border', 'xray')}. In other hospitals both rank about alike ({_auc('external', 'xray')}, the plain one "
         f"{_auc('external')}): the app's better against tuberculosis, the plain one against healthy people. At a cut of 50 % the "
         f"app's is right about {_share('external', 'accuracy', 'xray', digits=1)} there, and calls "
-        f"{_share('pediatric', 'accuracy', 'xray', of_others=True)} of the children COVID-19, the plain one "
+        f"{_share('pediatric', 'accuracy', 'xray', of_others=True)} of the children COVID-19, none of whom has it, the plain one "
         f"{_share('pediatric', 'accuracy', of_others=True)}. But the app's abstains: it answers "
         f"{_share('external', 'decided', 'xray')} of the X-rays from other hospitals, "
         f"{_share('external', 'accuracy_of_decided', 'xray')} of them rightly, and {answered['n']} of the children, {wrong} of "
