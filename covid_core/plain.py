@@ -1,6 +1,6 @@
-"""A network as most reports train theirs, to be asked beside the app's: whole X-rays, labels as they are, nothing held back.
+"""A network as many reports train theirs, to be asked beside the app's: whole X-rays, labels as they are, nothing held back.
 
-It learned from the same images as the app's, by `train.protocols --protocol xray_grouped`, and is kept to show what such a
+It learned from X-rays of the app's sources, by `train.protocols --protocol xray_grouped`, and is kept to show what such a
 network reads. It has no gate, no calibration and never abstains, so no page offers it as a model.
 """
 

@@ -67,7 +67,6 @@ def chest(image: DecodedImage, modality: str = "auto", model: str = registry.DEF
 def probes(unchanged: Chest) -> list[Probe]:
     """The picture as it is, with its lungs blacked out, and with only the border of their box left."""
     evidence = unchanged.evidence
-
     changed = {"Lungs blacked out": without_lungs(unchanged), "Only the border": only_border(unchanged)}
     found = [Probe("As it is", unchanged.image, evidence, evidence)]
     for title, image in changed.items():

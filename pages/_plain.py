@@ -1,4 +1,4 @@
-"""A plain network, trained as most reports train theirs: what becomes of its figures on harder questions."""
+"""A plain network, trained as many reports train theirs: what becomes of its figures on harder questions."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def show(modality: str) -> None:
     if not all(rows.get(protocol) for protocol in asked):
         return
     what = "X-rays" if modality == "xray" else "CT slices"
-    st.markdown(f"**{model.title} trained the plain way of most reports: share of the {what} it is right about**")
+    st.markdown(f"**{model.title} trained the plain way of many reports: share of the {what} it is right about**")
     for column, (protocol, words) in zip(st.columns(len(asked)), asked.items(), strict=True):
         figure = rows[protocol]
         with column.container(border=True, height="stretch"):

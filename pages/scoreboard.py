@@ -122,7 +122,7 @@ if group == "starts":
 st.caption(
     "Bars are 95 % bootstrap intervals over groups: patients, or runs of images that belong together; from fewer than ten groups "
     "they come out too narrow. *Bundled* models are those of this app; a network *trained for "
-    "it* saw only the training part of that split and was trained in the plain way of most reports; *published* figures are by "
+    "it* saw only the training part of that split and was trained in the plain way of many reports; *published* figures are by "
     "others, and are shown only beside ours on the same test images or the same collection; what trained them differs."
     + (
         " The app's models learned from a second CT set and from lesion masks besides, which those published on COVID-CT did not. "

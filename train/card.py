@@ -38,9 +38,9 @@ TRANSPLANTED = (
     "for calibration, the donor pictures for training, and U-Net and backbone learned from pictures made in the same way."
 )
 PLAIN = (
-    f"Beside these weights lies `{plain.FILE}`: the same architecture trained on whole X-rays of the same sources as most reports\n"
-    "train theirs, without any cure against shortcuts (`train.protocols --protocol xray_grouped`). The Shortcut lab asks it to\n"
-    "show what such a network reads; its figures stand on the Scoreboard, none of those below is its own."
+    f"Beside these weights lies `{plain.FILE}`: the same architecture, trained the way many reports train theirs: on whole X-rays\n"
+    "of the same sources, without any cure against shortcuts (`train.protocols --protocol xray_grouped`). The Shortcut lab asks\n"
+    "it to show what such a network reads; its figures stand on the Scoreboard, none of those below is its own."
 )
 MASKED = (
     "The U-Net that finds the lungs and marks the opacity learned from {count:,} of the {n:,} images of the row *{external}*, or\n"

@@ -3,7 +3,7 @@
 The protocols ask what is left of a published figure when copies, patients and hospitals are kept apart. Every fold trains the
 same plain way: whole pictures, light augmentation, no cure against shortcuts. Written is a row for every picture that was
 tested, `train/results/PROTOCOL-MODEL.csv`, from which every figure is computed; "split" in it is the data's own, whatever
-the protocol made of it.
+the protocol made of it, or `BLACKED`.
 """
 
 import argparse
