@@ -81,6 +81,22 @@ def _mixed(picture: NDArray[Any], name: str, amount: NDArray[Any]) -> NDArray[An
     return mixed
 
 
+def _grey(pixels: NDArray[np.float32]) -> NDArray[Any]:
+    """A picture [H, W] in 0..1 as colours, [H, W, 3] in 0..255."""
+    return np.repeat(pixels[:, :, None], 3, axis=2) * 255
+
+
+def _rounded(picture: NDArray[Any]) -> Pixels:
+    painted: Pixels = np.round(np.clip(picture, 0, 255)).astype(np.uint8)
+    return painted
+
+
+def _strength(explanation: Explanation) -> NDArray[Any]:
+    """How strongly evidence for COVID-19 is painted, [H, W] in 0..1."""
+    shown: NDArray[Any] = np.clip(explanation.heatmap / FULL_SCALE, 0, 1)
+    return shown
+
+
 def _reduced(array: NDArray[Any], step: int) -> Places:
     """[H, W] -> [H / step, W / step], each the mean of what it stands for."""
     whole = np.asarray(array, np.float32)
@@ -91,16 +107,12 @@ def swatch(name: str, hatched: bool) -> Pixels:
     """A small patch of a layer for the key beside a picture, [24, 36, 3]."""
     paper = np.full((24, 36, 3), 255, np.float32)
     amount = _hatch(name, paper.shape[:2], 12) if hatched else np.ones(paper.shape[:2], np.float32)
-    painted: Pixels = np.round(_mixed(paper, name, amount)).astype(np.uint8)
-    return painted
+    return _rounded(_mixed(paper, name, amount))
 
 
-def evidence(pixels: NDArray[np.float32], explanation: Explanation, opacity: float) -> Pixels:
+def grad_cam(pixels: NDArray[np.float32], explanation: Explanation, opacity: float) -> Pixels:
     """A picture [H, W] in 0..1 with a Grad-CAM painted over it, [H, W, 3]."""
-    picture: NDArray[Any] = np.repeat(pixels[:, :, None], 3, axis=2) * 255
-    mixed = _mixed(picture, CAM, np.clip(explanation.heatmap / FULL_SCALE, 0, 1) * np.float32(opacity))
-    painted: Pixels = np.round(np.clip(mixed, 0, 255)).astype(np.uint8)
-    return painted
+    return _rounded(_mixed(_grey(pixels), CAM, _strength(explanation) * np.float32(opacity)))
 
 
 def layers(
@@ -124,7 +136,7 @@ def layers(
     """
     pixels = diagnosis.image.pixels if below is None else below
     step = -(-max(pixels.shape) // LARGEST)
-    picture: NDArray[Any] = np.repeat(_reduced(pixels, step)[:, :, None], 3, axis=2) * 255
+    picture = _grey(_reduced(pixels, step))
     found, explanation = diagnosis.segmentation, diagnosis.explanation
     # Functions, for some are costly, and mostly few are shown.
     strength: dict[str, Callable[[], NDArray[Any]]] = {}
@@ -137,12 +149,11 @@ def layers(
         if (dense := found.consolidation) is not None:
             strength["Consolidation"] = lambda: dense
     if explanation is not None:
-        strength[CAM] = lambda: np.clip(explanation.heatmap / FULL_SCALE, 0, 1)
+        strength[CAM] = lambda: _strength(explanation)
     for name in LAYERS:
         if name in shown and name in strength:
             amount = _reduced(strength[name](), step) * np.float32(opacity)
             if hatched:
                 amount = amount * _hatch(name, amount.shape, max(amount.shape) / STRIPES)
             picture = _mixed(picture, name, amount)
-    painted: Pixels = np.round(np.clip(picture, 0, 255)).astype(np.uint8)
-    return painted
+    return _rounded(picture)

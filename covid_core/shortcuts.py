@@ -68,11 +68,15 @@ def probes(unchanged: Chest) -> list[Probe]:
     """The picture as it is, with its lungs blacked out, and with only the border of their box left."""
     evidence = unchanged.evidence
     changed = {"Lungs blacked out": without_lungs(unchanged), "Only the border": only_border(unchanged)}
-    found = [Probe("As it is", unchanged.image, evidence, evidence)]
-    for title, image in changed.items():
-        whole = see(image, evidence.modality, evidence.model).evidence.light()
-        found.append(Probe(title, image, in_box(unchanged, image), whole))
-    return found
+    return [
+        Probe("As it is", unchanged.image, evidence, evidence),
+        *(
+            Probe(
+                title, image, in_box(unchanged, image), see(image, evidence.modality, evidence.model).evidence.light()
+            )
+            for title, image in changed.items()
+        ),
+    ]
 
 
 def without_lungs(unchanged: Chest) -> DecodedImage:

@@ -75,10 +75,16 @@ def board_figures(protocol: str, model: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def value_of(protocol: str, model: str, measure: str) -> float | None:
-    """A figure of a model's own under a protocol; None where it was not measured."""
+def figure_of(protocol: str, model: str, measure: str) -> dict[str, Any]:
+    """A figure of a model's own under a protocol; empty where it was not measured."""
     own = [r["figures"] for r in scoreboard() if r["protocol"] == protocol and r["model"] == model]
-    value: float | None = own[0].get(measure, {}).get("value") if own else None
+    found: dict[str, Any] = own[0].get(measure, {}) if own else {}
+    return found
+
+
+def value_of(protocol: str, model: str, measure: str) -> float | None:
+    """Its value; None where it was not measured, or is not defined."""
+    value: float | None = figure_of(protocol, model, measure).get("value")
     return value
 
 

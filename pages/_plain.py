@@ -31,14 +31,12 @@ CT_FALLS = (
 def show(modality: str) -> None:
     """What it is right about, from the report's question to the hardest; nothing where a figure of it is missing."""
     model = registry.get(registry.DEFAULT)
-    rows = {r["protocol"]: r["figures"].get("accuracy") for r in _board.scoreboard() if r["model"] == model.name}
-    asked = CARDS[modality]
-    if not all(rows.get(protocol) for protocol in asked):
+    shares = {words: _board.figure_of(path, model.name, "accuracy") for path, words in CARDS[modality].items()}
+    if not all(shares.values()):
         return
     what = "X-rays" if modality == "xray" else "CT slices"
     st.markdown(f"**{model.title} trained the plain way of many reports: share of the {what} it is right about**")
-    for column, (protocol, words) in zip(st.columns(len(asked)), asked.items(), strict=True):
-        figure = rows[protocol]
+    for column, (words, figure) in zip(st.columns(len(shares)), shares.items(), strict=True):
         with column.container(border=True, height="stretch"):
             st.metric(words, report.share(figure["value"], 1))
             st.caption(f"{report.share(figure['low'])} to {report.share(figure['high'])}, {figure['n']:,} images")
@@ -59,11 +57,9 @@ def x_rays_fall() -> str:
 
 
 def _figure(part: str, measure: str, protocol: str) -> dict[str, Any]:
-    path = f"{protocol} / {part}"
-    rows = [r["figures"] for r in _board.scoreboard() if (r["protocol"], r["model"]) == (path, registry.DEFAULT)]
-    figure: dict[str, Any] = rows[0].get(measure, {}) if rows else {}
+    figure = _board.figure_of(f"{protocol} / {part}", registry.DEFAULT, measure)
     if figure.get("value") is None:
-        raise NotMeasuredError(f"{path} has no {measure}.")
+        raise NotMeasuredError(f"{protocol} / {part} has no {measure}.")
     return figure
 
 

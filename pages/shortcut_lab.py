@@ -69,7 +69,7 @@ def what_it_reads(name: str, chest: shortcuts.Chest, seen: Explanation) -> None:
     """Where the plain network looked."""
     left, right = st.columns([2, 3], gap="medium", vertical_alignment="center")
     left.image(
-        painting.evidence(chest.image.pixels, seen, 0.8),
+        painting.grad_cam(chest.image.pixels, seen, 0.8),
         width="stretch",
         caption=f"Plain network: evidence for COVID-19, {painting.grid(seen)}",
         alt=f"{name} with the Grad-CAM of a plain network",

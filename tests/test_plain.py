@@ -78,6 +78,6 @@ def test_evidence_is_painted_where_it_is(chest: shortcuts.Chest) -> None:
     cells = np.zeros((4, 4), np.float32)
     cells[0, 0], cells[3, 3] = 10, -10  # against COVID-19: nothing to paint
     pixels = np.full((80, 80), 0.5, np.float32)
-    painted = painting.evidence(pixels, replace(answer.explanation, cells=cells, frame=preprocess.whole((80, 80))), 1.0)
+    painted = painting.grad_cam(pixels, replace(answer.explanation, cells=cells, frame=preprocess.whole((80, 80))), 1.0)
     assert painted[5, 5].tolist() == [int(painting.GREEN[i : i + 2], 16) for i in (1, 3, 5)]
     assert painted[75, 75].tolist() == painted[40, 40].tolist() == [128] * 3
