@@ -35,7 +35,7 @@ class Features:
     Attributes:
         cells: of each backbone [C, s, s] float32, its feature map; most models have one.
         frame: the window of the picture it was computed from.
-        evidence: opacity to see in the lungs, by `segment.evidence`.
+        log_opacity: opacity to see in the lungs, by `segment.log_opacity`.
         lesser_side: opacity in the lung that has less of it, by `segment.lesser_side`.
         plausible: whether the lung mask looks like that of a chest image.
         style: of the box, by `gate.style`.
@@ -43,16 +43,16 @@ class Features:
 
     cells: tuple[Array, ...]
     frame: preprocess.Frame
-    evidence: float
+    log_opacity: float
     lesser_side: float
     plausible: bool
     style: Array
 
     @cached_property
     def pooled(self) -> Array:
-        """[C + 1] float32, what the heads weigh: the mean over the cells and, last, the evidence; so for each backbone."""
-        evidence = np.float32(self.evidence)
-        return np.concatenate([np.append(c.mean(axis=(1, 2)), evidence) for c in self.cells]).astype(np.float32)
+        """[C + 1] float32, what the heads weigh: the mean over the cells and, last, `log_opacity`; so for each backbone."""
+        log_opacity = np.float32(self.log_opacity)
+        return np.concatenate([np.append(c.mean(axis=(1, 2)), log_opacity) for c in self.cells]).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class Model(ABC):
         """
         samples = self.probabilities(features.pooled, modality, method)
         distance = max(glance.distance[modality], self.gate.style_distance(features.style, modality))
-        seen = features.evidence, features.lesser_side, features.plausible
+        seen = features.log_opacity, features.lesser_side, features.plausible
         summary, chosen, decision, reason = self.decide(samples, distance, *seen, modality, method, level)
         return Classification(
             modality=modality,
@@ -182,7 +182,7 @@ class Model(ABC):
         self,
         samples: Array,
         distance: float,
-        evidence: float,
+        log_opacity: float,
         lesser_side: float,
         plausible: bool,
         modality: str,
@@ -194,7 +194,7 @@ class Model(ABC):
         Args:
             samples: [S, 2] float in 0..1, by `probabilities`.
             distance: as in `verdict`, so are the following.
-            evidence: `segment.evidence`.
+            log_opacity: `segment.log_opacity`.
             lesser_side: `segment.lesser_side`.
             plausible: whether the lung mask looks like that of a chest image.
             modality: "xray" or "ct".
@@ -204,7 +204,7 @@ class Model(ABC):
         summary = uncertainty.summarise(samples, level)
         chosen = uncertainty.prediction_set(summary.mean, self.conformal[modality][method], level)
         probability, bounds = float(summary.mean[1]), self.bounds(modality)
-        decision, reason = verdict(chosen, probability, bounds, distance, evidence, lesser_side, plausible, modality)
+        decision, reason = verdict(chosen, probability, bounds, distance, log_opacity, lesser_side, plausible, modality)
         return summary, chosen, decision, reason
 
     def refuse(self, glance: Glance | None, modality: str, reason: str, level: float = LEVEL) -> Classification:
@@ -251,7 +251,7 @@ class Classifier(Model):
         settings = config["heads"]
         channels = self.heads[spec.modalities[0]][0].shape[1]
         masks = uncertainty.dropout_masks(settings["masks"], channels, settings["dropout"], settings["seed"])
-        masks[:, -1] = 1  # the evidence is one number: dropping it would be no small disturbance
+        masks[:, -1] = 1  # opacity is one number: dropping it would be no small disturbance
         # (x * mask) @ w = x @ (mask * w): one product for all heads and masks, [K, T, C + 1].
         self.masked = {m: weight[:, None, :] * masks for m, (weight, _) in self.heads.items()}
 
@@ -279,9 +279,9 @@ class Classifier(Model):
     def features(self, image: DecodedImage, modality: str, found: segment.Segmentation) -> Features:
         cells, crop, frame = self.cells(image, modality, found)
         lungs, lesion = found.lungs, found.lesion_probability
-        evidence, lesser_side = segment.evidence(lungs, lesion), segment.lesser_side(lungs, lesion)
+        log_opacity, lesser_side = segment.log_opacity(lungs, lesion), segment.lesser_side(lungs, lesion)
         style = style_of(image.pixels, frame, modality, crop)
-        return Features((cells,), frame, evidence, lesser_side, found.plausible, style)
+        return Features((cells,), frame, log_opacity, lesser_side, found.plausible, style)
 
     def sample(self, pooled: Array, modality: str, method: Method = "ensemble_mc_dropout") -> Array:
         weight, bias = self.heads[modality]

@@ -2,8 +2,8 @@
 
 The heads are linear in the mean of the feature map, so the gradient of a head's logit with respect to a cell is its
 weight vector over the number of cells: Grad-CAM needs no backward pass, and the cells' contributions add up to the logit
-but for the bias and the part of the U-Net's evidence. They are kept in that unit. A map rescaled to its own maximum would
-make weak evidence look strong.
+but for the bias and the part of the opacity that the U-Net found. They are kept in that unit. A map rescaled to its own
+maximum would make weak evidence look strong.
 """
 
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ def explain(model: Model, features: Features, modality: str, lungs: NDArray[np.b
     ]
     cells: Array = np.mean(maps, axis=0).astype(np.float32)
     bias = float(np.mean([bias for _, bias in heads])) + worth * clear
-    return explanation_of(cells, features.frame, worth * (features.evidence - clear), bias, lungs)
+    return explanation_of(cells, features.frame, worth * (features.log_opacity - clear), bias, lungs)
 
 
 def explanation_of(

@@ -160,7 +160,7 @@ def forest(figures: dict[str, dict[str, Any]], axis: str, shares: bool = False) 
     import plotly.graph_objects as go
 
     def told(value: float) -> str:
-        return report.share(value) if shares else f"{value:.3f}"
+        return report.share(value) if shares else report.index(value)
 
     figure = go.Figure()
     lines = [(_broken(f"{label} ({report.counted(f)})" if "n" in f else label), f) for label, f in figures.items()]
@@ -198,7 +198,7 @@ def forest(figures: dict[str, dict[str, Any]], axis: str, shares: bool = False) 
         categoryorder="array",
         categoryarray=[label for label, _ in lines],
     )
-    return compact(figure, 90 + row * len(lines)).update_layout(margin_r=48)
+    return compact(figure, 90 + row * len(lines)).update_layout(margin_r=54)
 
 
 def whiskers(values: Sequence[float], ends: Sequence[Sequence[float]], **style: Any) -> dict[str, Any]:

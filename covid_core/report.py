@@ -93,6 +93,11 @@ def share(value: float, digits: int = 0) -> str:
     return f"> {100 - least:.{digits}f} %" if 100 - least < 100 * value < 100 else f"{100 * value:.{digits}f} %"
 
 
+def index(value: float) -> str:
+    """A measure between 0 and 1, for reading: "0.978"; what is neither never rounds to it: "< 0.001", "> 0.999"."""
+    return "< 0.001" if 0 < value < 0.0005 else "> 0.999" if 0.9995 <= value < 1 else f"{value:.3f}"
+
+
 def caution(answer: Classification) -> str:
     """What an answer does not mean; "" where none is given."""
     if answer.decision == "covid":
@@ -101,7 +106,7 @@ def caution(answer: Classification) -> str:
         return ""
     said = "This excludes no disease, not even COVID-19."
     features = answer.features
-    if features is not None and segment.mean_probability(features.evidence) >= segment.VISIBLE[answer.modality]:
+    if features is not None and segment.mean_probability(features.log_opacity) >= segment.VISIBLE[answer.modality]:
         said += " Opacity is marked in the lungs: it can be COVID-19 or another disease."
     return said
 

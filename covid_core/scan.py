@@ -24,6 +24,8 @@ MAX_BYTES = 256 * 1024**2  # of all files as they come
 MAX_UNPACKED = 512 * 1024**2
 MAX_VOXELS = MAX_FILES * 512 * 512
 MIN_SLICES = 3
+OBLIQUE = 35  # degrees by which a CT may be turned; gantries tilt by 30 at most, and at 45 no axis is the nearest
+MM = {"meter": 1000.0, "micron": 0.001}  # of NIfTI's units, which are mm where nothing is said
 AIR = -1024  # HU; nothing is thinner, lower values are padding
 # Level and width, HU. The usual lung window, and a fixed one: a file carries the window that its last viewer liked, often one for
 # soft tissue, in which lungs are black, and the same patient would look different to a model from one hospital to the next.
@@ -103,6 +105,7 @@ def open_scan(files: Sequence[tuple[str, bytes]]) -> Scan:
     members = _unpack(files)
     volumes = {_sha256(data): data for _, data in members if is_nifti(data)}
     images = {_sha256(data): data for name, data in members if _is_dicom(name, data)}
+    others = sum(not (is_nifti(data) or _is_dicom(name, data)) for name, data in members)
     if not volumes and not images:
         if any(name.lower().endswith((".nii", ".nii.gz")) for name, _ in members):
             raise ImageError(
@@ -111,7 +114,7 @@ def open_scan(files: Sequence[tuple[str, bytes]]) -> Scan:
         raise ImageError(f"There is no CT in this. Upload {ACCEPTED}. A zip archive of pictures is for the page Batch.")
     if len(volumes) > 1 or (volumes and images):
         raise ImageError("There is more than one volume in this. Upload a single one: the CT itself, without masks.")
-    scan = _nifti(*volumes.values()) if volumes else _series(list(images.values()))
+    scan = _nifti(next(iter(volumes.values())), others) if volumes else _series(list(images.values()), others)
     name = PurePosixPath(files[0][0].replace("\\", "/")).name or "CT"
     digests = sorted([*volumes, *images])
     return replace(
@@ -155,10 +158,15 @@ def _is_dicom(name: str, data: bytes) -> bool:
     return data[128:132] == b"DICM" or name.lower().endswith((".dcm", ".dicom"))
 
 
-def _series(files: list[bytes]) -> Scan:
+def _series(files: list[bytes], others: int) -> Scan:
     from covid_core import series  # here, because it imports this module, and pydicom, which a NIfTI file does not need
 
-    return series.open_series(files)
+    return series.open_series(files, others)
+
+
+def left_out(files: int) -> tuple[str, ...]:
+    """The remark that so many files beside a CT are no part of it; none of none."""
+    return (f"Files that are not CT slices were left out: {files}.",) if files else ()
 
 
 def check_count(count: int) -> None:
@@ -179,6 +187,11 @@ def to_view(affine: NDArray[np.float64]) -> NDArray[np.float64]:
     axes = affine[:3, :3]
     if not (np.isfinite(axes).all() and abs(np.linalg.det(axes)) > 1e-6):
         raise ImageError(NO_PLACE)
+    along = np.abs(axes / np.linalg.norm(axes, axis=0)).max(axis=0)  # cosines of the axes with those of the body
+    if (turn := float(np.rad2deg(np.arccos(along.min().clip(0, 1))))) > OBLIQUE:
+        raise ImageError(
+            f"This CT is turned by {turn:.0f} degrees from the axes of the body; up to {OBLIQUE} are read. Export its axial slices."
+        )
     tools = _nibabel().orientations
     view = tools.ornt_transform(tools.io_orientation(affine), tools.axcodes2ornt("LPI"))
     return np.asarray(view, np.float64)
@@ -195,8 +208,8 @@ def _nibabel() -> Any:
     return nibabel
 
 
-def _nifti(data: bytes) -> Scan:
-    """Open a NIfTI file; only its header is read before its size is known to be bearable."""
+def _nifti(data: bytes, others: int) -> Scan:
+    """Open a NIfTI file beside so many others; only its header is read before its size is known to be bearable."""
     nifti = _nibabel()
     stream = gzip.GzipFile(fileobj=BytesIO(data)) if data.startswith(b"\x1f\x8b") else BytesIO(data)
     head = stream.read(540)
@@ -210,6 +223,7 @@ def _nifti(data: bytes) -> Scan:
     size = int(np.prod(shape))
     stored = np.frombuffer(stream.read(size * kind.itemsize), kind, size).reshape(shape, order="F")
     affine = np.asarray(header.get_best_affine(), np.float64)
+    affine[:3] *= MM.get(header.get_xyzt_units()[0], 1.0)
     view = to_view(affine)
     volume = turned(stored, view)
     check_count(len(volume))
@@ -222,7 +236,7 @@ def _nifti(data: bytes) -> Scan:
         return np.asarray(np.maximum(np.nan_to_num(values, nan=AIR), AIR), np.float32)
 
     x, y, z = spacing.tolist()
-    return Scan(len(volume), (volume.shape[1], volume.shape[2]), (z, y, x), plane, "NIFTI")
+    return Scan(len(volume), (volume.shape[1], volume.shape[2]), (z, y, x), plane, "NIFTI", remarks=left_out(others))
 
 
 def _nifti_layout(header: Any) -> tuple[tuple[int, ...], int, np.dtype[Any]]:

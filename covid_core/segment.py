@@ -253,7 +253,7 @@ def lesion_share(lungs: Mask, lesions: Mask) -> float:
     return int(np.count_nonzero(lesions & lungs)) / max(int(np.count_nonzero(lungs)), 1)
 
 
-def evidence(lungs: Mask, probability: Array) -> float:
+def log_opacity(lungs: Mask, probability: Array) -> float:
     """How much opacity there is to see: logarithm of the mean lesion probability in the lungs (`FLOOR` added).
 
     Args:
@@ -266,9 +266,9 @@ def evidence(lungs: Mask, probability: Array) -> float:
     return float(np.log(FLOOR + (_mean(probability, lungs) if lungs.any() else 0.0)))
 
 
-def mean_probability(evidence: float) -> float:
-    """The mean lesion probability in the lungs behind this `evidence`, 0..1."""
-    return float(np.exp(evidence)) - FLOOR
+def mean_probability(log_opacity: float) -> float:
+    """The mean lesion probability in the lungs behind this `log_opacity`, 0..1."""
+    return float(np.exp(log_opacity)) - FLOOR
 
 
 def lesser_side(lungs: Mask, probability: Array) -> float:

@@ -21,7 +21,7 @@ from pydicom.encaps import encapsulate, get_frame
 from covid_core import dicom
 from covid_core.archive import MAX_FILES
 from covid_core.images import Array, ImageError
-from covid_core.scan import DAMAGED, MAX_VOXELS, NO_PLACE, TOO_LONG, Scan, check_count, to_view, turned
+from covid_core.scan import DAMAGED, MAX_VOXELS, NO_PLACE, TOO_LONG, Scan, check_count, left_out, to_view, turned
 
 # What is read of a file beyond `dicom.TAGS`.
 PLACE = ["SeriesInstanceUID", *dicom.GROUPS]
@@ -60,23 +60,26 @@ class Slice:
     decode: Callable[[], Array]
 
 
-def open_series(files: Sequence[bytes]) -> Scan:
+def open_series(files: Sequence[bytes], others: int) -> Scan:
     """Put the slices of DICOM files in order.
+
+    Args:
+        files: contents; what is no slice of a CT is left out, and that is said.
+        others: files beside them that are no DICOM.
 
     Raises:
         ImageError: they are no CT, of several series, not axial, or do not say where they lie.
     """
     slices: list[Slice] = []
-    others: list[NotCTError] = []
+    wrong: list[NotCTError] = []
     for data in files:
         try:
             slices += _slices(data)
         except NotCTError as error:
-            others.append(error)
+            wrong.append(error)
     if not slices:
-        raise others[0]
-    left_out = (f"Files that are not CT slices were left out: {len(others)}.",) if others else ()
-    return _stack(slices, left_out)
+        raise wrong[0]
+    return _stack(slices, left_out(len(wrong) + others))
 
 
 def count_frames(data: bytes) -> int:

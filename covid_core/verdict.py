@@ -42,7 +42,7 @@ def verdict(
     probability: float,
     bounds: tuple[float, float],
     distance: float,
-    evidence: float,
+    log_opacity: float,
     lesser_side: float,
     plausible: bool,
     modality: str,
@@ -55,7 +55,7 @@ def verdict(
         bounds: up to which probability "non_covid" and from which on "covid" is answered: hardly any val picture of the
             other class comes so far, whatever source's look it is given.
         distance: from the training images, in units of the threshold.
-        evidence: `segment.evidence`.
+        log_opacity: `segment.log_opacity`.
         lesser_side: `segment.lesser_side`.
         plausible: whether the lung mask looks like that of a chest image; those that do not are mostly refused before.
         modality: "xray" or "ct".
@@ -71,7 +71,7 @@ def verdict(
     withheld = ""
     if decision == "non_covid" and probability > clear:
         withheld = UNCLEAR
-    elif decision == "covid" and segment.mean_probability(evidence) < segment.VISIBLE[modality]:
+    elif decision == "covid" and segment.mean_probability(log_opacity) < segment.VISIBLE[modality]:
         withheld = INVISIBLE
     elif decision == "covid" and lesser_side < segment.BOTH_LUNGS[modality]:
         withheld = ONE_SIDED

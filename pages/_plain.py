@@ -70,8 +70,7 @@ def _share(part: str, measure: str, protocol: str = "xray_grouped", of_others: b
 
 
 def _auc(part: str, protocol: str = "xray_grouped") -> str:
-    value = _figure(part, "auc", protocol)["value"]
-    return "above 0.999" if 0.9995 <= value < 1 else f"{value:.3f}"
+    return report.index(_figure(part, "auc", protocol)["value"])
 
 
 def _elsewhere() -> str:

@@ -11,7 +11,7 @@ SEEN, UNSEEN = float(np.log(0.21)), float(np.log(0.011))
 
 
 @pytest.mark.parametrize(
-    ("chosen", "probability", "distance", "evidence", "lesser_side", "decision", "reason"),
+    ("chosen", "probability", "distance", "log_opacity", "lesser_side", "decision", "reason"),
     [
         ((1,), 0.9, 0.9, SEEN, 0.2, "covid", ""),
         ((0,), 0.1, 0.9, UNSEEN, 0.2, "non_covid", ""),
@@ -24,9 +24,9 @@ SEEN, UNSEEN = float(np.log(0.21)), float(np.log(0.011))
         ((), 0.9, 0.9, SEEN, 0.2, "uncertain", verdict.UNUSUAL),
     ],
 )
-def test_verdict(chosen, probability, distance, evidence, lesser_side, decision, reason) -> None:
+def test_verdict(chosen, probability, distance, log_opacity, lesser_side, decision, reason) -> None:
     for modality in ("xray", "ct"):
-        found = verdict.verdict(chosen, probability, (0.3, 0.8), distance, evidence, lesser_side, True, modality)
+        found = verdict.verdict(chosen, probability, (0.3, 0.8), distance, log_opacity, lesser_side, True, modality)
         assert found == (decision, reason)
 
 

@@ -238,7 +238,7 @@ def test_an_answer_says_what_it_does_not_mean() -> None:
     picture = images.decode(golden.png("ct-lesions"), "x")
     answer = replace(diagnose(picture).classification, decision="non_covid")
     assert answer.features is not None
-    clear = replace(answer, features=replace(answer.features, evidence=-4.6))
+    clear = replace(answer, features=replace(answer.features, log_opacity=-4.6))
     excludes_nothing = "This excludes no disease, not even COVID-19."
     opacity = "Opacity is marked in the lungs: it can be COVID-19 or another disease."
     assert report.caution(answer) == f"{excludes_nothing} {opacity}"

@@ -1,4 +1,4 @@
-"""Lung shape, lesion share and its interval, evidence: by hand on masks of a few pixels and on phantoms."""
+"""Lung shape, lesion share and its interval, opacity: by hand on masks of a few pixels and on phantoms."""
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ def test_other_implausible_masks(shape: segment.LungShape, words: str) -> None:
 def test_an_empty_mask_has_no_shape() -> None:
     nothing = np.zeros((8, 8), bool)
     assert segment.lung_shape(nothing, nothing.astype(np.float32)) == segment.LungShape(0.0, 0.0, 0.0)
-    assert segment.mean_probability(segment.evidence(nothing, nothing.astype(np.float32))) == pytest.approx(0)
+    assert segment.mean_probability(segment.log_opacity(nothing, nothing.astype(np.float32))) == pytest.approx(0)
 
 
 def test_phantom_lungs_have_the_shape_of_lungs() -> None:
@@ -81,8 +81,8 @@ def test_share_and_interval() -> None:
 def test_evidence_is_the_logarithm_of_the_mean_inside_the_lungs() -> None:
     lungs = two_lungs()
     probability = np.where(lungs, 0.09, 1.0).astype(np.float32)
-    assert segment.evidence(lungs, probability) == pytest.approx(np.log(0.10), abs=1e-5)
-    assert segment.mean_probability(segment.evidence(lungs, probability)) == pytest.approx(0.09, abs=1e-6)
+    assert segment.log_opacity(lungs, probability) == pytest.approx(np.log(0.10), abs=1e-5)
+    assert segment.mean_probability(segment.log_opacity(lungs, probability)) == pytest.approx(0.09, abs=1e-6)
 
 
 @pytest.mark.parametrize("modality", ["xray", "ct"])

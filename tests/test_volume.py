@@ -31,6 +31,20 @@ def test_a_tilted_nifti_file_is_not_resampled(hounsfield: np.ndarray) -> None:
     check(read_volume([("t.nii", nifti(hounsfield, affine=tilt @ np.diag([5, 5, 30, 1])))]), hounsfield)
 
 
+def test_a_nifti_file_turned_too_far(hounsfield: np.ndarray) -> None:
+    c = np.cos(np.pi / 4)
+    around_the_patient = np.array([[c, -c, 0, 0], [c, c, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    said = refusal(nifti(hounsfield, affine=around_the_patient @ np.diag([5, 5, 30, 1])))
+    assert "turned by 45 degrees" in said
+
+
+@pytest.mark.parametrize(("unit", "mm"), [("meter", 1000), ("micron", 0.001), ("mm", 1), ("unknown", 1)])
+def test_units_of_a_nifti_file(hounsfield: np.ndarray, unit: str, mm: float) -> None:
+    image = nibabel.Nifti1Image(np.flip(hounsfield).T, np.diag([*(np.array(SPACING[::-1]) / mm), 1]))
+    image.header.set_xyzt_units(unit)
+    check(read_volume([("a.nii", image.to_bytes())]), hounsfield)
+
+
 def test_kinds_of_nifti_files(hounsfield: np.ndarray) -> None:
     plain = nifti(hounsfield)
     check(read_volume([("a.nii.gz", gzip.compress(plain))]), hounsfield)
@@ -99,10 +113,15 @@ def test_frames_of_one_dicom_file(hounsfield: np.ndarray) -> None:
 def test_what_is_no_slice_is_left_out_and_said(hounsfield: np.ndarray) -> None:
     overview = pictures.dicom(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     report = pictures.dicom(Modality="SR", Rows=None, Columns=None, PixelData=None)
+    beside = ("photo.png", b"no part of the CT")
     note = ("__MACOSX/._0.dcm", b"\0\5\x16\7")
     found = read_volume([("a.zip", packed([("o", overview), ("r", report), note, *slices(hounsfield)]))])
     check(found, hounsfield)
     assert found.remarks == ("Files that are not CT slices were left out: 2.",)
+    found = read_volume([("o.dcm", overview), beside, *slices(hounsfield)])
+    assert found.remarks == ("Files that are not CT slices were left out: 2.",)
+    found = read_volume([("a.nii", nifti(hounsfield)), beside])
+    assert found.remarks == ("Files that are not CT slices were left out: 1.",)
     assert "localizer" in refusal(overview)
 
 

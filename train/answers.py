@@ -74,7 +74,7 @@ def rows(
         # As with the kind of image given; an automatic answer to the few taken for the other kind asks the other U-Net.
         shape = segment.LungShape(row.area, row.certainty, row.middle)
         implausible = segment.implausible(shape, limits[row.modality])
-        seen = row.evidence, row.lesser_side, not implausible
+        seen = row.log_opacity, row.lesser_side, not implausible
         summary, chosen, decision, _ = classifier.decide(mine["ensemble_mc_dropout"], distance, *seen, row.modality)
         if gate.refusable(row.chroma, row.contrast) or diagnose.refusal(glance, implausible, row.modality):
             decision = "refused"
@@ -93,7 +93,7 @@ def rows(
                 "low": round(summary.interval[0], 4),
                 "high": round(summary.interval[1], 4),
                 "set": "+".join(classify.CLASSES[c] for c in chosen),
-                "opacity": segment.mean_probability(row.evidence) >= segment.VISIBLE[row.modality],
+                "opacity": segment.mean_probability(row.log_opacity) >= segment.VISIBLE[row.modality],
                 "decision": decision,
             }
         )

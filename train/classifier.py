@@ -62,9 +62,9 @@ class View:
     target: float
 
 
-def soft_target(covid: int, evidence: float) -> float:
-    """What an X-ray with this label and `segment.evidence` is taught as: 0, `HARDLY_KNOWN` to 1 for COVID-19."""
-    seen = (segment.mean_probability(evidence) - NOTHING) / (segment.VISIBLE["xray"] - NOTHING)
+def soft_target(covid: int, log_opacity: float) -> float:
+    """What an X-ray with this label and `segment.log_opacity` is taught as: 0, `HARDLY_KNOWN` to 1 for COVID-19."""
+    seen = (segment.mean_probability(log_opacity) - NOTHING) / (segment.VISIBLE["xray"] - NOTHING)
     return covid * (HARDLY_KNOWN + (1 - HARDLY_KNOWN) * float(np.clip(seen, 0, 1)))
 
 
@@ -82,7 +82,9 @@ def view(record: Record, segmenter: segment.Segmenter, size: int) -> View:
     target = NOBODY
     if record.covid is not None:
         is_seen_through = record.modality == "xray"
-        target = soft_target(record.covid, segment.evidence(lungs, lesion)) if is_seen_through else float(record.covid)
+        target = (
+            soft_target(record.covid, segment.log_opacity(lungs, lesion)) if is_seen_through else float(record.covid)
+        )
     return View(_bytes(crop), opacity, _bytes(wide.extract(lesion, side)), target)
 
 

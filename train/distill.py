@@ -36,7 +36,7 @@ class Taught(Dataset[TaughtExample]):
 
 
 class Teacher:
-    """A finished classifier, on batches: pooled features and logit, without the U-Net's evidence, which shifts its answers.
+    """A finished classifier, on batches: pooled features, and logit without the opacity the U-Net found, which shifts its answers.
 
     Attributes:
         channels: of the features.

@@ -87,8 +87,8 @@ def load(folder: Path) -> tuple[pd.DataFrame, Arrays]:
         tables.append(pd.read_csv(file, keep_default_na=False, dtype=looks.TEXT))
         with np.load(file.with_suffix(".npz")) as stored:
             arrays = {name: stored[name].astype(np.float32) for name in ("crop", "style", "whole")}
-        evidence = tables[-1].evidence.to_numpy(np.float32)[:, None]
-        parts.append({**arrays, "pooled": np.concatenate([arrays["crop"], evidence], axis=1)})
+        log_opacity = tables[-1].log_opacity.to_numpy(np.float32)[:, None]
+        parts.append({**arrays, "pooled": np.concatenate([arrays["crop"], log_opacity], axis=1)})
     if not tables:
         raise ValueError(f"{folder} holds no table of train.features.")
     return pd.concat(tables, ignore_index=True), {

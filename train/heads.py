@@ -29,7 +29,7 @@ HEADS = 5
 MOST_IN_A_FILE = "49MB"  # what is larger is stored in shards; with its header a file stays below 50 MB
 MASKS = 50
 DROPOUT = 0.3
-BLIND = 0.3  # share of the training rows on which a head must do with the evidence alone, so that it learns its worth
+BLIND = 0.3  # share of the training rows on which a head must do with `log_opacity` alone, so that it learns its worth
 DIRECTIONS = 64  # main directions of the features that the gate measures distance in
 CALLED = 0.02  # share of restyled val images of the other class that may get as far as an answer needs to be
 # Pictures from the web differ so much from each other that a cloud with them in it holds much of other hospitals too.
@@ -44,24 +44,24 @@ def targets(table: pd.DataFrame, modality: str) -> Floats:
     covid = (table.finding == "covid").astype(int)
     if modality != "xray":
         return covid.to_numpy(np.float32)
-    return np.array([soft_target(c, e) for c, e in zip(covid, table.evidence, strict=True)], np.float32)
+    return np.array([soft_target(c, e) for c, e in zip(covid, table.log_opacity, strict=True)], np.float32)
 
 
 def fit_head(pooled: Floats, target: Floats, weight: Floats, groups: Sequence[str], seed: int) -> tuple[Floats, float]:
     """One linear head with dropout, trained on a bootstrap of the groups.
 
     On a part of the rows the backbone's features are replaced by their mean: they give the training labels away so well
-    that beside them the evidence would be thought worthless, and it is what holds in another hospital.
+    that beside them the opacity would be thought worthless, and it is what holds in another hospital.
 
     Args:
-        pooled: [N, C + 1], evidence last.
+        pooled: [N, C + 1], log_opacity last.
         target: [N] in 0..1.
         weight: [N].
         groups: [N].
         seed: of bootstrap and dropout.
 
     Returns:
-        weight [C + 1], evidence last, and bias.
+        weight [C + 1], log_opacity last, and bias.
     """
     rng = np.random.default_rng(seed)
     names, index = np.unique(np.asarray(groups), return_inverse=True)

@@ -113,7 +113,7 @@ def describe(
         "area": shape.area,
         "certainty": shape.certainty,
         "middle": shape.middle,
-        "evidence": segment.evidence(lungs, lesion),
+        "log_opacity": segment.log_opacity(lungs, lesion),
         "lesser_side": segment.lesser_side(lungs, lesion),
         "file": str(record.image),
         "transposed": record.transposed,
@@ -178,7 +178,7 @@ def box_of(row: Mapping[str, Any], shape: tuple[int, ...]) -> preprocess.Frame:
 
 def is_plain(row: dict[str, Any]) -> bool:
     """Whether it is an X-ray of a COVID-19 patient on which opacity is plainly to be seen."""
-    return row["finding"] == "covid" and soft_target(1, row["evidence"]) == 1
+    return row["finding"] == "covid" and soft_target(1, row["log_opacity"]) == 1
 
 
 def load(folder: Path, modality: str) -> tuple[pd.DataFrame, Arrays]:

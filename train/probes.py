@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     spec = registry.get(options.model)
     table, arrays = features.load(options.features)
-    pooled = arrays["pooled"][:, :-1]  # the last is the U-Net's evidence
+    pooled = arrays["pooled"][:, :-1]  # the last is opacity's
     records = {str(r.image): r for r in without_returning(datasets.read(options.data))}
     tensors, names, parts = dict[str, NDArray[np.float32]](), dict[str, str](), []
     for modality in spec.modalities:

@@ -49,7 +49,7 @@ def test_what_a_unet_learns_from_must_be_marked(tmp_path: Path, capsys: pytest.C
 
 
 def test_heads_for_both_kinds_of_image_need_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "xray.csv").write_text("image,modality,evidence\na.png,xray,0\n")
+    (tmp_path / "xray.csv").write_text("image,modality,log_opacity\na.png,xray,0\n")
     np.savez(tmp_path / "xray.npz", **{name: np.zeros((1, 4), np.float16) for name in ("crop", "style", "whole")})
     with pytest.raises(SystemExit):
         heads.main(["--features", str(tmp_path), "--backbones", str(tmp_path), "--out", str(tmp_path / "out")])

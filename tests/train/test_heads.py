@@ -90,7 +90,7 @@ def distance(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def test_features_of_two_models_are_joined_only_for_the_same_pictures(tmp_path: Path) -> None:
-    rows = pd.DataFrame({"image": ["a", "b"], "split": "val", "finding": "covid", "evidence": [0.1, 0.2]})
+    rows = pd.DataFrame({"image": ["a", "b"], "split": "val", "finding": "covid", "log_opacity": [0.1, 0.2]})
     for folder, table, channels in (("one", rows, 3), ("two", rows, 5), ("other", rows[::-1], 5)):
         (tmp_path / folder).mkdir()
         table.to_csv(tmp_path / folder / "ct.csv", index=False)

@@ -82,7 +82,7 @@ def test_the_label_goes_with_the_lesions(monkeypatch: pytest.MonkeyPatch, lesion
 def test_rows_give_and_take_lesions(tmp_path: Path, lesion: np.ndarray) -> None:
     nothing, plain = float(np.log(0.01)), float(np.log(0.3))
     records, rows = [], []
-    for index, (split, finding, evidence) in enumerate(
+    for index, (split, finding, log_opacity) in enumerate(
         [
             ("train", "covid", plain),
             ("train", "covid", nothing),  # nothing to give
@@ -92,7 +92,7 @@ def test_rows_give_and_take_lesions(tmp_path: Path, lesion: np.ndarray) -> None:
             ("test", "covid", plain),
         ]
     ):
-        mark = lesion * (evidence == plain)
+        mark = lesion * (log_opacity == plain)
         pixels = lungs(0.3 if finding == "normal" else 0.6, 0.1) + 0.2 * mark
         file = tmp_path / f"{index}.png"
         Image.fromarray(np.round(pixels * 255).astype(np.uint8)).save(file)
@@ -102,7 +102,9 @@ def test_rows_give_and_take_lesions(tmp_path: Path, lesion: np.ndarray) -> None:
             "lesion": mark,
         }
         place = {"top": 0, "left": 0, "side": SIZE}
-        rows.append(({"finding": finding, "evidence": evidence, **place}, arrays if split in ("train", "val") else {}))
+        rows.append(
+            ({"finding": finding, "log_opacity": log_opacity, **place}, arrays if split in ("train", "val") else {})
+        )
 
     def look(record: Record, image: images.DecodedImage) -> looks.Row:
         inside, outside = image.pixels[lesion == 1].mean(), image.pixels[softened(lesion) == 0].mean()
