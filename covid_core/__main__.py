@@ -204,13 +204,14 @@ def _models(options: argparse.Namespace) -> int:
 
 
 def _in_words(row: dict[str, Any]) -> str:
+    from covid_core import verdict
+
     if row["decision"] == "refused":
         return f"{row['file']}: refused. {row['gate']['reason']}"
-    low, high = row["covid_interval"]
-    return (
-        f"{row['file']}: {row['modality']}, {row['decision']}, COVID-19 probability {row['covid_probability']:.2f} "
-        f"[{low:.2f}, {high:.2f}]" + (f". {row['gate']['reason']}" if row["gate"]["reason"] else "")
-    )
+    (low, high), reason = row["covid_interval"], row["gate"]["reason"]
+    probability = f"COVID-19 probability {row['covid_probability']:.2f} [{low:.2f}, {high:.2f}]"
+    said = "no probability that means anything" if reason in verdict.BASELESS else probability
+    return f"{row['file']}: {row['modality']}, {row['decision']}, {said}" + (f". {reason}" if reason else "")
 
 
 def _lesions_in_words(row: dict[str, Any]) -> str:

@@ -231,7 +231,10 @@ def refusal(glance: Glance, implausible: str, modality: str) -> str:
     if modality == "xray" and implausible == TOO_LARGE:  # which a frontal chest X-ray can be
         return implausible
     if modality == "xray":
-        return f"This does not look like a frontal chest X-ray. {implausible}"
+        return f"This does not look like a frontal chest X-ray. {implausible} Use a frontal X-ray of the whole chest."
     if implausible in (MISSING, TOO_UNCERTAIN) or glance.distance[modality] > 1:
-        return f"This does not look like a chest CT slice through the lungs. {implausible}"
+        return (
+            f"This does not look like a chest CT slice through the lungs. {implausible} Use a whole axial slice through the middle "
+            "of the lungs."
+        )
     return ""

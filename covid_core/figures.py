@@ -84,7 +84,7 @@ def uncertainty_bar(answer: Classification) -> "Figure":
 def differing(answer: Classification) -> list[str]:
     """By what its samples differ from each other."""
     parts = {"networks": bool(registry.get(answer.model).members)}
-    parts |= {"heads": answer.method != "mc_dropout", "dropout": answer.method != "ensemble"}
+    parts |= {"heads": answer.method != "mc_dropout", "head-only dropout": answer.method != "ensemble"}
     return [part for part, holds in parts.items() if holds]
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+from covid_core import report
+
 # What the names of the parts in config.json stand for; a part without a line here keeps its name.
 PARTS = {
     "xray / test": "X-ray, training sources",
@@ -116,6 +118,8 @@ MEASURES = {
     "unlike_training": "Share marked as unlike the training images",
     "coverage_covid": "Prediction sets with the true class, COVID-19 images (target 0.90)",
     "coverage_non_covid": "Prediction sets with the true class, other images (target 0.90)",
+    "set_size_covid": "Classes in the prediction set, mean, COVID-19 images (1 = decided; smaller is better)",
+    "set_size_non_covid": "Classes in the prediction set, mean, other images (1 = decided; smaller is better)",
     "opacity_covid": "COVID-19 images on which the U-Net marks visible opacity",
     "opacity_non_covid": "Other images on which the U-Net marks visible opacity",
     "ood_auroc": "How well the distance tells these images from the test images (AUROC)",
@@ -140,6 +144,18 @@ MEASURES = {
     "lateral_refused_or_marked": "Lateral views refused or marked as unlike",
     "test_accepted": "Test images accepted",
     "modality_right": "Kind of image recognised",
+}
+# Answers of more than half a bit of uncertainty are called uncertain here.
+RATES = {
+    "USen": "share of the wrong answers that were uncertain",
+    "USpe": "share of the right answers that were certain",
+    "UPre": "share of the uncertain answers that were wrong",
+    "UAcc": "share of all answers that were wrong and uncertain, or right and certain",
+}
+MEASURES |= {
+    f"{rate} ({method})": f"{rate}, {title[0].lower()}{title[1:]}: {meaning} (uncertain: more than half a bit)"
+    for method, title in report.METHOD_TITLES.items()
+    for rate, meaning in RATES.items()
 }
 
 

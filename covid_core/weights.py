@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from covid_core.registry import CONFIG, SHARDS, ModelSpec
+from covid_core.registry import CONFIG, SHARDS, ModelSpec, get
 
 if TYPE_CHECKING:  # a status needs no numpy
     import numpy as np
@@ -179,7 +179,9 @@ def load_config(spec: ModelSpec) -> dict[str, Any]:
 
 
 def status(spec: ModelSpec) -> Status:
-    """Where the files would come from: the farthest place that any of them needs. Neither hashes nor asks the network.
+    """Where the files would come from: the farthest place that any of them, or of a member's, needs.
+
+    Neither hashes nor asks the network.
 
     Raises:
         ValueError: the model is not pinned to a commit.
@@ -199,7 +201,7 @@ def status(spec: ModelSpec) -> Status:
         else:
             place = Status.CACHED if _cached(spec, file).is_file() else Status.HUB
         farthest = max(farthest, place, key=order.index)
-    return farthest
+    return max([farthest, *(status(get(member)) for member in spec.members)], key=order.index)
 
 
 def _check(spec: ModelSpec) -> None:
@@ -248,7 +250,11 @@ def _from_hub(spec: ModelSpec, file: str, home: Path | None) -> Path:
     local = home / spec.name if home else "no local folder (COVID_CORE_WEIGHTS is not set)"
     searched = f"Searched: {ASSETS / spec.name}; {local}"
     if not spec.repo:
-        raise WeightsError(f"{file} of {spec.name} was not found. {searched}. {_unpublished(spec)}")
+        cure = (
+            f"Restore it with `git -C {ASSETS} checkout -- {spec.name}/{file}`, install the package again, or set "
+            f"COVID_CORE_WEIGHTS to a folder that holds {spec.name}/{file}."
+        )
+        raise WeightsError(f"{file} of {spec.name} was not found. {searched}. {cure}")
 
     path = _cached(spec, file)
     searched += f"; {path.parent}; {spec.repo} on the Hugging Face Hub at {spec.revision[:8]}."
@@ -337,7 +343,7 @@ def _sentence(spec: ModelSpec, file: str, error: Exception) -> str:
 
 
 def _unpublished(spec: ModelSpec) -> str:
-    train = f"The model is not published: train it with `{_TRAINERS[spec.task]}`"
-    if not spec.files:  # then no folder can help, since no hash says which file is the right one
-        return f"{train}, and put it into the package with `python -m train.bundle --folder FOLDER`."
-    return f"{train}, or set COVID_CORE_WEIGHTS to a folder that holds {spec.name}/."
+    return (
+        f"The model is not published: train it with `{_TRAINERS[spec.task]}`, and put it into the package with `python -m "
+        "train.bundle --folder FOLDER`."
+    )

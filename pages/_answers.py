@@ -15,6 +15,17 @@ from pages._pictures import Upload
 from pages._ui import Settings
 
 
+class RefusedError(Exception):
+    """Takes what was found in a refused picture past a cache, which keeps what is returned but not what is raised.
+
+    So nothing of a picture that is none of a chest stays in the memory that visitors share.
+    """
+
+    def __init__(self, found: Any) -> None:
+        super().__init__()
+        self.found = found
+
+
 def answer(picture: Upload, settings: Settings, progress: Callable[[str], None] = lambda step: None) -> Diagnosis:
     """The whole answer; the networks run once for the same picture, kind and model.
 
@@ -53,7 +64,10 @@ def answer_with_status(place: DeltaGenerator, picture: Upload, settings: Setting
 def _seen(picture: Upload, settings: Settings, progress: Callable[[str], None]) -> Seen:
     """What is found in a picture is large and the same for every model; what a model makes of it is small."""
     classifier(settings.model)  # whose files may be missing: said before anything is computed
-    found = _found(picture.data, picture.sha256, picture.name, settings.modality, progress)
+    try:
+        found = _found(picture.data, picture.sha256, picture.name, settings.modality, progress)
+    except RefusedError as refused:
+        found = refused.found
     evidence, explanation, seconds = _read(found, picture.sha256, settings.modality, settings.model, progress)
     return Seen(found.image, evidence, found.segmentation, explanation, seconds)
 
@@ -61,7 +75,10 @@ def _seen(picture: Upload, settings: Settings, progress: Callable[[str], None]) 
 @st.cache_data(max_entries=16, max_size="1GiB", show_spinner=False)
 def _found(_data: bytes, sha: str, name: str, modality: str, _progress: Callable[[str], None]) -> Found:
     """Bounded, and keyed by content. A pixel takes some ten bytes: the largest pictures fill the place of many."""
-    return find(images.decode(_data, name), modality, _progress)
+    found = find(images.decode(_data, name), modality, _progress)
+    if found.refusal:
+        raise RefusedError(found)
+    return found
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -96,7 +113,10 @@ def blurred(_chest: shortcuts.Chest, sha: str, modality: str, model: str, streng
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def _chest(_data: bytes, sha: str, name: str, modality: str, model: str) -> shortcuts.Chest:
-    return shortcuts.chest(images.decode(_data, name), modality, model)
+    found = shortcuts.chest(images.decode(_data, name), modality, model)
+    if found.evidence.refusal:
+        raise RefusedError(found)
+    return found
 
 
 def chest(picture: Upload, settings: Settings) -> shortcuts.Chest:
@@ -105,7 +125,11 @@ def chest(picture: Upload, settings: Settings) -> shortcuts.Chest:
     Raises:
         ImageError: it cannot be read.
     """
-    return _chest(picture.data, picture.sha256, picture.name, settings.modality, settings.model)
+    try:
+        return _chest(picture.data, picture.sha256, picture.name, settings.modality, settings.model)
+    except RefusedError as refused:
+        found: shortcuts.Chest = refused.found
+        return found
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

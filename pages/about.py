@@ -54,11 +54,11 @@ LIMITS = """
 - Its uncertainty is that of the last layer. No sample can be unsure about what the backbone never looked at.
 """
 PRIVACY = """
-What you upload stays in this server's memory, even after your visit, until other pictures take its place. It is written to no file
-and sent nowhere. Of a DICOM file only the picture is used: no name, date or number in it reaches an answer or a download. The
-name of the file itself does; rename a file that is named after a patient. Samples marked as real cases are fetched from the
-web when you ask for them; the web site then sees this server's address. Do not upload pictures of patients to a server that is
-not yours.
+What you upload stays in this server's memory, even after your visit, until other pictures take its place; a picture that is
+refused goes when you leave. It is written to no file and sent nowhere. Of a DICOM file only the picture is used: no name, date
+or number in it reaches an answer or a download. The name of the file itself does; rename a file that is named after a patient.
+Samples marked as real cases are fetched from the web when you ask for them; the web site then sees this server's address. Do
+not upload pictures of patients to a server that is not yours.
 """
 LICENCES = """
 The code is under the Apache License 2.0. The weights are for research and teaching: several of the data sets behind them are for
@@ -113,9 +113,10 @@ st.markdown("**The report this project starts from**, all split at random")
 st.dataframe(REPORT, width="stretch", hide_index=True, alt="Images and claims of the original report")
 st.markdown(
     "**What our figures were measured on**, kept apart from training by group (a patient where known, else copies or runs of "
-    "similar slices); only the lesions that were moved are those of training patients. Earlier figures on the other hospitals and "
-    "the children were known when the training was changed: "
-    "the model cards say when."
+    "similar slices) as far as is known; copies found later are named by the model cards. Two exceptions: the lesions that were "
+    "moved are those of training patients, and the U-Net learned where lungs lie, but no diagnosis, from many X-rays of the other "
+    "hospitals; a row of its own leaves these out. Earlier figures on the other hospitals and the children were known when the "
+    "training was changed: the model cards say when."
 )
 try:
     st.dataframe(ours(), width="stretch", hide_index=True, alt="Images our figures were measured on")

@@ -12,9 +12,9 @@ from covid_core.weights import WeightsError
 from pages import _answers, _ui
 
 SHORT: dict[classify.Method, str] = {
-    "ensemble_mc_dropout": "heads and dropout",
+    "ensemble_mc_dropout": "heads and head-only dropout",
     "ensemble": "heads alone",
-    "mc_dropout": "dropout",
+    "mc_dropout": "head-only dropout",
 }
 
 

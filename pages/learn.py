@@ -190,8 +190,9 @@ STEPS = (
     ),
     Step(
         "Transfer learning",
-        "The filters were first learned on photographs (ImageNet), then on chest images, because a few thousand of those are too "
-        "few to start from nothing. Then five small heads were trained on the features, each on another draw of the patients.",
+        "The filters of MobileNetV2 were first learned on photographs (ImageNet), then on chest images, because a few thousand of "
+        "those are too few to start from nothing; so were most of ResNet50's. InceptionResNetV2 had no such start: it learned from "
+        "MobileNetV2's answers. Then five small heads were trained on the features, each on another draw of the patients.",
         heads,
         "Why do the heads differ, though they see the same features?",
         "Each learned from a different draw of the patients (a bootstrap). They part where it matters which patients were drawn, "
@@ -247,7 +248,7 @@ STEPS = (
     ),
     Step(
         "Shortcuts",
-        "In the public sets nearly all COVID-19 images come from different hospitals than the healthy ones. Recognising the "
+        "In the public X-ray sets nearly all COVID-19 images come from other hospitals than the healthy ones. Recognising the "
         "hospital gives the label. So take away the lungs, and see what is left of the answer.",
         without,
         "If the probability hardly falls without lungs, what did the network read?",

@@ -19,7 +19,7 @@ LITERATURE = """
   diagnosis is an estimate of age. (Roberts et al. 2021, *Nat. Mach. Intell.* 3, who screened 2,212 papers, kept 62, and found none
   fit for clinical use.)
 - **An unseen source.** On sources left out of training the AUC fell from 1.00 to as little as 0.38, in the worst case.
-  (PMC8224464.)
+  (Ahmed et al. 2021, *IEEE Access* 9.)
 """
 
 
@@ -221,9 +221,9 @@ chosen, settings, main = _ui.beside_picture()
 with main:
     if chosen is None:
         st.markdown(
-            "Nearly every public set has its COVID-19 pictures from other hospitals than its healthy ones. A network can then "
-            "answer by the letters in a corner. Pick a phantom or upload a picture to take its lungs away, or to burn letters into "
-            "it."
+            "Nearly every public set of X-rays has its COVID-19 pictures from other hospitals than its healthy ones. A network can "
+            "then answer by the letters in a corner. Pick a phantom or upload a picture to take its lungs away, or to burn letters "
+            "into it."
         )
     else:
         st.header(_ui.plain(chosen.name))

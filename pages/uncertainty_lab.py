@@ -102,8 +102,11 @@ def abstain(answers: dict[str, stored.Answers]) -> None:
     )
     lines = {terms.part_name(name): answers[name].risk_coverage() for name in answers if name != "ct / test"}
     columns = st.columns(len(lines))
+    removed = []
     for column, (label, (coverage, risk)) in zip(columns, lines.items(), strict=True):
         at = metrics.answered(share, len(risk)) - 1
+        if errors := round(risk[-1] * len(risk)):
+            removed.append(f"{report.share(1 - round(risk[at] * (at + 1)) / errors)} of them ({label})")
         column.metric(
             label,
             f"{report.share(risk[at], 1)} wrong",
@@ -120,10 +123,9 @@ def abstain(answers: dict[str, stored.Answers]) -> None:
         alt="Share of wrong answers over the share of images answered, a line for each set of images",
     )
     st.caption(
-        "Leaving out a fifth of the pictures at random would remove a fifth of the errors. Leaving out those it is least sure of "
-        "removes most errors on X-rays from the hospitals it learned from, fewer on CT, and in other hospitals little more than "
-        "chance, as long as most images are answered: there the model is often wrong and sure. Abstaining helps against "
-        "ambiguous pictures, less against having learned the wrong thing."
+        f"Leaving out {report.share(1 - share)} of the pictures at random would remove as many of the errors. Leaving out those it "
+        f"is least sure of removes {'; '.join(removed)}. Where that is hardly more than by chance, the model is often wrong and "
+        "sure: abstaining helps against ambiguous pictures, less against having learned the wrong thing."
     )
 
 

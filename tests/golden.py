@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from covid_core import images, phantom
-from covid_core.diagnose import diagnose
+from covid_core import images, phantom, registry
+from covid_core.diagnose import conclude, diagnose, find, read
 
 FILE = Path(__file__).parent / "golden.json"
 PICTURES = {
@@ -38,5 +38,13 @@ def answer(name: str) -> dict[str, Any]:
     }
 
 
+def probabilities(name: str) -> dict[str, float | None]:
+    """Of COVID-19, by every classifier."""
+    found = find(images.decode(png(name), f"{name}.png"), MODALITY[name])
+    classifiers = [spec.name for spec in registry.MODELS.values() if spec.task == "classify"]
+    return {model: conclude(read(found, model)).classification.probability for model in classifiers}
+
+
 if __name__ == "__main__":
-    FILE.write_text(json.dumps({name: answer(name) for name in PICTURES}, indent=1) + "\n")
+    made = {name: answer(name) | {"probabilities": probabilities(name)} for name in PICTURES}
+    FILE.write_text(json.dumps(made, indent=1) + "\n")

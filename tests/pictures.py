@@ -110,5 +110,25 @@ def check(image: DecodedImage) -> None:
         assert np.isfinite(image.hounsfield).all() and image.hounsfield.min() >= -1024
 
 
+def unusable() -> dict[str, tuple[bytes, str]]:
+    """Files that get a sentence and no answer, and a word of it, by their names."""
+    noise = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
+    return {
+        "empty.png": (b"", "empty"),
+        "text.png": (b"no picture at all, just words", "text file"),
+        "cut.jpg": (encode(GREY, "JPEG")[:400], "damaged"),
+        "huge.png": (png(40_000, 40_000), "too large"),
+        "dot.png": (encode(Image.new("L", (1, 1))), "too small"),
+        "moving.gif": (encode(GREY, "GIF", save_all=True, append_images=[Image.fromarray(255 - RAMP)]), "GIF"),
+        "empty.dcm": (dicom(PixelData=None), "no picture"),
+        "colour.dcm": (
+            dicom(noise, SamplesPerPixel=3, Rows=HEIGHT, Columns=WIDTH, PhotometricInterpretation="RGB"),
+            "colour",
+        ),
+        "photo.png": (encode(Image.fromarray(noise)), "colour picture"),
+        "blank.png": (encode(Image.new("L", (WIDTH, HEIGHT), 90)), "blank"),
+    }
+
+
 def jpeg2000(picture: Image.Image) -> bytes:
     return encode(picture, "JPEG2000", no_jp2=True)

@@ -47,7 +47,9 @@ def test_the_reason_names_the_probability_that_is_asked_for() -> None:
 def test_where_no_lungs_can_be_told_a_slice_is_refused_however_near_it_is(reason: str) -> None:
     near, far = (gate.Glance("ct", {"xray": 2.0, "ct": distance}) for distance in (0.7, 1.1))
     assert bool(diagnose.refusal(near, reason, "ct")) == (reason in (segment.MISSING, segment.TOO_UNCERTAIN))
-    assert diagnose.refusal(far, reason, "ct").endswith(reason) and not diagnose.refusal(far, "", "ct")
+    assert f"lungs. {reason} Use a whole axial slice" in diagnose.refusal(far, reason, "ct")
+    assert not diagnose.refusal(far, "", "ct")
+    assert "Use " in diagnose.refusal(near, reason, "xray") or "use " in diagnose.refusal(near, reason, "xray")
 
 
 def test_a_slice_without_two_lungs_is_not_judged() -> None:

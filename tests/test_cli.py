@@ -16,7 +16,7 @@ from PIL import Image
 from covid_core import diagnose, images, segment
 from covid_core.__main__ import main
 from covid_core.weights import WeightsError
-from tests import golden
+from tests import golden, pictures
 
 CLASSIFY = (
     "file modality decision covid_probability covid_interval aleatoric epistemic prediction_set gate model "
@@ -55,6 +55,19 @@ def test_classify_answers_the_good_and_names_the_bad(good: Path, tmp_path: Path,
     assert fourth["decision"] == "refused" and "blank" in fourth["gate"]["reason"]
     assert list(fifth) == CLASSIFY
     assert list(fifth["gate"]) == ["accepted", "reason", "ood_score"]
+
+
+def test_whatever_is_unusable_gets_a_sentence_and_the_rest_an_answer(good: Path, tmp_path: Path, capsys) -> None:
+    files = {tmp_path / name: (data, word) for name, (data, word) in pictures.unusable().items()}
+    for file, (data, _) in files.items():
+        file.write_bytes(data)
+    for command in ("classify", "segment"):
+        assert main([command, *map(str, files), str(good), "--json"]) == 1
+        *bad, answered = lines(capsys)
+        assert answered["file"] == str(good) and "error" not in answered
+        for row, (_, word) in zip(bad, files.values(), strict=True):
+            sentence = row.get("error") or row["gate"]["reason"]
+            assert word in sentence and sentence.endswith("."), row
 
 
 def test_segment_writes_masks(good: Path, tmp_path: Path, capsys) -> None:

@@ -25,8 +25,8 @@ def test_zoom_stays_for_pictures_of_one_size_alone() -> None:
 @pytest.mark.parametrize(
     ("model", "method", "who"),
     [
-        ("mobilenetv2", "ensemble_mc_dropout", "heads, dropout"),
-        ("mobilenetv2", "mc_dropout", "dropout"),
+        ("mobilenetv2", "ensemble_mc_dropout", "heads, head-only dropout"),
+        ("mobilenetv2", "mc_dropout", "head-only dropout"),
         ("ensemble", "ensemble", "networks, heads"),
     ],
 )

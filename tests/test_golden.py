@@ -28,6 +28,14 @@ def test_api(name: str) -> None:
     assert found["lesion_pixels"] == pytest.approx(expected["lesion_pixels"], rel=0.02, abs=20)
 
 
+@pytest.mark.parametrize("name", golden.PICTURES)
+def test_every_classifier(name: str) -> None:
+    expected = EXPECTED[name]["probabilities"]
+    assert set(expected) == {spec.name for spec in registry.MODELS.values() if spec.task == "classify"}
+    for model, probability in golden.probabilities(name).items():
+        assert probability == pytest.approx(expected[model], abs=5 * TOLERANCE), model
+
+
 def test_command_line(tmp_path: Path) -> None:
     for name in golden.PICTURES:
         (tmp_path / f"{name}.png").write_bytes(golden.png(name))

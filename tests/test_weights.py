@@ -16,7 +16,7 @@ import huggingface_hub
 import pytest
 from huggingface_hub import constants, file_download
 
-from covid_core import weights
+from covid_core import registry, weights
 from covid_core.registry import CONFIG, WEIGHTS, ModelSpec
 from covid_core.weights import Status, WeightsError
 from tests.hub_server import Fault, HubServer
@@ -284,9 +284,10 @@ def test_a_cache_that_cannot_be_written(hub: HubServer, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("spec", [UNPUBLISHED, made_up({}, "", "")], ids=["files", "no files"])
 def test_unpublished(spec: ModelSpec) -> None:
-    cure = "or set COVID_CORE_WEIGHTS" if spec.files else "and put it into the package"
-    assert f"not published: train it with `python -m train.classifier`, {cure}" in error(spec)
-    with pytest.raises(WeightsError, match="not published"):
+    # A file that is pinned can only be brought back: no training makes one of the same hash.
+    cure = "checkout -- " if spec.files else "train it with `python -m train.classifier`, and put it into the package"
+    assert cure in error(spec)
+    with pytest.raises(WeightsError, match="was not found. Searched" if spec.files else "not published"):
         weights.locate_all(spec)
 
 
@@ -304,6 +305,11 @@ def test_a_file_the_model_does_not_have() -> None:
 
 def test_status(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert weights.status(UNPUBLISHED) == weights.status(made_up({}, "", "")) == Status.MISSING
+    ensemble = registry.get("ensemble")
+    (tmp_path / "assets" / ensemble.name).mkdir(parents=True)
+    for file in ensemble.files:  # without its members' it is no use
+        (tmp_path / "assets" / ensemble.name / file).touch()
+    assert weights.status(ensemble) == Status.MISSING
     assert weights.status(SPEC) == "on the Hub"
     assert hub.requests == [] and not (tmp_path / "hub").exists()
     weights.locate(SPEC, WEIGHTS)

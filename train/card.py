@@ -19,7 +19,7 @@ HEADER = """---
 
 {what}
 
-Input: one grey channel, {size}, -1..1. Weights: fp16 safetensors. Every figure below was written into
+{form} Every figure below was written into
 `config.json` by `train/evaluate.py`; brackets hold the 95 % interval (1,000 bootstrap resamples of whole groups: patients, or
 runs of images that belong together; from fewer than ten groups it comes out too narrow). Weights, thresholds and calibration
 never saw the images of a row below, unless it is said above that a row was made from images they saw; each row was evaluated
@@ -125,6 +125,14 @@ def results(spec: ModelSpec, metrics: dict[str, Any]) -> list[EvalResult]:
     ]
 
 
+def form(spec: ModelSpec) -> str:
+    """What goes into the networks, and how their weights are kept."""
+    if spec.members:
+        return "Input and weights are those of its members."
+    sizes = " and ".join(f"{s} x {s} px ({m})" for m, s in spec.sizes.items())
+    return f"Input: one grey channel, {sizes}, -1..1. Weights: fp16 safetensors."
+
+
 def history(spec: ModelSpec) -> tuple[str, list[str]]:
     """How a model's weights were made, and the repositories on the Hub that they come from, "{repo}" for one's own.
 
@@ -179,7 +187,7 @@ def card(spec: ModelSpec, config: dict[str, Any], sources: dict[str, Any], repo:
             front=front(spec, config, sources, repo),
             title=spec.title,
             what=what,
-            size=" and ".join(f"{s} x {s} px ({m})" for m, s in spec.sizes.items()),
+            form=form(spec),
         )
     ]
     lines += ["## Figures", "", "| images | measure | value |", "| --- | --- | --- |"]

@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covid_core import classify, metrics, registry, uncertainty
-from train import answers, choices, evaluate, kinds, lesion_folds, marks, probes, script, starts, tables
+from train import answers, choices, evaluate, kinds, lesion_folds, marks, probes, published, script, starts, tables
 from train.evaluate import Figure, exactly, figure, of_probabilities, proportion
 from train.protocols import BLACKED, PROTOCOLS
 
@@ -289,7 +289,8 @@ def board(folder: Path) -> list[Row]:
         rows += chosen(marks.read(file))
     if (file := tables.file(folder, lesion_folds.KIND, lesion_folds.MODEL)).exists():
         rows.append(folded(marks.read(file)))
-    return rows + [{**peer, "kind": "published"} for peer in json.loads(PEERS.read_text(encoding="utf-8"))]
+    told = [{**peer, "kind": "published"} for peer in json.loads(PEERS.read_text(encoding="utf-8"))]
+    return rows + published.peers() + told
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
