@@ -7,7 +7,7 @@ import streamlit as st
 from covid_core import figures, registry, terms
 from pages import _board, _plain, _ui
 
-GROUPS = {"xray": "X-ray", "ct": "CT", "lesions": "Lesions and lungs", "starts": "Random starts"}
+GROUPS = {"xray": "X-ray", "ct": "CT", "lesions": "Lesions and lungs", "starts": "Without a pretrained start"}
 # From the easiest question to the hardest.
 ORDER = ("xray_random", "sars_random", "sars_grouped", *terms.PARTS)
 INTRODUCTION = """
@@ -134,6 +134,11 @@ st.caption(
 )
 if group == "lesions":
     st.caption(
+        "*CT volumes* are those of COVID-19-CT-Seg, gathered from two archives of teaching cases, Coronacases and Radiopaedia. "
+        "*Inf-Net's 48 slices* are single CT slices on which Inf-Net (Fan 2020) and others were measured; of those the maps are "
+        "public, so that their figures are computed here like ours."
+    )
+    st.caption(
         "The *U-Net with a channel for consolidation* is an exception: it is the bundled one, trained further with a third channel "
         "for the kinds of lesion. It found lesions less well in validation, so the app keeps the other, which tells them by "
         "density. The five folds are exceptions too: each is the bundled U-Net for X-rays, which has seen no CT, trained further. "
@@ -143,8 +148,8 @@ if group == "lesions":
     )
     if slices := next((row["slices"] for row in rows if "slices" in row), None):
         st.caption(
-            f"*CT val* compares ways to train: one U-Net for each, trained on {slices:,} slices and measured on the images by "
-            "which choices are made, at its best threshold. The app's U-Net learned from far more, with both losses."
+            f"*CT validation* compares ways to train: one U-Net for each, trained on {slices:,} slices and measured on the images "
+            "by which choices are made, at its best threshold. The app's U-Net learned from far more, with both losses."
         )
 with st.expander("All figures", icon=":material/table:"):
     st.dataframe(table(shown), width="stretch", hide_index=True, alt="All figures of these rows")

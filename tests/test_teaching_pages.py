@@ -76,7 +76,7 @@ def test_compare_asks_every_way_of_sampling() -> None:
     app = on_page("compare.py", Upload("ct.png", golden.png("ct-lesions")))
     (drawn,) = charts(app).values()
     labels = [label for trace in drawn for label in trace["y"]]
-    assert len(labels) % 3 == 0 and {"MobileNetV2<br>heads alone", "MobileNetV2<br>dropout"} < set(labels)
+    assert len(labels) % 3 == 0 and {"MobileNetV2<br>heads alone", "MobileNetV2<br>head-only dropout"} < set(labels)
     table = app.dataframe[0].value
     assert sorted(table["probability"]) == sorted(x for trace in drawn for x in trace["x"])
     assert "MobileNetV2 taught both others" in words(app)  # so that they agree proves little
