@@ -48,4 +48,6 @@ for set in covid_ct_to_sars:12 sars_to_covid_ct:12 sars_random:8 sars_grouped:8;
   python -m train.protocols --protocol "${set%:*}" "${inception[@]}" --data "$data" --epochs "${set#*:}" --batch 32 \
     --init $work/protocols/inception_start/backbone.safetensors --out "$work/protocols/inception_${set%:*}"
 done
+# What others marked on Inf-Net's slices, where their maps lie beside these.
+if [[ -d $1/ct_lesions_infnet/published_predictions ]]; then python -m train.published --data "$data"; fi
 python -m train.scoreboard
