@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from covid_core.burden import Burden
 
 # By decision: colour and shape, so that neither has to be told from the other by hue alone.
+SUREST = 0.05  # smallest share of the images that a risk-coverage curve answers
 MARKS = {
     "covid": (VERMILION, "diamond"),
     "non_covid": (GREEN, "circle"),
@@ -186,7 +187,7 @@ def risk_coverage(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], at: float) 
     """Share wrong among the surest images, over how many of them are answered.
 
     Args:
-        curves: label -> (coverage, risk) by `metrics.risk_coverage`.
+        curves: label -> (coverage, risk) by `metrics.risk_coverage`; drawn from `SUREST` on.
         at: the share answered that is looked at.
     """
     import plotly.graph_objects as go
@@ -195,8 +196,9 @@ def risk_coverage(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], at: float) 
     for (label, (coverage, risk)), colour, dash in zip(
         curves.items(), (BLUE, VERMILION, GREEN), ("solid", "dash", "dot"), strict=False
     ):
-        # Some hundred points draw the same line as thousands.
-        kept = np.unique(np.linspace(0, len(np.asarray(coverage)) - 1, 300).astype(int))
+        # Some hundred points draw the same line as thousands. One wrong answer among the first few would set the whole axis.
+        shown = np.flatnonzero(np.asarray(coverage) >= SUREST)
+        kept = shown[np.unique(np.linspace(0, len(shown) - 1, 300).astype(int))]
         figure.add_scatter(
             x=np.asarray(coverage)[kept],
             y=np.asarray(risk)[kept],

@@ -6,13 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from covid_core import registry, weights
+from covid_core import gate, registry, weights
 from covid_core.classify import LEVEL, Classification, Classifier, Features, Method, Model, glance_features
 from covid_core.ensemble import Ensemble
 from covid_core.explain import Explanation, explain
 from covid_core.gate import Glance, refusable
 from covid_core.images import DecodedImage, enough_memory
 from covid_core.segment import MISSING, TOO_LARGE, TOO_UNCERTAIN, Segmentation, Segmenter
+
+# What can be answered, by modality. A picture that is turned or inverted may be taken for one of the other kind.
+ADVICE = {
+    "xray": "Use a frontal X-ray of the whole chest, upright, with dark lungs and bright bones.",
+    "ct": "Use a whole axial slice through the middle of the lungs; if it is an X-ray, turn it upright or say that it is one.",
+}
 
 
 @dataclass(frozen=True)
@@ -231,10 +237,14 @@ def refusal(glance: Glance, implausible: str, modality: str) -> str:
     if modality == "xray" and implausible == TOO_LARGE:  # which a frontal chest X-ray can be
         return implausible
     if modality == "xray":
-        return f"This does not look like a frontal chest X-ray. {implausible} Use a frontal X-ray of the whole chest."
+        return f"This does not look like a frontal chest X-ray. {implausible} {ADVICE[modality]}"
     if implausible in (MISSING, TOO_UNCERTAIN) or glance.distance[modality] > 1:
-        return (
-            f"This does not look like a chest CT slice through the lungs. {implausible} Use a whole axial slice through the middle "
-            "of the lungs."
-        )
+        return f"This does not look like a chest CT slice through the lungs. {implausible} {ADVICE[modality]}"
     return ""
+
+
+def without_advice(reason: str) -> str:
+    """Why a picture is refused, without what to do about it: of one that was changed on purpose nobody is to upload another."""
+    for advice in (gate.ADVICE, *ADVICE.values()):
+        reason = reason.removesuffix(advice)
+    return reason.rstrip()

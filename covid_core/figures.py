@@ -188,8 +188,9 @@ def forest(figures: dict[str, dict[str, Any]], axis: str, shares: bool = False) 
         beside = {"xref": "paper", "xanchor": "left", "y": label, "showarrow": False, "font": {"size": 12}}
         figure.add_annotation(x=1, text=told(f["value"]), **beside)
         figure.add_annotation(x=0, text=label, yanchor="bottom", yshift=7, align="left", **beside)
+    title = _broken(axis, 46)
     largest = max((f.get("high") or f["value"] for f in figures.values()), default=1)
-    figure.update_xaxes(range=[0, 1.05 * max(largest, 1)], title=_broken(axis), tickformat=".0%" if shares else None)
+    figure.update_xaxes(range=[0, 1.05 * max(largest, 1)], title=title, tickformat=".0%" if shares else None)
     row = 17 * (1 + max((label.count("<br>") for label, _ in lines), default=0)) + 24  # px
     below = 12 / row
     figure.update_yaxes(
@@ -198,7 +199,7 @@ def forest(figures: dict[str, dict[str, Any]], axis: str, shares: bool = False) 
         categoryorder="array",
         categoryarray=[label for label, _ in lines],
     )
-    return compact(figure, 90 + row * len(lines)).update_layout(margin_r=54)
+    return compact(figure, 90 + 17 * title.count("<br>") + row * len(lines)).update_layout(margin_r=54)
 
 
 def whiskers(values: Sequence[float], ends: Sequence[Sequence[float]], **style: Any) -> dict[str, Any]:
@@ -214,9 +215,9 @@ def whiskers(values: Sequence[float], ends: Sequence[Sequence[float]], **style: 
     return {"type": "data", "symmetric": False, **arms, **style}
 
 
-def _broken(label: str) -> str:
+def _broken(label: str, letters: int = WRAPPED) -> str:
     """A label in lines that a phone has room for."""
-    return "<br>".join(part for line in label.split("<br>") for part in textwrap.wrap(line, WRAPPED))
+    return "<br>".join(part for line in label.split("<br>") for part in textwrap.wrap(line, letters))
 
 
 def compact(figure: "Figure", height: int) -> "Figure":

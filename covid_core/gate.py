@@ -26,6 +26,7 @@ GREYS = (0.05, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 0.95)
 # about .02, photographs that are not of grey things more than .06.
 MOST_COLOUR = 0.05
 # Standard deviation of grey levels below which there is nothing to see.
+ADVICE = "Upload a grey chest X-ray or CT slice."
 LEAST_CONTRAST = 0.02
 
 
@@ -151,7 +152,7 @@ def refusable(chroma: float, contrast: float) -> str:
         contrast: standard deviation of the grey levels, which lie in 0..1.
     """
     if chroma > MOST_COLOUR:
-        return "This is a colour picture. Upload a grey chest X-ray or CT slice."
+        return f"This is a colour picture. {ADVICE}"
     if contrast < LEAST_CONTRAST:
-        return "The picture is blank. Upload a chest X-ray or CT slice."
+        return f"The picture is blank. {ADVICE}"
     return ""

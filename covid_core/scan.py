@@ -25,7 +25,8 @@ MAX_UNPACKED = 512 * 1024**2
 MAX_VOXELS = MAX_FILES * 512 * 512
 MIN_SLICES = 3
 OBLIQUE = 35  # degrees by which a CT may be turned; gantries tilt by 30 at most, and at 45 no axis is the nearest
-MM = {"meter": 1000.0, "micron": 0.001}  # of NIfTI's units, which are mm where nothing is said
+MM = {1: 1000.0, 3: 0.001}  # metres and micrometres, by NIfTI's numbers; else a length is in mm
+APART = (0.05, 50.0)  # mm from one voxel to the next; units that lead elsewhere are not believed
 AIR = -1024  # HU; nothing is thinner, lower values are padding
 # Level and width, HU. The usual lung window, and a fixed one: a file carries the window that its last viewer liked, often one for
 # soft tissue, in which lungs are black, and the same patient would look different to a model from one hospital to the next.
@@ -102,10 +103,10 @@ def open_scan(files: Sequence[tuple[str, bytes]]) -> Scan:
         ImageError: the files are no CT, too large, encrypted, of several series, or do not say where the slices lie. A
             damaged file can raise anything else.
     """
-    members = _unpack(files)
+    members, others = _unpack(files)
     volumes = {_sha256(data): data for _, data in members if is_nifti(data)}
     images = {_sha256(data): data for name, data in members if _is_dicom(name, data)}
-    others = sum(not (is_nifti(data) or _is_dicom(name, data)) for name, data in members)
+    others += sum(not (is_nifti(data) or _is_dicom(name, data)) for name, data in members)
     if not volumes and not images:
         if any(name.lower().endswith((".nii", ".nii.gz")) for name, _ in members):
             raise ImageError(
@@ -115,11 +116,12 @@ def open_scan(files: Sequence[tuple[str, bytes]]) -> Scan:
     if len(volumes) > 1 or (volumes and images):
         raise ImageError("There is more than one volume in this. Upload a single one: the CT itself, without masks.")
     scan = _nifti(next(iter(volumes.values())), others) if volumes else _series(list(images.values()), others)
-    name = PurePosixPath(files[0][0].replace("\\", "/")).name or "CT"
+    used = [name for name, data in files if is_nifti(data) or _is_dicom(name, data)] or [files[0][0]]
+    name = PurePosixPath(used[0].replace("\\", "/")).name or "CT"
     digests = sorted([*volumes, *images])
     return replace(
         scan,
-        name=name if len(files) == 1 else f"{name} and {len(files) - 1} more",
+        name=name if len(used) == 1 else f"{name} and {len(used) - 1} more",
         sha256=digests[0] if len(digests) == 1 else _sha256("".join(digests).encode()),
     )
 
@@ -128,8 +130,8 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _unpack(files: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
-    """The files, or those in a zip archive."""
+def _unpack(files: Sequence[tuple[str, bytes]]) -> tuple[list[tuple[str, bytes]], int]:
+    """The files, or those in a zip archive that may be of a CT, and how many others are in it."""
     if not any(data for _, data in files):
         raise ImageError(f"The file is empty. Upload {ACCEPTED}.")
     if len(files) > MAX_FILES:
@@ -137,15 +139,15 @@ def _unpack(files: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
     if sum(len(data) for _, data in files) > MAX_BYTES:
         raise ImageError(TOO_LONG)
     if not any(archive.is_zip(data) for _, data in files):
-        return list(files)
+        return list(files), 0
     if len(files) > 1:
         raise ImageError("There is a zip archive among several files. Upload it alone, or the files in it.")
-    members = archive.members(files[0][1])
+    packed = archive.members(files[0][1])
     # Next to the slices on a CD there are a viewer and films, which are not to be unpacked.
-    members = [m for m in members if _may_be_ct(m.name)] or members
+    members = [m for m in packed if _may_be_ct(m.name)] or packed
     if sum(member.size for member in members) > MAX_UNPACKED:
         raise ImageError(TOO_LONG)
-    return [(member.name, member.read()) for member in members]
+    return [(member.name, member.read()) for member in members], len(packed) - len(members)
 
 
 def _may_be_ct(name: str) -> bool:
@@ -223,7 +225,10 @@ def _nifti(data: bytes, others: int) -> Scan:
     size = int(np.prod(shape))
     stored = np.frombuffer(stream.read(size * kind.itemsize), kind, size).reshape(shape, order="F")
     affine = np.asarray(header.get_best_affine(), np.float64)
-    affine[:3] *= MM.get(header.get_xyzt_units()[0], 1.0)
+    scale = MM.get(int(header["xyzt_units"]) & 7, 1.0)
+    lengths = np.linalg.norm(affine[:3, :3], axis=0) * scale
+    if APART[0] <= lengths.min() and lengths.max() <= APART[1]:
+        affine[:3] *= scale
     view = to_view(affine)
     volume = turned(stored, view)
     check_count(len(volume))

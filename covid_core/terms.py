@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from covid_core import report
+from covid_core.uncertainty import DOUBT
 
 # What the names of the parts in config.json stand for; a part without a line here keeps its name.
 PARTS = {
@@ -19,7 +20,7 @@ PARTS = {
     "xray / transplanted": "X-ray, lesions moved between sources",
     "ct / covid_ct_official_test": "CT, COVID-CT, official test",
     "ct / sars_cov_2_grouped_test": "CT, São Paulo, test by groups",
-    "ct / test": "CT, test",
+    "ct / test": "CT, test images of both sets",
     "ct / external": "CT, other hospitals",
     "sars_to_covid_ct": "CT, trained on São Paulo, tested on COVID-CT",
     "covid_ct_to_sars": "CT, trained on COVID-CT, tested on São Paulo",
@@ -118,8 +119,8 @@ MEASURES = {
     "unlike_training": "Share marked as unlike the training images",
     "coverage_covid": "Prediction sets with the true class, COVID-19 images (target 0.90)",
     "coverage_non_covid": "Prediction sets with the true class, other images (target 0.90)",
-    "set_size_covid": "Classes in the prediction set, mean, COVID-19 images (1 = decided; smaller is better)",
-    "set_size_non_covid": "Classes in the prediction set, mean, other images (1 = decided; smaller is better)",
+    "set_size_covid": "Classes in the prediction set, mean, COVID-19 images (1 = one class; below it some rule out both)",
+    "set_size_non_covid": "Classes in the prediction set, mean, other images (1 = one class; below it some rule out both)",
     "opacity_covid": "COVID-19 images on which the U-Net marks visible opacity",
     "opacity_non_covid": "Other images on which the U-Net marks visible opacity",
     "ood_auroc": "How well the distance tells these images from the test images (AUROC)",
@@ -145,7 +146,7 @@ MEASURES = {
     "test_accepted": "Test images accepted",
     "modality_right": "Kind of image recognised",
 }
-# Answers of more than half a bit of uncertainty are called uncertain here.
+# Uncertain are answers above `DOUBT`.
 RATES = {
     "USen": "share of the wrong answers that were uncertain",
     "USpe": "share of the right answers that were certain",
@@ -153,7 +154,7 @@ RATES = {
     "UAcc": "share of all answers that were wrong and uncertain, or right and certain",
 }
 MEASURES |= {
-    f"{rate} ({method})": f"{rate}, {title[0].lower()}{title[1:]}: {meaning} (uncertain: more than half a bit)"
+    f"{rate} ({method})": f"{rate}, {title[0].lower()}{title[1:]}: {meaning} (above {DOUBT} bit)"
     for method, title in report.METHOD_TITLES.items()
     for rate, meaning in RATES.items()
 }

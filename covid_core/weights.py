@@ -105,8 +105,7 @@ def locate(spec: ModelSpec, file: str) -> Path:
     with _LOCKS.setdefault((spec.name, file), threading.Lock()):
         bundled = ASSETS / spec.name / file
         if bundled.is_file():
-            cure = f"Restore it with `git -C {bundled.parent} checkout -- {file}`, or install the package again."
-            return _intact(bundled, spec.files[file], cure)
+            return _intact(bundled, spec.files[file], f"{_restored(spec, file)}, or install the package again.")
         home = _local_folder()
         if home is not None and (local := home / spec.name / file).is_file():
             return _intact(local, spec.files[file], f"Put the right file there, or delete it: `rm {local}`.")
@@ -251,8 +250,8 @@ def _from_hub(spec: ModelSpec, file: str, home: Path | None) -> Path:
     searched = f"Searched: {ASSETS / spec.name}; {local}"
     if not spec.repo:
         cure = (
-            f"Restore it with `git -C {ASSETS} checkout -- {spec.name}/{file}`, install the package again, or set "
-            f"COVID_CORE_WEIGHTS to a folder that holds {spec.name}/{file}."
+            f"{_restored(spec, file)}, install the package again, or set COVID_CORE_WEIGHTS to a folder that holds "
+            f"{spec.name}/{file}."
         )
         raise WeightsError(f"{file} of {spec.name} was not found. {searched}. {cure}")
 
@@ -340,6 +339,10 @@ def _sentence(spec: ModelSpec, file: str, error: Exception) -> str:
             return f"It could not be written to {_hub_cache()} ({error.strerror})."
         case _:
             return f"The download failed ({type(error).__name__}: {error})."
+
+
+def _restored(spec: ModelSpec, file: str) -> str:
+    return f'Restore it with `git -C "{ASSETS.parent}" checkout -- {ASSETS.name}/{spec.name}/{file}`'
 
 
 def _unpublished(spec: ModelSpec) -> str:

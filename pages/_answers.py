@@ -1,7 +1,7 @@
 """What the networks make of the visitor's picture, computed once and shared by all pages."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -14,16 +14,32 @@ from covid_core.weights import WeightsError
 from pages._pictures import Upload
 from pages._ui import Settings
 
+T = TypeVar("T")
+
 
 class RefusedError(Exception):
-    """Takes what was found in a refused picture past a cache, which keeps what is returned but not what is raised.
-
-    So nothing of a picture that is none of a chest stays in the memory that visitors share.
-    """
+    """Takes what was found in a refused picture past a cache, which keeps what is returned but not what is raised."""
 
     def __init__(self, found: Any) -> None:
         super().__init__()
         self.found = found
+
+
+def _but_refused(what: Callable[..., T], picture: Upload, modality: str, *more: Any) -> T:
+    """What a cached function finds in a picture; where it raises RefusedError, this visitor's session alone keeps it.
+
+    So the memory that visitors share holds no picture that is none of a chest, and the next click need not look again.
+    """
+    asked, place = (picture.sha256, modality), f"refused by {what.__name__}"
+    known, found = st.session_state.get(place, (None, None))
+    if known != asked:
+        try:
+            return what(picture.data, picture.sha256, picture.name, modality, *more)
+        except RefusedError as refused:
+            found = refused.found
+            st.session_state[place] = asked, found
+    result: T = found
+    return result
 
 
 def answer(picture: Upload, settings: Settings, progress: Callable[[str], None] = lambda step: None) -> Diagnosis:
@@ -64,10 +80,7 @@ def answer_with_status(place: DeltaGenerator, picture: Upload, settings: Setting
 def _seen(picture: Upload, settings: Settings, progress: Callable[[str], None]) -> Seen:
     """What is found in a picture is large and the same for every model; what a model makes of it is small."""
     classifier(settings.model)  # whose files may be missing: said before anything is computed
-    try:
-        found = _found(picture.data, picture.sha256, picture.name, settings.modality, progress)
-    except RefusedError as refused:
-        found = refused.found
+    found = _but_refused(_found, picture, settings.modality, progress)
     evidence, explanation, seconds = _read(found, picture.sha256, settings.modality, settings.model, progress)
     return Seen(found.image, evidence, found.segmentation, explanation, seconds)
 
@@ -90,13 +103,21 @@ def _read(
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def small(_data: bytes, sha: str, name: str) -> images.DecodedImage:
+def _small(_data: bytes, sha: str, name: str, modality: str) -> images.DecodedImage:
+    image = degrade.reduced(images.decode(_data, name))
+    if find(image, modality).refusal:
+        raise RefusedError(image)
+    return image
+
+
+def small(picture: Upload, settings: Settings) -> images.DecodedImage:
     """The picture as the teaching pages change it, `degrade.SIDE` pixels a side.
 
     Raises:
         ImageError: it cannot be read.
+        WeightsError: the files of a U-Net, or of the first look, are nowhere, or damaged.
     """
-    return degrade.reduced(images.decode(_data, name))
+    return _but_refused(_small, picture, settings.modality)
 
 
 @st.cache_data(max_entries=2000, show_spinner=False)
@@ -125,11 +146,7 @@ def chest(picture: Upload, settings: Settings) -> shortcuts.Chest:
     Raises:
         ImageError: it cannot be read.
     """
-    try:
-        return _chest(picture.data, picture.sha256, picture.name, settings.modality, settings.model)
-    except RefusedError as refused:
-        found: shortcuts.Chest = refused.found
-        return found
+    return _but_refused(_chest, picture, settings.modality, settings.model)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

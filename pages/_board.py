@@ -125,15 +125,16 @@ def confounded() -> str:
         return ""
     outside, _, unseen, clinic = (rows[name] for name in names)
     plain = value_of("xray_grouped / external_ieee8023", registry.DEFAULT, "auc")
-    its = f", that of the plain network {plain:.3f}" if plain else ""
+    its = f", that of the plain network {report.index(plain)}" if plain else ""
     return (
         "The X-rays from other hospitals are confounded, too: all "
         f"{outside['n_covid']:,} with COVID-19 come from one archive (ieee8023), {clinic['n']:,} of the "
         f"{outside['n'] - outside['n_covid']:,} without it from another (Shenzhen). Inside ieee8023 alone the AUC of "
-        f"{registry.get(registry.DEFAULT).title} is {within:.3f} instead of {whole:.3f}{its}. Nor are they untouched: "
+        f"{registry.get(registry.DEFAULT).title} is {report.index(within)} instead of {report.index(whole)}{its}. Nor are they "
+        "untouched: "
         f"the U-Net learned lung masks from {outside['n'] - unseen['n']:,} of them or of their look-alikes (AUC on the other "
-        f"{unseen['n']:,}: {new:.3f}), the training set holds COVID-19 X-rays from the same web sites (COVID-CXNet), so that some "
-        "patients may be in both, and earlier results on them were known when the training was changed."
+        f"{unseen['n']:,}: {report.index(new)}), the training set holds COVID-19 X-rays from the same web sites (COVID-CXNet), so "
+        "that some patients may be in both, and earlier results on them were known when the training was changed."
     )
 
 
@@ -142,7 +143,7 @@ def known_aucs(models: Mapping[str, str]) -> str:
     lines = []
     for name, title in models.items():
         aucs = [value_of(protocol, name, "auc") for protocol in ELSEWHERE.values()]
-        lines.append(f"- {title}: {' and '.join('not measured' if auc is None else f'{auc:.3f}' for auc in aucs)}")
+        lines.append(f"- {title}: {' and '.join('not measured' if auc is None else report.index(auc) for auc in aucs)}")
     xray, ct = (terms.part_name(protocol) for protocol in ELSEWHERE.values())
     return f"AUC (0.5 = guessing) on *{xray}* and on *{ct}*:\n\n" + "\n".join(lines)
 

@@ -54,11 +54,11 @@ LIMITS = """
 - Its uncertainty is that of the last layer. No sample can be unsure about what the backbone never looked at.
 """
 PRIVACY = """
-What you upload stays in this server's memory, even after your visit, until other pictures take its place; a picture that is
-refused goes when you leave. It is written to no file and sent nowhere. Of a DICOM file only the picture is used: no name, date
-or number in it reaches an answer or a download. The name of the file itself does; rename a file that is named after a patient.
-Samples marked as real cases are fetched from the web when you ask for them; the web site then sees this server's address. Do
-not upload pictures of patients to a server that is not yours.
+What you upload stays in this server's memory, even after your visit, until other pictures take its place; of a refused picture
+only numbers stay. It is written to no file and sent nowhere. Of a DICOM file only the picture is used: no name, date or number
+in it reaches an answer or a download. The name of the file itself does; rename a file that is named after a patient. Samples
+marked as real cases are fetched from the web when you ask for them; the web site then sees this server's address. Do not upload
+pictures of patients to a server that is not yours.
 """
 LICENCES = """
 The code is under the Apache License 2.0. The weights are for research and teaching: several of the data sets behind them are for
@@ -119,7 +119,12 @@ st.markdown(
     "training was changed: the model cards say when."
 )
 try:
-    st.dataframe(ours(), width="stretch", hide_index=True, alt="Images our figures were measured on")
+    localized = {
+        name: st.column_config.NumberColumn(format="localized") for name in ("COVID-19", "other", "patients or groups")
+    }
+    st.dataframe(
+        ours(), width="stretch", hide_index=True, column_config=localized, alt="Images our figures were measured on"
+    )
 except WeightsError as error:
     st.error(str(error), icon=":material/error:")
 st.markdown("**Where all images come from**")

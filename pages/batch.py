@@ -75,7 +75,7 @@ def table(job: _job.Job, shown: range | list[int]) -> pandas.DataFrame:
                 "probability": probability,
                 "interval": in_words(probability, interval) if probability is not None and interval else "",
                 "doubt": sum(d for d in doubts if isinstance(d, float)) if isinstance(interval, list) else None,
-                "kind": kinds.get(str(row.get("modality"))),
+                "kind": kinds.get(str(row.get("modality")), ""),
                 "remark": row.get("error") or reason,
             }
         )

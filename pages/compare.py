@@ -31,7 +31,7 @@ def agreement(answers: dict[str, classify.Classification]) -> None:
     if len(reasons) == 1:
         said += f" {reasons.pop()}"
     elif any(reasons):
-        said += " The table below says why an answer is withheld."
+        said += " The table *All numbers* at the end says why an answer is withheld."
     st.markdown(said)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from covid_core import curves, degrade, figures, images, painting, printed, registry, report, terms
-from covid_core.diagnose import Diagnosis
+from covid_core.diagnose import Diagnosis, without_advice
 from covid_core.weights import WeightsError
 from pages import _answers, _board, _pictures, _plain, _ui
 
@@ -70,7 +70,7 @@ def overconfident(picture: _pictures.Upload, settings: _ui.Settings, result: Dia
     right.metric("Distance from the training images", f"{answer.distance:.1f}", border=True)
     whole = _answers.spoilt(chest.image, picture.sha256, settings.modality, settings.model, "blur", strength)
     said = whole.answer(settings.method, settings.level)
-    right.markdown(f"The app says: *{report.DECISIONS[said.decision]}*. {said.reason}")
+    right.markdown(f"The app says: *{report.DECISIONS[said.decision]}*. {without_advice(said.reason)}")
 
 
 def two_kinds(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:

@@ -19,6 +19,10 @@ pictures, and exchanged grain and grey levels with them; see the model cards.) O
 the app's model, which is taught not to call lungs without visible opacity COVID-19. On CT only two rows differ in little but the
 split: São Paulo at random, and by groups.
 """
+BARS = (
+    "Bars are 95 % bootstrap intervals over groups: patients, or runs of images that belong together; from fewer than ten groups "
+    "they come out too narrow."
+)
 
 
 def label(row: dict[str, Any]) -> str:
@@ -82,7 +86,9 @@ st.title("What remains of 99.7\u00a0%?")
 st.markdown(INTRODUCTION)
 held = {r["modality"] for r in _board.scoreboard()}
 groups = [name for name in GROUPS if name in held]
-group = st.segmented_control("Images", groups, format_func=GROUPS.__getitem__, default="xray", key="board") or "xray"
+group = st.segmented_control(
+    "Images", groups, format_func=GROUPS.__getitem__, default="xray", required=True, key="board"
+)
 rows = sorted((r for r in _board.scoreboard() if r["modality"] == group), key=place)
 if group in _plain.CARDS:
     _plain.show(group)
@@ -101,9 +107,11 @@ asked = st.pills(
     persist_state="session",
 )
 shown = [row for row in rows if row["kind"] == "published" or row["model"] in asked]
-if not shown:
-    st.info("Choose a model above.")
+if not any(row["figures"].get(measure, {}).get("value") is not None for row in shown):
+    st.info("Nobody chosen has this measure. Choose another model above.")
 plot(shown, measure, terms.measure_name(measure))
+if terms.measure_name(measure) != terms.MEASURES[measure]:  # which a phone's list cuts off
+    st.caption(terms.MEASURES[measure])
 if group == "xray" and (said := _board.confounded()):
     st.caption(said)
 if group in ("xray", "ct"):
@@ -120,10 +128,11 @@ if group == "starts":
         f"{rows[0]['pictures']:,} pictures, taught by their labels alone or also by the features and answers of a finished model."
     )
 st.caption(
-    "Bars are 95 % bootstrap intervals over groups: patients, or runs of images that belong together; from fewer than ten groups "
-    "they come out too narrow. *Bundled* models are those of this app; a network *trained for "
-    "it* saw only the training part of that split and was trained in the plain way of many reports; *published* figures are by "
-    "others, and are shown only beside ours on the same test images or the same collection; what trained them differs."
+    f"{BARS} Both networks were trained for this comparison alone."
+    if group == "starts"
+    else f"{BARS} *Bundled* models are those of this app; a network *trained for "
+    "it* saw only the training part of that split and was trained in the plain way of many reports; *published* figures are of "
+    "others' models, and are shown only beside ours on the same test images or the same collection; what trained them differs."
     + (
         " The app's models learned from a second CT set and from lesion masks besides, which those published on COVID-CT did not. "
         "For InceptionResNetV2 there were no ImageNet weights: it began with weights that X-rays alone had taught, with "

@@ -6,6 +6,7 @@ from itertools import zip_longest
 import streamlit as st
 
 from covid_core import classify, curves, figures, images, painting, registry, report, shortcuts, source, terms
+from covid_core.diagnose import without_advice
 from covid_core.explain import Explanation
 from covid_core.weights import WeightsError
 from pages import _answers, _board, _letters, _pictures, _plain, _ui
@@ -32,7 +33,8 @@ def line(answer: classify.Classification) -> str:
 
 def verdict(answer: classify.Classification) -> str:
     """What the app says to a visitor who uploads such a picture."""
-    return f"The app: *{report.DECISIONS[answer.decision]}*" + (f". {answer.reason}" if answer.reason else "")
+    reason = without_advice(answer.reason)
+    return f"The app: *{report.DECISIONS[answer.decision]}*" + (f". {reason}" if reason else "")
 
 
 def taken_away(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcuts.Chest) -> None:
@@ -137,7 +139,7 @@ def letters(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcuts.
         first, second, third = st.columns(3)
         first.metric("Without letters", report.percent(without.probability), border=True)
         second.metric("With letters", report.percent(changed.probability), border=True)
-        third.metric("Moved by", f"{moved:+d} points" if moved else "0 points", border=True)
+        third.metric("Moved by", f"{moved:+d} point{'s' * (abs(moved) != 1)}" if moved else "0 points", border=True)
         with suppress(WeightsError):  # said above
             pictures = [chest.image, shortcuts.with_marker(chest.image, text, across, down)]
             if told := _answers.plain_network(

@@ -5,6 +5,7 @@ import time
 import streamlit as st
 
 from covid_core import classify, curves, degrade, images, metrics, report, stored, terms
+from covid_core.diagnose import without_advice
 from covid_core.weights import WeightsError
 from pages import _answers, _board, _pictures, _ui
 
@@ -18,8 +19,8 @@ REDRAWN = 0.25  # seconds from one drawing of a curve that fills to the next
 def spoil(picture: _pictures.Upload, settings: _ui.Settings) -> None:
     """The curves over the strength, filled point by point, the one looked at first."""
     try:
-        image = _answers.small(picture.data, picture.sha256, picture.name)
-    except images.ImageError as error:
+        image = _answers.small(picture, settings)
+    except (images.ImageError, WeightsError) as error:
         st.error(str(error), icon=":material/error:")
         return
     left, right = st.columns([2, 3], gap="medium")
@@ -68,7 +69,7 @@ def spoil(picture: _pictures.Upload, settings: _ui.Settings) -> None:
                 alt=f"Probability, uncertainty and distance over the strength of {degrade.KINDS[kind].title.lower()}",
             )
     if not is_known:
-        chart.warning(f"No answer at any strength. {answers[strength].reason}", icon=":material/block:")
+        chart.warning(f"No answer at any strength. {without_advice(answers[strength].reason)}", icon=":material/block:")
         return
     right.caption(
         "What to look for: does the uncertainty grow before the answer turns wrong? Does the distance pass 1, so that the app "
@@ -81,7 +82,7 @@ def in_words(answer: classify.Classification) -> str:
     """Decision, probability, what cannot be ruled out and distance, in two lines."""
     decision = report.DECISIONS[answer.decision]
     if answer.probability is None or answer.interval is None:
-        return f"**{decision}.** {answer.reason}"
+        return f"**{decision}.** {without_advice(answer.reason)}"
     low, high = (report.percent(v) for v in answer.interval)
     return (
         f"**{decision}**: {report.percent(answer.probability)}, interval {low} to {high}. {answer.reason}  \n"
@@ -98,7 +99,17 @@ def abstain(answers: dict[str, stored.Answers]) -> None:
         "ordered by how far the probability is from one half, and only the surest are given."
     )
     share = (
-        st.slider("Answer only the surest", 5, 100, 80, 5, format="%d %%", key="share", persist_state="session") / 100
+        st.slider(
+            "Answer only the surest",
+            round(100 * curves.SUREST),
+            100,
+            80,
+            5,
+            format="%d %%",
+            key="share",
+            persist_state="session",
+        )
+        / 100
     )
     lines = {terms.part_name(name): answers[name].risk_coverage() for name in answers if name != "ct / test"}
     columns = st.columns(len(lines))
@@ -122,6 +133,9 @@ def abstain(answers: dict[str, stored.Answers]) -> None:
         config=QUIET,
         alt="Share of wrong answers over the share of images answered, a line for each set of images",
     )
+    if not removed or share == 1:
+        st.caption("All images are answered, or none wrongly: move the slider to leave some out.")
+        return
     st.caption(
         f"Leaving out {report.share(1 - share)} of the pictures at random would remove as many of the errors. Leaving out those it "
         f"is least sure of removes {'; '.join(removed)}. Where that is hardly more than by chance, the model is often wrong and "

@@ -49,7 +49,13 @@ def test_where_no_lungs_can_be_told_a_slice_is_refused_however_near_it_is(reason
     assert bool(diagnose.refusal(near, reason, "ct")) == (reason in (segment.MISSING, segment.TOO_UNCERTAIN))
     assert f"lungs. {reason} Use a whole axial slice" in diagnose.refusal(far, reason, "ct")
     assert not diagnose.refusal(far, "", "ct")
-    assert "Use " in diagnose.refusal(near, reason, "xray") or "use " in diagnose.refusal(near, reason, "xray")
+    for glance, modality in ((far, "ct"), (near, "xray")):
+        said = diagnose.refusal(glance, reason, modality)
+        assert (
+            "use " in said.lower()
+            and (reason in diagnose.without_advice(said))
+            and "Use " not in diagnose.without_advice(said)
+        )
 
 
 def test_a_slice_without_two_lungs_is_not_judged() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from covid_core import diagnose, images, segment
+from covid_core import classify, diagnose, images, segment, verdict
 from covid_core.__main__ import main
 from covid_core.weights import WeightsError
 from tests import golden, pictures
@@ -68,6 +68,16 @@ def test_whatever_is_unusable_gets_a_sentence_and_the_rest_an_answer(good: Path,
         for row, (_, word) in zip(bad, files.values(), strict=True):
             sentence = row.get("error") or row["gate"]["reason"]
             assert word in sentence and sentence.endswith("."), row
+
+
+def test_words_hold_no_probability_that_means_nothing(good: Path, monkeypatch, capsys) -> None:
+    assert main(["classify", str(good), "--modality", "ct"]) == 0
+    assert "COVID-19 probability 0." in capsys.readouterr().out
+    monkeypatch.setattr(verdict, "verdict", lambda *_: ("uncertain", verdict.UNLIKE))
+    monkeypatch.setattr(classify, "verdict", verdict.verdict)
+    assert main(["classify", str(good), "--modality", "ct"]) == 0
+    said = capsys.readouterr().out
+    assert verdict.UNLIKE in said and "0." not in said
 
 
 def test_segment_writes_masks(good: Path, tmp_path: Path, capsys) -> None:

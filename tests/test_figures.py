@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from covid_core import curves, figures, images, painting
+from covid_core import curves, figures, images, painting, report
 from covid_core.diagnose import Diagnosis, diagnose
 from covid_core.preprocess import Frame
 from tests import golden
@@ -20,6 +20,22 @@ def test_zoom_stays_for_pictures_of_one_size_alone() -> None:
     wide, other, tall = (np.zeros((*shape, 3), np.uint8) for shape in ((20, 30), (20, 30), (30, 20)))
     revisions = [figures.views(picture, picture).layout.uirevision for picture in (wide, other, tall)]
     assert revisions[0] == revisions[1] != revisions[2]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0, "0.000"),
+        (0.0004, "< 0.001"),
+        (0.0005, "0.001"),
+        (0.9994, "0.999"),
+        (0.9996, "> 0.999"),
+        (1, "1.000"),
+        (1.2, "1.200"),
+    ],
+)
+def test_no_measure_is_rounded_to_none_or_all(value: float, said: str) -> None:
+    assert report.index(value) == said
 
 
 @pytest.mark.parametrize(

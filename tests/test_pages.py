@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import streamlit as st
 from PIL import Image
+from streamlit.runtime.caching import get_data_cache_stats_provider
 from streamlit.testing.v1 import AppTest
 
 from covid_core import (
@@ -27,8 +28,8 @@ from covid_core import (
     verdict,
     weights,
 )
-from covid_core.diagnose import diagnose
-from pages import _board, _plain
+from covid_core.diagnose import diagnose, find
+from pages import _answers, _board, _plain
 from pages._pictures import PHANTOMS, Upload
 from pages._ui import Settings
 from tests import golden, pictures
@@ -61,20 +62,27 @@ def test_an_unusable_file_gets_one_sentence(name: str) -> None:
             app.run()
 
 
-def test_nothing_of_a_refused_picture_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[str] = []
-    whole = images.decode
-    monkeypatch.setattr(images, "decode", lambda data, name: read.append(name) or whole(data, name))
+@pytest.mark.parametrize("name", ["photo.png", "grey.png", "ct.png"])
+def test_visitors_share_nothing_of_a_refused_picture(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(0).normal(128, 30, (512, 512)).clip(0, 255).astype(np.uint8)
+    data = {
+        "photo.png": colour_picture(),
+        "grey.png": pictures.encode(Image.fromarray(noise)),
+        "ct.png": golden.png("ct-lesions"),
+    }
+    asked: list[str] = []
+    monkeypatch.setattr(_answers, "find", lambda image, *more: asked.append(image.name) or find(image, *more))
     st.cache_data.clear()
-    for name, data in (("photo.png", pictures.unusable()["photo.png"][0]), ("ct.png", golden.png("ct-lesions"))):
-        for page in ("diagnose.py", "shortcut_lab.py"):
-            app = open_app().run()
-            app.session_state["picture"] = Upload(name, data)
-            app.switch_page(f"pages/{page}").run()
-            before = len(read)
-            app.run()
-            # What is not kept is read again.
-            assert (read[before:] == [name]) == (name == "photo.png"), (name, page, read[before:])
+    for page in ("diagnose.py", "compare.py", "uncertainty_lab.py", "shortcut_lab.py"):
+        app = open_app().run()
+        app.session_state["picture"] = Upload(name, data[name])
+        app.switch_page(f"pages/{page}").run()
+        before = len(asked)
+        app.run()
+        assert not app.exception and len(asked) == before  # nothing is looked at again
+    stats = get_data_cache_stats_provider().get_stats()
+    sizes = {s.cache_name: s.byte_length for kinds in stats.values() for s in kinds if "_answers" in s.cache_name}
+    assert (max(sizes.values(), default=0) < 50_000) == (name != "ct.png"), sizes
 
 
 def test_a_photograph_is_refused() -> None:

@@ -78,7 +78,7 @@ def test_share_and_interval() -> None:
     assert segment.share_interval(0.9, 0.5)[1] == 1
 
 
-def test_evidence_is_the_logarithm_of_the_mean_inside_the_lungs() -> None:
+def test_log_opacity_is_the_logarithm_of_the_mean_inside_the_lungs() -> None:
     lungs = two_lungs()
     probability = np.where(lungs, 0.09, 1.0).astype(np.float32)
     assert segment.log_opacity(lungs, probability) == pytest.approx(np.log(0.10), abs=1e-5)

@@ -121,7 +121,13 @@ def test_the_other_experiments_compute_from_the_stored_rows() -> None:
         assert not app.exception and len(app.get("plotly_chart")) == 1 and len(app.metric) >= 2
         if section == "Abstain":
             answers = next(iter(_board.stored_answers(registry.DEFAULT).values()))
-            assert app.metric[0].delta == f"of {math.ceil(0.8 * len(answers.covid)):,} answers"
+            kept = math.ceil(0.8 * len(answers.covid))
+            assert app.metric[0].delta == f"of {kept:,} answers"
+            surest = np.argsort(-np.abs(answers.probability - 0.5), kind="stable")
+            wrong = (answers.called != answers.covid)[surest]
+            assert f"least sure of removes {report.share(wrong[kept:].sum() / wrong.sum())} of them" in words(app)
+            app.slider(key="share").set_value(100).run()
+            assert "All images are answered" in words(app) and "removes" not in words(app)
     worth = app.metric[0].value
     assert f"{len(answers.covid):,} images, {answers.covid.sum():,} of them with COVID-19" in words(app)
     app.select_slider(key="prevalence").set_value(0.5).run()

@@ -38,10 +38,13 @@ def test_a_nifti_file_turned_too_far(hounsfield: np.ndarray) -> None:
     assert "turned by 45 degrees" in said
 
 
-@pytest.mark.parametrize(("unit", "mm"), [("meter", 1000), ("micron", 0.001), ("mm", 1), ("unknown", 1)])
-def test_units_of_a_nifti_file(hounsfield: np.ndarray, unit: str, mm: float) -> None:
+# 2 is mm, 0 says nothing, 7 and 58 hold what no standard knows; the last two are mm that call themselves metres and micrometres.
+@pytest.mark.parametrize(
+    ("unit", "mm"), [(1, 1000), (3, 0.001), (2, 1), (0, 1), (7, 1), (58, 1), (9, 1000), (1, 1), (3, 1)]
+)
+def test_units_of_a_nifti_file(hounsfield: np.ndarray, unit: int, mm: float) -> None:
     image = nibabel.Nifti1Image(np.flip(hounsfield).T, np.diag([*(np.array(SPACING[::-1]) / mm), 1]))
-    image.header.set_xyzt_units(unit)
+    image.header["xyzt_units"] = unit
     check(read_volume([("a.nii", image.to_bytes())]), hounsfield)
 
 
@@ -120,8 +123,8 @@ def test_what_is_no_slice_is_left_out_and_said(hounsfield: np.ndarray) -> None:
     assert found.remarks == ("Files that are not CT slices were left out: 2.",)
     found = read_volume([("o.dcm", overview), beside, *slices(hounsfield)])
     assert found.remarks == ("Files that are not CT slices were left out: 2.",)
-    found = read_volume([("a.nii", nifti(hounsfield)), beside])
-    assert found.remarks == ("Files that are not CT slices were left out: 1.",)
+    for files in ([("a.nii", nifti(hounsfield)), beside], [("a.zip", packed([("a.nii", nifti(hounsfield)), beside]))]):
+        assert read_volume(files).remarks == ("Files that are not CT slices were left out: 1.",)
     assert "localizer" in refusal(overview)
 
 

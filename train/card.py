@@ -81,7 +81,8 @@ def text(value: Any) -> str:
         return f"{value[0]} of {value[1]}"
     if value.get("value") is None:
         return f"not defined, {report.counted(value)}"
-    return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}], {report.counted(value)}"
+    mean, low, high = (report.index(value[name]) for name in ("value", "low", "high"))
+    return f"{mean} [{low}, {high}], {report.counted(value)}"
 
 
 def is_figure(value: Any) -> bool:

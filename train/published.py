@@ -1,6 +1,6 @@
 """What the maps that others published of Inf-Net's test slices amount to: `python -m train.published --data manifests=ROOT`.
 
-ROOT/ct_lesions_infnet/published_predictions holds a folder a model, with a soft map a slice (from
+ROOT/ct_lesions_infnet/published_predictions holds a folder a model, with a soft map a slice, named like the slice (from
 github.com/DengPingFan/Inf-Net). Of each a row is kept, `train/peers_infnet.csv`: the Scoreboard computes the peers' figures from
 them as it computes ours, with their intervals, and the paper's own figures show whether our metric is the paper's.
 """
@@ -34,17 +34,17 @@ def rows(data: Sequence[str]) -> pd.DataFrame:
         if record.dataset != "infnet" or record.split != "test":
             continue
         truth = loading.mask(record, record.lesions, loading.pixels(record).shape) > 0
-        for folder in sorted(record.image.parents[2].joinpath(MAPS).glob("*/")):
-            file = folder / record.image.name
-            if not file.is_file():
-                raise ValueError(f"{folder} holds no map of the slice {file.name}.")
+        for folder in sorted(record.image.parents[2].joinpath(MAPS).glob("[!.]*/")):
+            file = next(folder.glob(f"{record.image.stem}.*"), None)
+            if file is None:
+                raise ValueError(f"{folder} holds no map of the slice {record.image.name}.")
             maps = [loading.stored(record, file, truth.shape) / 255]
             row = {"model": folder.name, "image": record.image.name, "group": record.group}
             dice = metrics.mean_dice_over_thresholds(maps, [truth]), metrics.dice_at(maps, [truth])
             found.append({**row, "mean_dice": dice[0], "dice": dice[1]})
     if not found:
         raise ValueError(f"--data holds no test slices of Inf-Net with {MAPS} beside them.")
-    return pd.DataFrame(found).sort_values("model", kind="stable")
+    return pd.DataFrame(found).drop_duplicates().sort_values("model", kind="stable").round(6)
 
 
 def peers() -> list[dict[str, object]]:

@@ -30,7 +30,6 @@ BOARD = "scoreboard.json"
 PEERS = Path(__file__).parent / "peers.json"
 SUREST = 0.8  # share of the images whose answers "risk_at_80_percent" counts
 RARE = 0.02  # share of the people examined who have COVID-19, for PPV and NPV; the Uncertainty lab begins there
-DOUBT = 0.5  # bits of total entropy above which an answer counts as uncertain
 SHOWN = ("accuracy", "auc", "lesion_dice", "mean_dice_over_thresholds")  # on the command line
 LINEAR = "logistic regression"
 SHORT = "U-Net trained briefly"
@@ -84,9 +83,9 @@ def further(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: 
 
 
 def of_doubt(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: Sequence[str]) -> Figure:
-    """USen, USpe, UPre and UAcc where answers of more than `DOUBT` bits count as uncertain."""
+    """USen, USpe, UPre and UAcc where answers of more than `uncertainty.DOUBT` bits count as uncertain."""
     right = (probability > 0.5) == (covid == 1)
-    doubtful = uncertainty.entropy(np.stack([1 - probability, probability], axis=1)) > DOUBT
+    doubtful = uncertainty.entropy(np.stack([1 - probability, probability], axis=1)) > uncertainty.DOUBT
     among = {"USen": ~right, "USpe": right, "UPre": doubtful, "UAcc": np.ones(len(right), bool)}
     every = np.asarray(groups)
     return {
