@@ -42,7 +42,7 @@ def test_answers_side_by_side(answers: dict) -> None:
 def test_lines_over_coverage_and_prevalence() -> None:
     coverage, risk = np.arange(1, 1001) / 1000, np.linspace(0, 0.2, 1000)
     (line,) = curves.risk_coverage({"here": (coverage, risk)}, 0.8).data
-    assert len(line.x) <= 300 and line.y[-1] == pytest.approx(0.2) and line.x[0] == pytest.approx(0.001)
+    assert len(line.x) <= 300 and line.y[-1] == pytest.approx(0.2) and line.x[0] == pytest.approx(curves.SUREST)
     first, second = curves.predictive_values([0.01, 0.1], {"PPV": [0.1, 0.5], "NPV": [0.99, 0.9]}, 0.01).data
     assert list(first.y) == [0.1, 0.5] and list(second.y) == [0.99, 0.9]
     axis = curves.predictive_values([0.01, 0.1], {"PPV": [0.1, 0.5]}, 0.01).layout.xaxis
