@@ -185,6 +185,9 @@ def to_view(affine: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Args:
         affine: [4, 4], from indices to mm to the right, the front and the head.
+
+    Raises:
+        ImageError: it says no place, or the axes lie too far from those of the body.
     """
     axes = affine[:3, :3]
     if not (np.isfinite(axes).all() and abs(np.linalg.det(axes)) > 1e-6):

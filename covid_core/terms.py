@@ -146,7 +146,7 @@ MEASURES = {
     "test_accepted": "Test images accepted",
     "modality_right": "Kind of image recognised",
 }
-# Uncertain are answers above `DOUBT`.
+# What part of the answers is uncertain, or certain, and wrong, or right.
 RATES = {
     "USen": "share of the wrong answers that were uncertain",
     "USpe": "share of the right answers that were certain",
@@ -154,7 +154,7 @@ RATES = {
     "UAcc": "share of all answers that were wrong and uncertain, or right and certain",
 }
 MEASURES |= {
-    f"{rate} ({method})": f"{rate}, {title[0].lower()}{title[1:]}: {meaning} (above {DOUBT} bit)"
+    f"{rate} ({method})": f"{rate}, {title[0].lower()}{title[1:]}: {meaning} (uncertain: above {DOUBT} bit)"
     for method, title in report.METHOD_TITLES.items()
     for rate, meaning in RATES.items()
 }

@@ -15,7 +15,7 @@ from covid_core.preprocess import quantiles
 Array = NDArray[Any]
 TEMPERATURES = (0.05, 20.0)
 # Conformal scores are kept and compared on this grid, so a tie stays a tie after a trip through a JSON file.
-DOUBT = 0.5  # bits of total entropy above which the rates of `metrics.uncertainty_rates` are given for
+DOUBT = 0.5  # bits of total entropy above which an answer counts as uncertain in USen, USpe, UPre and UAcc
 DIGITS = 6
 
 

@@ -108,7 +108,7 @@ asked = st.pills(
 )
 shown = [row for row in rows if row["kind"] == "published" or row["model"] in asked]
 if not any(row["figures"].get(measure, {}).get("value") is not None for row in shown):
-    st.info("Nobody chosen has this measure. Choose another model above.")
+    st.info("No chosen model has this measure. Choose another one above.")
 plot(shown, measure, terms.measure_name(measure))
 if terms.measure_name(measure) != terms.MEASURES[measure]:  # which a phone's list cuts off
     st.caption(terms.MEASURES[measure])
@@ -128,7 +128,7 @@ if group == "starts":
         f"{rows[0]['pictures']:,} pictures, taught by their labels alone or also by the features and answers of a finished model."
     )
 st.caption(
-    f"{BARS} Both networks were trained for this comparison alone."
+    f"{BARS} These networks were trained for this comparison alone."
     if group == "starts"
     else f"{BARS} *Bundled* models are those of this app; a network *trained for "
     "it* saw only the training part of that split and was trained in the plain way of many reports; *published* figures are of "

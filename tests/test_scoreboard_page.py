@@ -107,7 +107,7 @@ def test_scoreboard_shows_published_figures_beside_ours_of_the_same_protocol() -
     assert sorted(drawn) == sorted(auc for auc in aucs if auc is not None)  # the children have none: one class
     assert any(terms.MEASURES["auc"] == c.value for c in app.caption)  # whole, where a phone's list cuts it off
     app.pills(key="models-xray").set_value([]).run()
-    assert not app.exception and "Nobody chosen has this measure" in app.info[0].value
+    assert not app.exception and "No chosen model has this measure" in app.info[0].value
     app.selectbox(key="measure-xray").select("accuracy").run()
     assert not app.exception and not app.info  # the claim has one
     for group in ("starts", "ct", "lesions"):
