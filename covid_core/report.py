@@ -81,21 +81,28 @@ def counted(figure: dict[str, Any]) -> str:
 
 
 def percent(value: float) -> str:
-    """A probability for reading: "37 %", and never a claim of certainty, so "< 1 %" and "> 99 %"."""
-    return "< 1 %" if value < 0.01 else "> 99 %" if value > 0.99 else f"{100 * value:.0f} %"
+    """A probability for reading: "37 %", and never a claim of certainty, so "< 1 %" and "> 99 %"; no line breaks in it."""
+    return unbroken("< 1 %" if value < 0.01 else "> 99 %" if value > 0.99 else f"{100 * value:.0f} %")
 
 
 def share(value: float, digits: int = 0) -> str:
     """What was measured or marked, for reading: "1.1 %"; what is neither none nor all never rounds to it: "< 0.1 %", "> 99.9 %"."""
     least = 10.0**-digits
     if 0 < 100 * value < least:
-        return f"< {least:.{digits}f} %"
-    return f"> {100 - least:.{digits}f} %" if 100 - least < 100 * value < 100 else f"{100 * value:.{digits}f} %"
+        return unbroken(f"< {least:.{digits}f} %")
+    return unbroken(
+        f"> {100 - least:.{digits}f} %" if 100 - least < 100 * value < 100 else f"{100 * value:.{digits}f} %"
+    )
 
 
 def index(value: float) -> str:
     """A measure between 0 and 1, for reading: "0.978"; what is neither never rounds to it: "< 0.001", "> 0.999"."""
-    return "< 0.001" if 0 < value < 0.0005 else "> 0.999" if 0.9995 <= value < 1 else f"{value:.3f}"
+    return unbroken("< 0.001" if 0 < value < 0.0005 else "> 0.999" if 0.9995 <= value < 1 else f"{value:.3f}")
+
+
+def unbroken(text: str) -> str:
+    """A text in which no line breaks."""
+    return text.replace(" ", "\u00a0")
 
 
 def caution(answer: Classification) -> str:

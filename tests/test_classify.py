@@ -104,18 +104,16 @@ def test_a_slice_needs_less_opacity_than_an_xray() -> None:
 
 def test_no_percentage_claims_certainty() -> None:
     shown = [report.percent(p) for p in (0.0, 0.004, 0.37, 0.994, 1.0)]
-    assert shown == ["< 1 %", "< 1 %", "37 %", "> 99 %", "> 99 %"]
+    assert shown == [report.unbroken(p) for p in ("< 1 %", "< 1 %", "37 %", "> 99 %", "> 99 %")]
+    assert not any(" " in p for p in shown)  # no line ends between a number and its sign
 
 
 def test_a_share_rounds_to_none_or_all_only_where_it_is() -> None:
-    assert [report.share(s) for s in (0.0, 0.004, 0.376, 0.997, 1.0)] == ["0 %", "< 1 %", "38 %", "> 99 %", "100 %"]
-    assert [report.share(s, 1) for s in (0.0, 0.0004, 0.0112, 0.9994, 1.0)] == [
-        "0.0 %",
-        "< 0.1 %",
-        "1.1 %",
-        "> 99.9 %",
-        "100.0 %",
-    ]
+    for digits, shares in (
+        (0, {0.0: "0 %", 0.004: "< 1 %", 0.376: "38 %", 0.997: "> 99 %", 1.0: "100 %"}),
+        (1, {0.0: "0.0 %", 0.0004: "< 0.1 %", 0.0112: "1.1 %", 0.9994: "> 99.9 %", 1.0: "100.0 %"}),
+    ):
+        assert all(report.share(value, digits) == report.unbroken(said) for value, said in shares.items())
 
 
 @pytest.mark.parametrize(("modality", "turned"), [("xray", np.fliplr), ("ct", np.flipud)])

@@ -56,7 +56,7 @@ def test_a_share_with_a_wide_interval_is_hardly_measurable(result: Diagnosis) ->
         assert printed.says_little(interval) is is_wide
         assert ("very uncertain" in printed.marked(replace(found, lesion_interval=interval))) is is_wide
     little = replace(found, lesion_percent_of_lung=0.03, lesion_interval=(0.0, 2.0))
-    assert printed.marked(little).startswith("< 0.1 % of the lung area")  # what is marked is not nothing
+    assert printed.marked(little).startswith("<\u00a00.1\u00a0% of the lung area")  # what is marked is not nothing
     none = replace(found, lesion_percent_of_lung=None, reason="There are no lungs.")
     assert printed.marked(none) == "cannot say. There are no lungs."
 
@@ -68,7 +68,7 @@ def test_evidence_in_the_lungs_is_told_beside_how_much_of_the_map_they_are(resul
         share: printed.inside(replace(result, explanation=replace(explanation, share_in_lungs=share)))
         for share in (0.2, 0.7, None)
     }
-    assert said[0.2].startswith("20 % of the evidence for COVID-19 on the map of 8 x 8 cells")
+    assert said[0.2].startswith("20\u00a0% of the evidence for COVID-19 on the map of 8 x 8 cells")
     assert all(
         f"The lungs cover {report.share(explanation.lung_share)} of the map" in said[share] for share in (0.2, 0.7)
     )

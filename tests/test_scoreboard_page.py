@@ -61,8 +61,8 @@ def test_each_figure_of_the_plain_network_stands_where_it_belongs() -> None:
         ("the plain one {})", plain + "external"),
     ):
         assert clause.format(f"{rows[path]['auc']['value']:.3f}") in said, clause
-    assert f"is right about {100 * rows[ours + 'external']['accuracy']['value']:.1f} % there" in said
-    assert rows[plain + "test"]["auc"]["value"] > 0.9995 and "with lungs > 0.999" in said
+    assert f"is right about {100 * rows[ours + 'external']['accuracy']['value']:.1f}\u00a0% there" in said
+    assert rows[plain + "test"]["auc"]["value"] > 0.9995 and "with lungs >\u00a00.999" in said
     answers = pd.read_csv(_board.SCOREBOARD.with_name(f"answers-{registry.DEFAULT}.csv"))
     decisions = answers[answers.split == "pediatric"].decision.value_counts()
     told = f"and {decisions['covid'] + decisions['non_covid']} of the children, {decisions['covid']} of them wrongly"
