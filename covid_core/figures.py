@@ -64,9 +64,10 @@ def uncertainty_bar(answer: Classification) -> "Figure":
     if answer.aleatoric is None or answer.epistemic is None:
         raise ValueError("A refused picture has no uncertainty to draw.")
     figure = go.Figure()
+    epistemic = _broken(f"epistemic: samples disagree ({', '.join(differing(answer))})")
     for name, value, colour, pattern in (
         ("aleatoric: shared by all samples", answer.aleatoric, ORANGE, ""),
-        (f"epistemic: samples disagree ({', '.join(differing(answer))})", answer.epistemic, PURPLE, "/"),
+        (epistemic, answer.epistemic, PURPLE, "/"),
     ):
         figure.add_bar(
             x=[value],
@@ -78,7 +79,7 @@ def uncertainty_bar(answer: Classification) -> "Figure":
         )
     figure.update_layout(barmode="stack", legend_traceorder="normal")  # else the legend of a stack is turned round
     figure.update_xaxes(range=[0, 1], title="Uncertainty in bits (1 = no idea)")
-    return compact(figure, 160)
+    return compact(figure, 160 + 17 * epistemic.count("<br>"))
 
 
 def differing(answer: Classification) -> list[str]:
@@ -217,7 +218,9 @@ def whiskers(values: Sequence[float], ends: Sequence[Sequence[float]], **style: 
 
 def _broken(label: str, letters: int = WRAPPED) -> str:
     """A label in lines that a phone has room for."""
-    return "<br>".join(part for line in label.split("<br>") for part in textwrap.wrap(line, letters))
+    return "<br>".join(
+        part for line in label.split("<br>") for part in textwrap.wrap(line, letters, break_on_hyphens=False)
+    )
 
 
 def compact(figure: "Figure", height: int) -> "Figure":

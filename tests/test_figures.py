@@ -44,12 +44,13 @@ def test_no_measure_is_rounded_to_none_or_all(value: float, said: str) -> None:
         ("mobilenetv2", "ensemble_mc_dropout", "heads, head-only dropout"),
         ("mobilenetv2", "mc_dropout", "head-only dropout"),
         ("ensemble", "ensemble", "networks, heads"),
+        ("ensemble", "ensemble_mc_dropout", "networks, heads, head-only dropout"),
     ],
 )
 def test_the_bar_says_who_disagrees(result: Diagnosis, model: str, method: str, who: str) -> None:
     answer = replace(result.classification, model=model, method=method)
     drawn = {bar.name.split(":")[0]: bar for bar in figures.uncertainty_bar(answer).data}
-    assert drawn["epistemic"].name == f"epistemic: samples disagree ({who})"
+    assert drawn["epistemic"].name.replace("<br>", " ") == f"epistemic: samples disagree ({who})"
     assert drawn["aleatoric"].name == "aleatoric: shared by all samples"  # no more is known of it
     assert [bar.split(":")[0] for bar in drawn] == ["aleatoric", "epistemic"]
     assert figures.uncertainty_bar(answer).layout.legend.traceorder == "normal"  # as the bars
