@@ -74,10 +74,8 @@ def segmentation_row(
 
 def counted(figure: dict[str, Any]) -> str:
     """What a figure of a model's metrics rests on: "n = 1,789", and of how many groups where images share them."""
-    nbsp = "\u00a0"
-    said = f"n{nbsp}={nbsp}{figure['n']:,}"
-    groups = figure.get("groups", figure["n"])
-    return said if groups == figure["n"] else f"{said} in{nbsp}{groups:,}{nbsp}groups"
+    said, groups = unbroken(f"n = {figure['n']:,}"), figure.get("groups", figure["n"])
+    return said if groups == figure["n"] else f"{said} {unbroken(f'in {groups:,} groups')}"
 
 
 def percent(value: float) -> str:

@@ -93,9 +93,8 @@ def test_lines_and_samples_show_on_a_dark_page_too(result: Diagnosis) -> None:
 def test_the_bar_shows_where_no_answer_is_given(result: Diagnosis) -> None:
     between = figures.probability_bar(replace(result.classification, bounds=(0.03, 0.95)))
     (band,) = (shape for shape in between.layout.shapes if shape.type == "rect")
-    assert (band.x0, band.x1) == (0.03, 0.95) and between.layout.annotations[
-        0
-    ].text == "cannot say: 3\u00a0% to 95\u00a0%"
+    (said,) = between.layout.annotations
+    assert (band.x0, band.x1) == (0.03, 0.95) and said.text == "cannot say: 3\u00a0% to 95\u00a0%"
     anywhere = figures.probability_bar(replace(result.classification, bounds=(0.5, 0.5)))
     assert [shape.type for shape in anywhere.layout.shapes] == ["line"]
 
