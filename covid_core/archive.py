@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 
-from covid_core.images import ImageError
+from covid_core.picture import ImageError
 
 MAX_FILES = 1500  # a chest CT of half-millimetre slices has 800
 SIGNATURE = b"PK\x03\x04"

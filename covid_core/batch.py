@@ -12,7 +12,7 @@ from typing import Any
 
 from covid_core import archive, images, registry, report
 from covid_core.diagnose import diagnose
-from covid_core.images import ImageError
+from covid_core.picture import ImageError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".dcm", ".dicom")
 MAX_BYTES = 256 * 1024**2  # of all files as they come

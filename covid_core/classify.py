@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from covid_core import engine, gate, preprocess, registry, segment, uncertainty, weights
 from covid_core.gate import Gate, Glance
-from covid_core.images import DecodedImage
+from covid_core.picture import DecodedImage
 from covid_core.registry import ModelSpec, weights_sha256
 from covid_core.verdict import verdict
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from covid_core.images import DecodedImage
+from covid_core.picture import DecodedImage
 
 Array = NDArray[np.float32]
 # Larger pictures are reduced to this side first: the networks see less, and eleven strengths must not take eleven seconds.

@@ -11,7 +11,7 @@ from covid_core.classify import LEVEL, Classification, Classifier, Features, Met
 from covid_core.ensemble import Ensemble
 from covid_core.explain import Explanation, explain
 from covid_core.gate import Glance, refusable
-from covid_core.images import DecodedImage, enough_memory
+from covid_core.picture import DecodedImage, enough_memory
 from covid_core.segment import MISSING, TOO_LARGE, TOO_UNCERTAIN, Segmentation, Segmenter
 
 # What can be answered, by modality. A picture that is turned or inverted may be taken for one of the other kind.

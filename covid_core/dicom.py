@@ -28,8 +28,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from covid_core.images import Array, ImageError, check_size, over_full_range
-from covid_core.scan import AIR, LUNG_WINDOW, windowed
+from covid_core.hounsfield import AIR, LUNG_WINDOW, windowed
+from covid_core.picture import Array, ImageError, check_size, over_full_range
 
 TAGS = [
     *("SOPClassUID", "Modality", "ImageType"),

@@ -8,7 +8,7 @@ import numpy as np
 
 from covid_core import segment
 from covid_core.classify import Array, Classifier, Features, Method, Model
-from covid_core.images import DecodedImage
+from covid_core.picture import DecodedImage
 from covid_core.registry import ModelSpec
 
 

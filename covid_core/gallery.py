@@ -8,7 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-from covid_core.images import MAX_BYTES, ImageError
+from covid_core.images import MAX_BYTES
+from covid_core.picture import ImageError
 
 TIMEOUT = 15.0  # seconds
 

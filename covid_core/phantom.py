@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from covid_core.scan import LUNG_WINDOW, windowed
+from covid_core.hounsfield import LUNG_WINDOW, windowed
 from covid_core.shapes import Array, Grid, Points
 from covid_core.thorax import Anatomy, Thorax, build
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from covid_core import engine, preprocess, registry, weights
 from covid_core.explain import Explanation, explanation_of
-from covid_core.images import DecodedImage
+from covid_core.picture import DecodedImage
 
 FILE = "plain.safetensors"  # beside the weights of the default model, whose architecture and size it has
 MODALITY = "xray"

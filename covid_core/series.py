@@ -20,7 +20,7 @@ from pydicom.encaps import encapsulate, get_frame
 
 from covid_core import dicom
 from covid_core.archive import MAX_FILES
-from covid_core.images import Array, ImageError
+from covid_core.picture import Array, ImageError
 from covid_core.scan import DAMAGED, MAX_VOXELS, NO_PLACE, TOO_LONG, Scan, check_count, left_out, to_view, turned
 
 # What is read of a file beyond `dicom.TAGS`.

@@ -13,7 +13,7 @@ from scipy import ndimage
 from covid_core import degrade, preprocess, registry
 from covid_core.classify import Method
 from covid_core.diagnose import Evidence, classifier, look, see, segmenter
-from covid_core.images import DecodedImage
+from covid_core.picture import DecodedImage
 
 Mask = NDArray[np.bool_]
 # The U-Net's edge runs inside the lungs here and there; grown by this share of the picture nothing of them is left.

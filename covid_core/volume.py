@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from covid_core import phantom, report
-from covid_core.images import Array, ImageError, check_size
-from covid_core.scan import AIR, DAMAGED, LUNG_WINDOW, open_scan, windowed
+from covid_core.ct_files import open_scan
+from covid_core.hounsfield import AIR, LUNG_WINDOW, windowed
+from covid_core.picture import Array, ImageError, check_size
+from covid_core.scan import DAMAGED
 from covid_core.thorax import Anatomy
 
 MAX_SLICES, MAX_SIDE = 200, 320  # kept of a volume; 40 MB

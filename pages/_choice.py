@@ -3,7 +3,7 @@
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from covid_core import gallery, images, recipe, scan, volume
+from covid_core import ct_files, gallery, images, recipe, scan, volume
 from pages._pictures import PHANTOMS, WHOLE, Upload, middle_of, recipe_of, sample, slice_of, volume_of
 from pages._scans import choose_slice
 
@@ -105,7 +105,7 @@ def _take(files: list[UploadedFile]) -> None:
     picture: Upload | None = None
     of: volume.Volume | None = None
     remark = ""
-    if scan.is_volume(contents):
+    if ct_files.is_volume(contents):
         try:
             with st.spinner("Reading the slices"):
                 of = volume.read_volume(contents)

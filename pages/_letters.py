@@ -3,7 +3,7 @@
 import streamlit as st
 
 from covid_core import report, shortcuts
-from covid_core.images import DecodedImage
+from covid_core.picture import DecodedImage
 
 KEY = "letters_on_picture"
 SLIDERS = ("across", "down")  # keys of the sliders that follow

@@ -6,9 +6,10 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from covid_core import figures, images, painting, printed, registry, report, scan, terms, trial, volume, weights
+from covid_core import figures, images, painting, printed, registry, report, terms, trial, volume, weights
 from covid_core.classify import CLASSES
 from covid_core.diagnose import Diagnosis
+from covid_core.hounsfield import windowed
 from covid_core.verdict import BASELESS
 from covid_core.weights import WeightsError
 from pages import _answers, _board, _pictures, _scans, _ui
@@ -236,7 +237,7 @@ def picture(
     if hounsfield is not None:
         window = _scans.choose_window()
         level, width = volume.WINDOWS[window]
-        grey = scan.windowed(hounsfield, level, width)
+        grey = windowed(hounsfield, level, width)
         words += f", {window} window ({level:.0f}/{width:.0f} HU)"
     if shown:
         words += f"; layers: {', '.join(shown)}"

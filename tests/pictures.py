@@ -11,11 +11,11 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from covid_core import images
 from covid_core.images import DecodedImage, ImageError, decode
+from covid_core.picture import MIN_SIDE
 
 HEIGHT, WIDTH = 70, 90
-SMALLEST = images.MIN_SIDE
+SMALLEST = MIN_SIDE
 RAMP = np.linspace(0, 255, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH).astype(np.uint8)
 GREY = Image.fromarray(RAMP)
 UNIT = RAMP.astype(np.float32) / np.float32(255)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 from pydicom.uid import JPEG2000Lossless
 
-from covid_core import images
+from covid_core import images, raster
 from covid_core.images import ImageError, decode, read
 from tests.pictures import (
     GREY,
@@ -243,7 +243,7 @@ def test_more_than_one_frame(kind: str) -> None:
 
 def test_endless_tiff_is_not_counted_to_the_end() -> None:
     picture = Image.new("1", (SMALLEST, SMALLEST))
-    said = refusal(encode(picture, "TIFF", save_all=True, append_images=[picture] * (images.MAX_COUNTED_FRAMES + 9)))
+    said = refusal(encode(picture, "TIFF", save_all=True, append_images=[picture] * (raster.MAX_COUNTED_FRAMES + 9)))
     assert "100 or more frames" in said
 
 
@@ -347,10 +347,10 @@ def test_no_other_exception_leaves(monkeypatch: pytest.MonkeyPatch, error: type[
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(images, "_reader", fail)
+    monkeypatch.setattr(raster, "reader_of", fail)
     refusal(encode(GREY))
     monkeypatch.undo()
-    monkeypatch.setattr(images, "_grey", fail)
+    monkeypatch.setattr(raster, "_grey", fail)
     refusal(encode(GREY))
 
 

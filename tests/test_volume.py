@@ -12,6 +12,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless
 
 from covid_core import scan, volume
+from covid_core.hounsfield import LUNG_WINDOW, windowed
 from covid_core.images import decode
 from covid_core.volume import WINDOWS, read_volume, slice_pixels, slice_png
 from tests import pictures
@@ -269,18 +270,18 @@ def test_unusable_nifti_files(hounsfield: np.ndarray) -> None:
 
 
 def test_windows_and_pictures(hounsfield: np.ndarray) -> None:
-    assert WINDOWS["lung"] == scan.LUNG_WINDOW
+    assert WINDOWS["lung"] == LUNG_WINDOW
     files = slices(hounsfield)
     found = read_volume(files)
     pixels = slice_pixels(found, 2)
     alone = decode(files[2][1])  # the same slice as a picture of its own
     np.testing.assert_allclose(pixels, alone.pixels, atol=1e-6)
     np.testing.assert_array_equal(found.hounsfield[2], alone.hounsfield)
-    shown = [scan.windowed(found.hounsfield[index], *window) for index in (2, 3) for window in WINDOWS.values()]
+    shown = [windowed(found.hounsfield[index], *window) for index in (2, 3) for window in WINDOWS.values()]
     assert len({one.tobytes() for one in shown}) == len(shown)
     assert {(one.dtype, one.min() >= 0, one.max() <= 1) for one in shown} == {(np.dtype(np.float32), True, True)}
     np.testing.assert_array_equal(shown[0], pixels)
-    assert scan.windowed(found.hounsfield[2], *WINDOWS["mediastinum"])[hounsfield[2] < -160].max() == 0
+    assert windowed(found.hounsfield[2], *WINDOWS["mediastinum"])[hounsfield[2] < -160].max() == 0
     png = np.asarray(Image.open(io.BytesIO(slice_png(found, 2))))
     np.testing.assert_allclose(png / 255, pixels, atol=0.002)
     for index, said in ((6, "from 0 to 5"), (-1, "no slice")):

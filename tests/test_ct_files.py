@@ -8,7 +8,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from covid_core import archive, scan, series
+from covid_core import archive, ct_files, series
+from covid_core import nifti as reader
 from covid_core.volume import read_volume
 from tests import pictures
 from tests.volumes import SIDE, WHO, check, enhanced, nifti, packed, refusal, slices
@@ -37,14 +38,15 @@ def test_limits(hounsfield: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None
     files = slices(hounsfield)
     packed_files = packed(files)
     with monkeypatch.context() as patch:
-        patch.setattr(scan, "MAX_BYTES", 5000)
+        patch.setattr(ct_files, "MAX_BYTES", 5000)
         assert "too large" in refusal(files)
     with monkeypatch.context() as patch:
-        patch.setattr(scan, "MAX_UNPACKED", 20_000)
+        patch.setattr(ct_files, "MAX_UNPACKED", 20_000)
+        patch.setattr(reader, "MAX_UNPACKED", 20_000)
         assert "too large" in refusal(packed_files)
         assert "too large" in refusal(gzip.compress(nifti(hounsfield)))
     with monkeypatch.context() as patch:
-        patch.setattr(scan, "MAX_FILES", 5)
+        patch.setattr(ct_files, "MAX_FILES", 5)
         patch.setattr(archive, "MAX_FILES", 5)
         assert "6 files" in refusal(files) and "more than 5 files" in refusal(packed_files)
     monkeypatch.setattr(series, "MAX_VOXELS", SIDE * SIDE * 5)
@@ -56,19 +58,19 @@ def test_which_files_are_volumes(hounsfield: np.ndarray) -> None:
     picture = ("a.png", pictures.png(9, 9))
     wholes = [("a.nii", b""), ("a", nifti(hounsfield)), ("a.zip", packed([single])), ("a", enhanced(hounsfield))]
     for file in wholes:
-        assert scan.is_volume([file]) and scan.is_volume([picture, file])
+        assert ct_files.is_volume([file]) and ct_files.is_volume([picture, file])
     for file in (single, picture, ("a.dcm", b"broken"), ("a", b"\0" * 128 + b"DICMbroken")):
-        assert not scan.is_volume([file])
-    assert scan.is_volume([single, single]) and not scan.is_volume([picture, picture])
+        assert not ct_files.is_volume([file])
+    assert ct_files.is_volume([single, single]) and not ct_files.is_volume([picture, picture])
     xray = ("x.dcm", pictures.dicom(np.zeros((9, 9), np.uint16), Modality="CR"))
-    assert not scan.is_volume([xray, xray]) and not scan.is_volume([xray, single])
+    assert not ct_files.is_volume([xray, xray]) and not ct_files.is_volume([xray, single])
 
 
 def test_what_lies_beside_a_ct_on_a_disc_is_not_unpacked(
     hounsfield: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = [*slices(hounsfield), ("viewer/film.avi", bytes(10**6)), ("viewer/run.exe", bytes(10**6))]
-    monkeypatch.setattr(scan, "MAX_UNPACKED", 10**6)
+    monkeypatch.setattr(ct_files, "MAX_UNPACKED", 10**6)
     check(read_volume([("disc.zip", packed(files))]), hounsfield)
 
 
