@@ -58,18 +58,21 @@ def open_scan(files: Sequence[tuple[str, bytes]]) -> Scan:
     if len(volumes) > 1 or (volumes and images):
         raise ImageError("There is more than one volume in this. Upload a single one: the CT itself, without masks.")
     if volumes:
-        scan = nifti.open_volume(next(iter(volumes.values())), others)
+        scan = nifti.open_volume(next(iter(volumes.values())))
     else:
         from covid_core import series
 
-        scan = series.open_series(list(images.values()), others)
+        scan = series.open_series(list(images.values()))
     used = [name for name, data in files if is_nifti(data) or _is_dicom(name, data)] or [files[0][0]]
     name = PurePosixPath(used[0].replace("\\", "/")).name or "CT"
     digests = sorted([*volumes, *images])
+    others += scan.left_out
     return replace(
         scan,
         name=name if len(used) == 1 else f"{name} and {len(used) - 1} more",
         sha256=digests[0] if len(digests) == 1 else _sha256("".join(digests).encode()),
+        remarks=(f"Files that are not CT slices were left out: {others}.",) * (others > 0) + scan.remarks,
+        left_out=others,
     )
 
 

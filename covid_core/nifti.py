@@ -16,7 +16,6 @@ from covid_core.scan import (
     TOO_LONG,
     Scan,
     check_count,
-    left_out,
     nibabel,
     to_view,
     turned,
@@ -37,12 +36,11 @@ def is_nifti(data: bytes) -> bool:
     return header[344:348] in (b"n+1\0", b"ni1\0") or header[4:8] in (b"n+2\0", b"ni2\0")
 
 
-def open_volume(data: bytes, others: int) -> Scan:
+def open_volume(data: bytes) -> Scan:
     """Find out what a file holds, without turning its values into Hounsfield units.
 
     Args:
         data: the file's content.
-        others: files beside it that are no NIfTI.
 
     Raises:
         ImageError: it is no CT, too large, or does not say how the patient lies in it. A damaged file can raise anything else.
@@ -76,7 +74,7 @@ def open_volume(data: bytes, others: int) -> Scan:
         return np.asarray(np.maximum(np.nan_to_num(values, nan=AIR), AIR), np.float32)
 
     x, y, z = spacing.tolist()
-    return Scan(len(volume), (volume.shape[1], volume.shape[2]), (z, y, x), plane, "NIFTI", remarks=left_out(others))
+    return Scan(len(volume), (volume.shape[1], volume.shape[2]), (z, y, x), plane, "NIFTI")
 
 
 def _layout(header: Any) -> tuple[tuple[int, ...], int, np.dtype[Any]]:

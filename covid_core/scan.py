@@ -41,6 +41,7 @@ class Scan:
         name: of the file, without folders.
         sha256: of the content, hexadecimal; of a series the same in whatever order and archive it comes.
         remarks: sentences on what is not as it should be.
+        left_out: number of files that were no part of it.
     """
 
     count: int
@@ -51,11 +52,7 @@ class Scan:
     name: str = ""
     sha256: str = ""
     remarks: tuple[str, ...] = ()
-
-
-def left_out(files: int) -> tuple[str, ...]:
-    """The remark that so many files beside a CT are no part of it; none of none."""
-    return (f"Files that are not CT slices were left out: {files}.",) if files else ()
+    left_out: int = 0
 
 
 def check_count(count: int) -> None:

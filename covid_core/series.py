@@ -7,7 +7,7 @@ series' identifier is compared and forgotten.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 from typing import Any
@@ -21,7 +21,7 @@ from pydicom.encaps import encapsulate, get_frame
 from covid_core import dicom
 from covid_core.archive import MAX_FILES
 from covid_core.picture import Array, ImageError
-from covid_core.scan import DAMAGED, MAX_VOXELS, NO_PLACE, TOO_LONG, Scan, check_count, left_out, to_view, turned
+from covid_core.scan import DAMAGED, MAX_VOXELS, NO_PLACE, TOO_LONG, Scan, check_count, to_view, turned
 
 # What is read of a file beyond `dicom.TAGS`.
 PLACE = ["SeriesInstanceUID", *dicom.GROUPS]
@@ -60,12 +60,11 @@ class Slice:
     decode: Callable[[], Array]
 
 
-def open_series(files: Sequence[bytes], others: int) -> Scan:
+def open_series(files: Sequence[bytes]) -> Scan:
     """Put the slices of DICOM files in order.
 
     Args:
-        files: contents; what is no slice of a CT is left out, and that is said.
-        others: files beside them that are no DICOM.
+        files: contents; what is no slice of a CT is left out, and counted.
 
     Raises:
         ImageError: they are no CT, of several series, not axial, or do not say where they lie.
@@ -79,7 +78,7 @@ def open_series(files: Sequence[bytes], others: int) -> Scan:
             wrong.append(error)
     if not slices:
         raise wrong[0]
-    return _stack(slices, left_out(len(wrong) + others))
+    return replace(_stack(slices), left_out=len(wrong))
 
 
 def count_frames(data: bytes) -> int:
@@ -193,7 +192,7 @@ def _hounsfield(data: bytes) -> Array:
     return hounsfield
 
 
-def _stack(slices: list[Slice], remarks: tuple[str, ...]) -> Scan:
+def _stack(slices: list[Slice]) -> Scan:
     """Order slices from the head to the feet."""
     first = slices[0]
     check_count(len(slices))
@@ -213,8 +212,9 @@ def _stack(slices: list[Slice], remarks: tuple[str, ...]) -> Scan:
     if view[2, 0] != 2:
         raise ImageError("The slices of this series are not axial. Upload the axial series of the same scan.")
     usual = float(np.median(gaps))
+    remarks: tuple[str, ...] = ()
     if gaps.max() > WIDEST * usual:
-        remarks += (f"Slices are missing: two neighbours are {gaps.max():.1f} mm apart, most {usual:.1f} mm.",)
+        remarks = (f"Slices are missing: two neighbours are {gaps.max():.1f} mm apart, most {usual:.1f} mm.",)
     decode = [slices[i].decode for i in order[:: int(view[2, 1])]]
     (height, width), (y, x) = first.shape, first.spacing
     if view[0, 0] == 1:  # rows of the file are columns of the view
