@@ -204,13 +204,13 @@ def _models(options: argparse.Namespace) -> int:
 
 
 def _in_words(row: dict[str, Any]) -> str:
-    from covid_core import verdict
+    from covid_core import report
 
     if row["decision"] == "refused":
         return f"{row['file']}: refused. {row['gate']['reason']}"
     (low, high), reason = row["covid_interval"], row["gate"]["reason"]
     probability = f"COVID-19 probability {row['covid_probability']:.2f} [{low:.2f}, {high:.2f}]"
-    said = "no probability that means anything" if reason in verdict.BASELESS else probability
+    said = "no probability that means anything" if report.is_baseless(row) else probability
     return f"{row['file']}: {row['modality']}, {row['decision']}, {said}" + (f". {reason}" if reason else "")
 
 

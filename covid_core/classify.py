@@ -19,7 +19,7 @@ from covid_core import engine, gate, preprocess, registry, segment, uncertainty,
 from covid_core.gate import Gate, Glance
 from covid_core.picture import DecodedImage
 from covid_core.registry import ModelSpec, weights_sha256
-from covid_core.verdict import verdict
+from covid_core.verdict import BASELESS, verdict
 
 Array = NDArray[np.float32]
 Method = Literal["mc_dropout", "ensemble", "ensemble_mc_dropout"]
@@ -95,6 +95,11 @@ class Classification:
     model: str
     weights_sha256: str
     features: Features | None = field(repr=False, default=None)
+
+    @property
+    def is_baseless(self) -> bool:
+        """Whether the probability means nothing, so that no page shows it as an answer."""
+        return self.reason in BASELESS
 
 
 class Model(ABC):

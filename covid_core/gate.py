@@ -25,9 +25,8 @@ GREYS = (0.05, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 0.95)
 # Mean difference between the colour channels, 0..1. Grey pictures have 0, scans with a tint or a coloured caption
 # about .02, photographs that are not of grey things more than .06.
 MOST_COLOUR = 0.05
-# Standard deviation of grey levels below which there is nothing to see.
+LEAST_CONTRAST = 0.02  # standard deviation of grey levels below which there is nothing to see
 ADVICE = "Upload a grey chest X-ray or CT slice."
-LEAST_CONTRAST = 0.02
 
 
 @dataclass(frozen=True)

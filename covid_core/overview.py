@@ -43,11 +43,12 @@ def counts(rows: Sequence[dict[str, Any]]) -> "Figure":
 
 
 def probabilities(rows: Sequence[dict[str, Any]]) -> "Figure":
-    """Every probability with its interval, the most probable first; rows without an answer are left out."""
+    """Every probability with its interval, the most probable first; rows without one that means something are left out."""
     import plotly.graph_objects as go
 
     answered = sorted(
-        (row for row in rows if row.get("covid_interval") is not None), key=lambda row: -row["covid_probability"]
+        (row for row in rows if row.get("covid_interval") is not None and not report.is_baseless(row)),
+        key=lambda row: -row["covid_probability"],
     )
     figure = go.Figure()
     for name in MARKS:

@@ -13,7 +13,6 @@ from covid_core import painting, report
 from covid_core.diagnose import Diagnosis
 from covid_core.explain import Explanation
 from covid_core.segment import Segmentation
-from covid_core.verdict import BASELESS
 
 DISCLAIMER = "Not a medical device. For teaching and research only: never use it to decide about a patient."
 # An interval wider than half of the scale, in percentage points, says little.
@@ -70,7 +69,7 @@ def _facts(result: Diagnosis) -> list[tuple[str, str]]:
     answer, found = result.classification, result.segmentation
     kinds = {"xray": "chest X-ray", "ct": "chest CT slice", "": "not looked for"}
     facts = [("Kind of image", kinds[answer.modality])]
-    if answer.reason in BASELESS:
+    if answer.is_baseless:
         facts.append(("Probability of COVID-19", "withheld: for such a picture it means nothing"))
     elif answer.probability is not None and answer.interval is not None and answer.method:
         low, high = (report.percent(v) for v in answer.interval)
@@ -85,8 +84,8 @@ def _facts(result: Diagnosis) -> list[tuple[str, str]]:
         facts.append(("Distance from the training images", f"{answer.distance:.2f} (above 1: unlike them)"))
     if found is not None:
         facts.append(("Marked as lesion", html.escape(marked(found))))
-        if (dense := found.consolidation_percent_of_lesions) is not None:
-            facts.append(("Of this, consolidation", f"{dense:.0f} %, by density alone"))
+        if said := consolidated(found):
+            facts.append(("Of this, consolidation", said))
     if said := inside(result):
         facts.append(("Inside the lungs (Grad-CAM)", html.escape(said)))
     facts.append(("Model", f"{answer.model}, weights <code>{answer.weights_sha256}</code>"))
@@ -100,6 +99,12 @@ def _facts(result: Diagnosis) -> list[tuple[str, str]]:
 def says_little(interval: tuple[float, float]) -> bool:
     """Whether a share of the lungs, with this interval in per cent, is hardly measurable."""
     return interval[1] - interval[0] > WIDE
+
+
+def consolidated(found: Segmentation) -> str:
+    """The share of the marked that is consolidation; "" where that is not told."""
+    percent = found.consolidation_percent_of_lesions
+    return "" if percent is None else f"{report.share(percent / 100)}, by density alone"
 
 
 def marked(found: Segmentation) -> str:
@@ -138,7 +143,7 @@ def summed(shown: Explanation) -> str:
 def _bar(result: Diagnosis) -> str:
     """Mean, interval and samples on an axis from 0 to 100 %, as SVG."""
     answer = result.classification
-    if answer.probability is None or answer.interval is None or answer.reason in BASELESS:
+    if answer.probability is None or answer.interval is None or answer.is_baseless:
         return ""
 
     def x(value: float) -> float:

@@ -12,6 +12,7 @@ from covid_core import segment
 from covid_core.classify import Classification, Method
 from covid_core.diagnose import Diagnosis
 from covid_core.segment import Segmentation
+from covid_core.verdict import BASELESS
 
 # Ways of sampling in words, by `classify.METHODS`.
 METHOD_TITLES: dict[Method, str] = {
@@ -51,6 +52,11 @@ def classification_row(file: str, diagnosis: Diagnosis) -> dict[str, Any]:
         "weights_sha256": answer.weights_sha256,
         "seconds": round(diagnosis.seconds, 3),
     }
+
+
+def is_baseless(row: dict[str, Any]) -> bool:
+    """`Classification.is_baseless` of a `classification_row`; of a row of an unusable file, False."""
+    return row.get("gate", {}).get("reason") in BASELESS
 
 
 def segmentation_row(

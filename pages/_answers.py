@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from covid_core import degrade, images, plain, shortcuts, trial
+from covid_core import degrade, images, painting, plain, shortcuts, trial
 from covid_core.classify import Method
 from covid_core.diagnose import Diagnosis, Evidence, Found, Seen, classifier, conclude, find, read, see
 from covid_core.explain import Explanation
@@ -20,24 +20,25 @@ T = TypeVar("T")
 class RefusedError(Exception):
     """Takes what was found in a refused picture past a cache, which keeps what is returned but not what is raised."""
 
-    def __init__(self, found: Any) -> None:
+    def __init__(self, found: Any, pixels: int) -> None:
         super().__init__()
-        self.found = found
+        self.found, self.pixels = found, pixels
 
 
 def _but_refused(what: Callable[..., T], picture: Upload, modality: str, *more: Any) -> T:
     """What a cached function finds in a picture; where it raises RefusedError, this visitor's session alone keeps it.
 
-    So the memory that visitors share holds no picture that is none of a chest, and the next click need not look again.
+    So the memory that visitors share holds no picture that is none of a chest, and the next click need not look again, unless the
+    picture is so large that it would fill the memory with those of a few dozen visitors.
     """
-    asked, place = (picture.sha256, modality), f"refused by {what.__name__}"
+    asked, place = (picture.sha256, picture.name, modality), f"refused by {what.__name__}"
     known, found = st.session_state.get(place, (None, None))
     if known != asked:
         try:
             return what(picture.data, picture.sha256, picture.name, modality, *more)
         except RefusedError as refused:
             found = refused.found
-            st.session_state[place] = asked, found
+            st.session_state[place] = (asked, found) if refused.pixels <= painting.LARGEST**2 else (None, None)
     result: T = found
     return result
 
@@ -90,7 +91,7 @@ def _found(_data: bytes, sha: str, name: str, modality: str, _progress: Callable
     """Bounded, and keyed by content. A pixel takes some ten bytes: the largest pictures fill the place of many."""
     found = find(images.decode(_data, name), modality, _progress)
     if found.refusal:
-        raise RefusedError(found)
+        raise RefusedError(found, found.image.pixels.size)
     return found
 
 
@@ -106,7 +107,7 @@ def _read(
 def _small(_data: bytes, sha: str, name: str, modality: str) -> images.DecodedImage:
     image = degrade.reduced(images.decode(_data, name))
     if find(image, modality).refusal:
-        raise RefusedError(image)
+        raise RefusedError(image, image.pixels.size)
     return image
 
 
@@ -136,7 +137,7 @@ def blurred(_chest: shortcuts.Chest, sha: str, modality: str, model: str, streng
 def _chest(_data: bytes, sha: str, name: str, modality: str, model: str) -> shortcuts.Chest:
     found = shortcuts.chest(images.decode(_data, name), modality, model)
     if found.evidence.refusal:
-        raise RefusedError(found)
+        raise RefusedError(found, found.image.pixels.size)
     return found
 
 

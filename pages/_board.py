@@ -33,20 +33,20 @@ def stored_answers(model: str) -> dict[str, stored.Answers]:
     return stored.read(SCOREBOARD.with_name(f"answers-{model}.csv"))
 
 
-@st.cache_data(max_entries=1)
-def scoreboard() -> list[dict[str, Any]]:
-    """Rows of the scoreboard, as `train.scoreboard` left them."""
+@st.cache_resource(max_entries=1, show_spinner=False)  # shared, not copied at every look: nobody changes it
+def scoreboard() -> dict[tuple[str, str], dict[str, Any]]:
+    """Rows of the scoreboard by protocol and model, as `train.scoreboard` left them; not to be changed."""
     rows: list[dict[str, Any]] = json.loads(SCOREBOARD.read_text(encoding="utf-8"))
-    return rows
+    return {(row["protocol"], row["model"]): row for row in rows}
 
 
 def harder_questions(measure: str) -> dict[str, dict[str, Any]]:
     """Figures of one measure for X-rays, from the easiest question to the hardest, for `figures.forest`."""
-    rows = {r["protocol"]: r for r in scoreboard() if r["model"] == registry.DEFAULT}
+    rows = {name: row for name in terms.HARDER if (row := scoreboard().get((name, registry.DEFAULT)))}
     return {
-        terms.part_name(name): {**rows[name]["figures"][measure], "kind": rows[name]["kind"]}
-        for name in terms.HARDER
-        if name in rows and measure in rows[name]["figures"]
+        terms.part_name(name): {**row["figures"][measure], "kind": row["kind"]}
+        for name, row in rows.items()
+        if measure in row["figures"]
     }
 
 
@@ -69,16 +69,20 @@ def sources() -> list[dict[str, Any]]:
 
 
 def board_figures(protocol: str, model: str) -> dict[str, dict[str, Any]]:
-    """Our figures under a protocol of the scoreboard: the model's, else the default one's, else of the one that was asked."""
-    ours = {r["model"]: r["figures"] for r in scoreboard() if r["protocol"] == protocol and r["kind"] != "published"}
-    found: dict[str, dict[str, Any]] = ours.get(model) or ours.get(registry.DEFAULT) or next(iter(ours.values()))
+    """Our figures under a protocol: the model's, else the default one's, else of the one that was asked; empty without any."""
+    asked = {
+        name: row["figures"]
+        for (of, name), row in scoreboard().items()
+        if of == protocol and row["kind"] != "published"
+    }
+    found: dict[str, dict[str, Any]] = asked.get(model) or asked.get(registry.DEFAULT) or next(iter(asked.values()), {})
     return found
 
 
 def figure_of(protocol: str, model: str, measure: str) -> dict[str, Any]:
     """A figure of a model's own under a protocol; empty where it was not measured."""
-    own = [r["figures"] for r in scoreboard() if r["protocol"] == protocol and r["model"] == model]
-    found: dict[str, Any] = own[0].get(measure, {}) if own else {}
+    row = scoreboard().get((protocol, model))
+    found: dict[str, Any] = row["figures"].get(measure, {}) if row else {}
     return found
 
 
@@ -118,12 +122,12 @@ def rarely(part: dict[str, Any], prevalence: float = 0.02) -> str:
 
 def confounded() -> str:
     """Why the X-rays from other hospitals are not the last word either, with figures of the default model; "" without any."""
-    rows = {r["protocol"]: r for r in scoreboard() if r["model"] == registry.DEFAULT}
     names = [f"xray / external{part}" for part in ("", "_ieee8023", "_unseen", "_shenzhen")]
     whole, within, new = (value_of(name, registry.DEFAULT, "auc") for name in names[:3])
-    if whole is None or within is None or new is None or names[3] not in rows:
+    rows = [scoreboard().get((name, registry.DEFAULT)) for name in names]
+    if whole is None or within is None or new is None or None in rows:
         return ""
-    outside, _, unseen, clinic = (rows[name] for name in names)
+    outside, _, unseen, clinic = (row for row in rows if row)
     plain = value_of("xray_grouped / external_ieee8023", registry.DEFAULT, "auc")
     its = f", that of the plain network {report.index(plain)}" if plain else ""
     return (
@@ -164,4 +168,5 @@ def show_reliability(part: str, answers: stored.Answers, key: str) -> None:
 def probe_figures(modality: str, model: str) -> dict[str, dict[str, Any]]:
     """AUC of a model with parts of the pictures taken away, and of thumbnails, for `figures.forest`; see `board_figures`."""
     names = [f"{modality} / {probe}" for probe in ("as_it_is", "lungs_blacked_out", "only_border", "thumbnail")]
-    return {terms.part_name(name).partition(", ")[2]: board_figures(name, model)["auc"] for name in names}
+    measured = {name: figures["auc"] for name in names if "auc" in (figures := board_figures(name, model))}
+    return {terms.part_name(name).partition(", ")[2]: figure for name, figure in measured.items()}

@@ -39,7 +39,7 @@ def choose_picture(has_own: bool = False) -> Upload | None:
     known: list[list[str]] = st.session_state.get("uploaded", [])
     new = [file for file in files if not any(file.file_id in together for together in known)]
     if new and not known:
-        st.session_state["before"] = st.session_state.get("picture")
+        st.session_state["before"] = st.session_state.get("picture"), st.session_state.get("volume")
     again = st.session_state.get("again", [])
     if taken := new or [file for file in files if file.file_id in again]:
         _take(taken)
@@ -86,7 +86,7 @@ def _changed() -> None:
     if left := _left(known, state["files"]):
         state["again"] = left[-1]
     else:
-        state["picture"], state["volume"] = state.get("before"), None
+        state["picture"], state["volume"] = state.get("before") or (None, None)
 
 
 def _left(together: list[list[str]], files: list[UploadedFile]) -> list[list[str]]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from covid_core import curves, volume
+from covid_core import curves, report, volume
 from covid_core.burden import Burden, burden
 from pages._pictures import middle_of
 
@@ -68,7 +68,7 @@ def whole(of: volume.Volume, index: int) -> None:
         return
     low, high = found.interval
     figure, curve = st.columns([1, 2], gap="medium", vertical_alignment="center")
-    figure.metric("Lesions, of the whole lungs", f"{found.percent:.1f} %", border=True)
+    figure.metric("Lesions, of the whole lungs", report.share(found.percent / 100, 1), border=True)
     figure.markdown(
         f"{low:.1f} to {high:.1f} % if the {100 * found.level:.0f} % intervals of all slices erred to the same side."
     )

@@ -8,7 +8,6 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from covid_core import batch, overview, report
-from covid_core.verdict import BASELESS
 from covid_core.weights import WeightsError
 from pages import _job, _pictures, _ui
 
@@ -65,7 +64,7 @@ def table(job: _job.Job, shown: range | list[int]) -> pandas.DataFrame:
         probability, interval, gate = row.get("covid_probability"), row.get("covid_interval"), row.get("gate")
         doubts = [row.get("aleatoric"), row.get("epistemic")]
         reason = gate["reason"] if isinstance(gate, dict) else ""
-        if reason in BASELESS:
+        if report.is_baseless(row):
             probability = interval = None
         lines.append(
             {

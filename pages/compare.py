@@ -7,7 +7,6 @@ import streamlit as st
 
 from covid_core import classify, curves, images, painting, registry, report
 from covid_core.diagnose import Diagnosis
-from covid_core.verdict import BASELESS
 from covid_core.weights import WeightsError
 from pages import _answers, _ui
 
@@ -25,7 +24,7 @@ def agreement(answers: dict[str, classify.Classification]) -> None:
     said = f"{f'{count} of' if others else 'All'} {len(answers)} answers: *{most}*"
     said += "".join(f", {n} *{other}*" for other, n in others) + "."
     reasons = {a.reason for a in answers.values()}
-    if len(known) > 1 and reasons.isdisjoint(BASELESS):
+    if len(known) > 1 and not any(a.is_baseless for a in answers.values()):
         low, high = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
         said += f" The probabilities run from {report.percent(known[low])} ({low}) to {report.percent(known[high])} ({high})."
     if len(reasons) == 1:
@@ -72,6 +71,8 @@ def show(results: dict[str, dict[classify.Method, Diagnosis]]) -> None:
         config={"displayModeBar": False},
         alt="Probability of COVID-19 with its interval, a line for each model and way of sampling",
     )
+    if any(a.is_baseless for a in answers.values()):
+        st.caption("The bars show what was computed, which means nothing for such a picture.")
     st.caption(
         "All ways of sampling use the same features: where they differ, the last layer is unsure. Each model has its own backbone: "
         "where *the models* differ, what they learned depends on how they were made, which no single model can show. Agreement "

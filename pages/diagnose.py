@@ -10,7 +10,6 @@ from covid_core import figures, images, painting, printed, registry, report, ter
 from covid_core.classify import CLASSES
 from covid_core.diagnose import Diagnosis
 from covid_core.hounsfield import windowed
-from covid_core.verdict import BASELESS
 from covid_core.weights import WeightsError
 from pages import _answers, _board, _pictures, _scans, _ui
 
@@ -105,7 +104,7 @@ def verdict(result: Diagnosis) -> None:
     if answer.probability is not None and answer.interval is not None:
         low, high = (report.percent(v) for v in answer.interval)
         lines.append(f"Read as a {KINDS[answer.modality]}.")
-        if answer.reason not in BASELESS:
+        if not answer.is_baseless:
             lines.append(
                 f"Probability of COVID-19 **{report.percent(answer.probability)}**, "
                 f"{report.percent(answer.level)} interval {low} to {high}."
@@ -120,13 +119,13 @@ def summary(result: Diagnosis) -> None:
     if answer.probability is None:
         return
     first, second, third, fourth = st.columns(4)
-    said, is_baseless = report.percent(answer.probability), answer.reason in BASELESS
+    said = report.percent(answer.probability)
     first.metric(
         "COVID-19 probability",
-        "withheld" if is_baseless else said,
+        "withheld" if answer.is_baseless else said,
         border=True,
         height="stretch",
-        help=f"Computed was {said}, which means nothing for such a picture." if is_baseless else None,
+        help=f"Computed was {said}, which means nothing for such a picture." if answer.is_baseless else None,
     )
     second.metric(
         f"Not ruled out ({report.percent(answer.level)})",
@@ -171,7 +170,7 @@ def uncertainty(result: Diagnosis) -> None:
     if answer.probability is None:
         return
     st.markdown("### How sure is it?")
-    if answer.reason in BASELESS:
+    if answer.is_baseless:
         st.caption("The bars show what was computed, which means nothing for such a picture.")
     plain = {"displayModeBar": False}
     words = f"Probability of COVID-19 {report.percent(answer.probability)}, with its interval and all samples"
@@ -199,8 +198,8 @@ def lesions(result: Diagnosis) -> None:
     if found is None or result.classification.decision == "refused":
         return
     st.markdown(f"**Marked as lesion:** {printed.marked(found)}")
-    if (dense := found.consolidation_percent_of_lesions) is not None:
-        st.markdown(f"**Of this, consolidation:** {dense:.0f} %, by density alone")
+    if said := printed.consolidated(found):
+        st.markdown(f"**Of this, consolidation:** {said}")
     if said := printed.inside(result):
         st.markdown(f"**Inside the lungs (Grad-CAM):** {said}")
 

@@ -90,12 +90,11 @@ def calibrated(picture: _pictures.Upload, settings: _ui.Settings, result: Diagno
     answers = _board.stored_answers(settings.model)[part]
     _board.show_reliability(part, answers, key="learn-pair")
     before, after = answers.ece()
-    chance = _board.board_figures(part, settings.model)["ece_by_chance"]["value"]
-    st.markdown(
-        f"Confidence and accuracy differed by **{before:.3f}** on average before (ECE), by **{after:.3f}** after; by chance alone "
-        f"they would differ by about {chance:.3f} in so many images of a perfectly calibrated model. "
-        f"{terms.AT_THE_END}"
-    )
+    chance = _board.board_figures(part, settings.model).get("ece_by_chance", {}).get("value")
+    said = f"Confidence and accuracy differed by **{before:.3f}** on average before (ECE), by **{after:.3f}** after"
+    if chance is not None:
+        said += f"; by chance alone they would differ by about {chance:.3f} in so many images of a perfectly calibrated model"
+    st.markdown(f"{said}. {terms.AT_THE_END}")
 
 
 def sets(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:

@@ -41,7 +41,7 @@ def title(model: str) -> str:
 def place(row: dict[str, Any]) -> tuple[int, bool]:
     """Where a row stands: on the same images the plain network first."""
     ours = terms.same_images(row["protocol"])
-    return ORDER.index(ours), ours == row["protocol"]
+    return ORDER.index(ours) if ours in ORDER else len(ORDER), ours == row["protocol"]
 
 
 def plot(rows: list[dict[str, Any]], measure: str, axis: str) -> None:
@@ -84,12 +84,12 @@ def table(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 _ui.only_through_app()
 st.title("What remains of 99.7\u00a0%?")
 st.markdown(INTRODUCTION)
-held = {r["modality"] for r in _board.scoreboard()}
+held = {r["modality"] for r in _board.scoreboard().values()}
 groups = [name for name in GROUPS if name in held]
 group = st.segmented_control(
     "Images", groups, format_func=GROUPS.__getitem__, default="xray", required=True, key="board"
 )
-rows = sorted((r for r in _board.scoreboard() if r["modality"] == group), key=place)
+rows = sorted((r for r in _board.scoreboard().values() if r["modality"] == group), key=place)
 if group in _plain.CARDS:
     _plain.show(group)
 known = terms.measures(row["figures"] for row in rows)

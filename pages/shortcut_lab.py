@@ -109,6 +109,8 @@ def looks_like(found: list[shortcuts.Probe]) -> None:
         alt="Probability of each source of the training images, for the picture as it is and with parts taken away",
     )
     measured = _board.board_figures(f"{modality} / source_from_features", found[0].alone.model)
+    if not measured:
+        return
     right, chance = measured["balanced_accuracy"], measured["balanced_accuracy_by_chance"]
     st.caption(
         f"On {right['n']:,} test images it names {report.share(right['value'])} of each source's images correctly, on average. "

@@ -83,6 +83,8 @@ def in_words(answer: classify.Classification) -> str:
     decision = report.DECISIONS[answer.decision]
     if answer.probability is None or answer.interval is None:
         return f"**{decision}.** {without_advice(answer.reason)}"
+    if answer.is_baseless:
+        return f"**{decision}.** {answer.reason} Distance {answer.distance:.2f}"
     low, high = (report.percent(v) for v in answer.interval)
     return (
         f"**{decision}**: {report.percent(answer.probability)}, interval {low} to {high}. {answer.reason}  \n"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from covid_core import archive, batch, images, overview, report
+from covid_core import archive, batch, images, overview, report, verdict
 from covid_core.images import ImageError
 from tests import golden, pictures
 
@@ -141,6 +141,8 @@ def test_figures_count_and_sort_the_rows(rows: list[dict[str, object]]) -> None:
     drawn = [(x, y) for trace in overview.probabilities(rows).data for x, y in zip(trace.x, trace.y, strict=True)]
     values = [y for _, y in sorted(drawn)]
     assert values == sorted((r["covid_probability"] for r in rows if r.get("covid_interval")), reverse=True)
+    named = {"file": "cat.png", "gate": {"reason": verdict.UNLIKE}}  # whose probability no page shows
+    assert overview.probabilities([*rows, dict(rows[0]) | named]) == overview.probabilities(rows)
     assert overview.counts([]).data[0].x == () and not overview.probabilities([]).data
 
 

@@ -41,6 +41,18 @@ def test_a_whole_ct_is_uploaded_looked_through_in_windows_and_measured() -> None
     assert not any(b.label == "Show it" for b in app.button)
 
 
+def test_a_whole_ct_comes_back_whole() -> None:
+    app = on_page("diagnose.py")
+    app.file_uploader[0].upload("chest.nii", nifti(planes(5))).run()
+    app.switch_page("pages/compare.py").run()
+    app.file_uploader[0].upload("mine.png", golden.png("ct-lesions")).run()
+    assert not app.select_slider
+    app.file_uploader[0].clear().run()
+    assert not app.exception and app.select_slider[0].format_func(2) == "3 of 5"
+    app.select_slider[0].set_value(4).run()
+    assert app.session_state["picture"].index == 4
+
+
 def test_loose_files_of_a_series_are_one_ct_and_of_other_pictures_the_last_is_shown() -> None:
     app = on_page("diagnose.py")
     for name, data in slices(planes(4, 64)):

@@ -18,6 +18,7 @@ from covid_core import (
     batch,
     classify,
     images,
+    painting,
     phantom,
     printed,
     registry,
@@ -80,9 +81,22 @@ def test_visitors_share_nothing_of_a_refused_picture(name: str, monkeypatch: pyt
         before = len(asked)
         app.run()
         assert not app.exception and len(asked) == before  # nothing is looked at again
+        app.session_state["picture"] = Upload(f"renamed {name}", data[name])
+        assert not app.run().exception and (page != "diagnose.py" or f"renamed {name}" in app.header[0].value)
     stats = get_data_cache_stats_provider().get_stats()
     sizes = {s.cache_name: s.byte_length for kinds in stats.values() for s in kinds if "_answers" in s.cache_name}
     assert (max(sizes.values(), default=0) < 50_000) == (name != "ct.png"), sizes
+
+
+def test_what_is_refused_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(_answers, "find", lambda image, *more: asked.append(image.name) or find(image, *more))
+    for side, times in ((painting.LARGEST, 1), (painting.LARGEST + 1, 2)):
+        asked.clear()
+        app = open_app()
+        app.session_state["picture"] = Upload("blank.png", pictures.encode(Image.new("L", (side, side), 128)))
+        assert not app.run().exception and not app.run().exception
+        assert len(asked) == times
 
 
 def test_a_photograph_is_refused() -> None:
@@ -243,7 +257,7 @@ def test_the_prediction_set_says_where_its_promise_holds_and_how_it_was_kept(cas
     (said,) = (m.help for m in app.metric if m.label.startswith("Not ruled out"))
     assert "what calibration aimed at, on average over pictures like its own" in said
     for protocol in protocols:
-        (row,) = (r for r in _board.scoreboard() if (r["protocol"], r["model"]) == (protocol, "resnet50"))
+        (row,) = (r for r in _board.scoreboard().values() if (r["protocol"], r["model"]) == (protocol, "resnet50"))
         covid, other = (report.percent(row["figures"][f"coverage_{c}"]["value"]) for c in ("covid", "non_covid"))
         assert f"for {covid} of the images with COVID-19 and for {other} of those without" in said
 
@@ -269,7 +283,7 @@ def test_an_answer_says_what_it_does_not_mean() -> None:
 def test_every_model_is_offered_with_what_is_known_of_it() -> None:
     app = open_app().run()
     known = app.selectbox(key="model").help
-    aucs = {(r["protocol"], r["model"]): r["figures"].get("auc") for r in _board.scoreboard()}
+    aucs = {(r["protocol"], r["model"]): r["figures"].get("auc") for r in _board.scoreboard().values()}
     for spec in registry.MODELS.values():
         if spec.task == "classify":
             xray, ct = (aucs[p, spec.name]["value"] for p in ("xray / external", "ct / covid_ct_official_test"))
@@ -277,7 +291,7 @@ def test_every_model_is_offered_with_what_is_known_of_it() -> None:
 
 
 def test_the_external_set_is_as_confounded_as_the_words_say() -> None:
-    rows = {r["protocol"]: r for r in _board.scoreboard() if r["model"] == registry.DEFAULT}
+    rows = {r["protocol"]: r for r in _board.scoreboard().values() if r["model"] == registry.DEFAULT}
     outside, archive, clinic = (rows[f"xray / external{part}"] for part in ("", "_ieee8023", "_shenzhen"))
     assert archive["n_covid"] == outside["n_covid"] and clinic["n_covid"] == 0  # all of it from one archive
     assert 2 * clinic["n"] > outside["n"] - outside["n_covid"]
@@ -336,11 +350,15 @@ def test_a_picture_from_elsewhere_comes_back_when_the_upload_over_it_goes() -> N
 
 
 def test_pages_do_without_rows_that_somebody_did_not_measure(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fewer() -> list[dict[str, Any]]:
+    Board = dict[tuple[str, str], dict[str, Any]]
+
+    def without_auc(rows: Board) -> Board:
+        return {name: {**r, "figures": {**r["figures"], "auc": {"value": None, "n": 1}}} for name, r in rows.items()}
+
+    def fewer() -> Board:
         lost = ("xray / external", "xray / test")
-        rows = [r for r in whole if r["protocol"] not in lost and r["model"] != "ensemble"]
-        unclear = {"value": None, "n": 1}
-        return [{**r, "figures": {**r["figures"], "auc": unclear}} if r["model"] == "resnet50" else r for r in rows]
+        rows = {n: r for n, r in whole.items() if r["protocol"] not in lost and r["model"] != "ensemble"}
+        return rows | without_auc({n: r for n, r in rows.items() if r["model"] == "resnet50"})
 
     whole = _board.scoreboard()
     monkeypatch.setattr(_board, "scoreboard", fewer)
@@ -356,9 +374,17 @@ def test_pages_do_without_rows_that_somebody_did_not_measure(monkeypatch: pytest
     assert "contained the true class" not in _board.promise("xray", "mobilenetv2") and "contained" in _board.promise(
         "ct", "mobilenetv2"
     )
-    one_class = [{**r, "figures": {**r["figures"], "auc": {"value": None, "n": 1}}} for r in whole]
-    monkeypatch.setattr(_board, "scoreboard", lambda: one_class)
+    monkeypatch.setattr(_board, "scoreboard", lambda: without_auc(whole))
     assert _board.confounded() == ""
+    row = next(iter(whole.values()))
+    strange = {("of ones own", "mobilenetv2"): {**row, "protocol": "of ones own", "model": "mobilenetv2"}}
+    monkeypatch.setattr(_board, "scoreboard", lambda: strange)
+    for page in ("scoreboard", "shortcut_lab", "learn"):
+        app = open_app().run()
+        app.session_state["step"] = 4
+        app.session_state["picture"] = Upload("mine.png", golden.png("xray-lesions"))
+        app.switch_page(f"pages/{page}.py").run()
+        assert not app.exception, page
     monkeypatch.setattr(_board, "scoreboard", fewer)
     said = _board.known_aucs({"mobilenetv2": "M", "resnet50": "R", "ensemble": "E"})
     assert "- M: not measured and 0." in said and said.count("not measured and not measured") == 2

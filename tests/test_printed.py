@@ -61,6 +61,17 @@ def test_a_share_with_a_wide_interval_is_hardly_measurable(result: Diagnosis) ->
     assert printed.marked(none) == "cannot say. There are no lungs."
 
 
+def test_a_share_that_is_neither_none_nor_all_never_reads_so(
+    result: Diagnosis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = result.segmentation
+    assert found is not None
+    for percent, said in ((None, ""), (0.3, "< 1"), (37.2, "37"), (99.7, "> 99"), (100.0, "100")):
+        monkeypatch.setattr(type(found), "consolidation_percent_of_lesions", percent)
+        told = printed.consolidated(found)
+        assert told.startswith(said.replace(" ", "\u00a0")) and bool(told) == (percent is not None)
+
+
 def test_evidence_in_the_lungs_is_told_beside_how_much_of_the_map_they_are(result: Diagnosis) -> None:
     explanation, found = result.explanation, result.segmentation
     assert explanation is not None and found is not None and 0.2 < explanation.lung_share < 0.7

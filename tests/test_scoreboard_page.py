@@ -10,7 +10,7 @@ from tests.test_pages import ROOT, open_app
 
 
 def test_what_is_said_of_the_plain_network_its_figures_say_too() -> None:
-    rows = {r["protocol"]: r for r in _board.scoreboard() if r["model"] == registry.DEFAULT}
+    rows = {r["protocol"]: r for r in _board.scoreboard().values() if r["model"] == registry.DEFAULT}
 
     def value(path: str, measure: str) -> float:
         return rows[path]["figures"][measure]["value"]
@@ -35,7 +35,7 @@ def test_what_is_said_of_the_plain_network_its_figures_say_too() -> None:
 
 
 def test_each_figure_of_the_plain_network_stands_where_it_belongs() -> None:
-    own = {r["protocol"]: r for r in _board.scoreboard() if r["model"] == registry.DEFAULT}
+    own = {r["protocol"]: r for r in _board.scoreboard().values() if r["model"] == registry.DEFAULT}
     rows = {protocol: row["figures"] for protocol, row in own.items()}
     said, plain, ours = _plain.x_rays_fall(), "xray_grouped / ", "xray / "
     outside = own[plain + "external"]

@@ -192,7 +192,9 @@ def test_the_shortcut_lab_shows_figures_of_the_chosen_network() -> None:
     spec = registry.get("resnet50")
     app.selectbox(key="model").set_value(spec.name).run()
     assert not app.exception and f"{spec.title} on all test images" in words(app)
-    rows = {(r["protocol"], r["model"]): r["figures"]["auc"] for r in _board.scoreboard() if "auc" in r["figures"]}
+    rows = {
+        (r["protocol"], r["model"]): r["figures"]["auc"] for r in _board.scoreboard().values() if "auc" in r["figures"]
+    }
     (drawn,) = (traces for key, traces in charts(app).items() if "probes-xray" in key)
     shown = np.concatenate([np.asarray(trace["x"], float) for trace in drawn])
     expected = [
@@ -220,7 +222,7 @@ def test_learn_shows_ten_steps_each_with_a_question_and_an_answer() -> None:
     assert len(seen) == 10
     assert "tuberculosis" in _plain.x_rays_fall() and _plain.x_rays_fall() in words(app)
     (drawn,) = charts(app).values()
-    rows = {r["protocol"]: r["figures"] for r in _board.scoreboard() if r["model"] == registry.DEFAULT}
+    rows = {r["protocol"]: r["figures"] for r in _board.scoreboard().values() if r["model"] == registry.DEFAULT}
     asked = sorted(x for trace in drawn for x in trace["x"])
     assert asked == sorted(rows[name]["auc"]["value"] for name in terms.HARDER) and terms.HARDER[0] == "xray_random"
     app.button[-1].click().run()

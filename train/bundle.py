@@ -55,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name, home = spec.name, weights.ASSETS / spec.name
         if name in new:
             home.mkdir(parents=True, exist_ok=True)
-            for stale in [*weights.in_folder(home), *(home / name for name in BESIDE)]:
+            # The plain network is none of these weights': it stays until there is a new one.
+            for stale in [*weights.in_folder(home), home / registry.INDEX, home / source.FILE]:
                 stale.unlink(missing_ok=True)
             for file in new[name]:
                 shutil.copyfile(options.folder / name / file, home / file)

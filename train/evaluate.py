@@ -175,12 +175,15 @@ def classifier_metrics(rows: pd.DataFrame) -> Figure:
     photographs = rows[rows.split == "photograph"]
     grey = rows[(rows.split == looks.GREY) & (rows.found == rows.modality)]
     refused_or_marked = (lateral.decision == "refused") | (lateral.distance > 1)
-    result["gate"] = {
+    counts = {
         "photographs_refused": [int((photographs.decision == "refused").sum()), len(photographs)],
         "grey_photographs_refused": [int((grey.decision == "refused").sum()), len(grey)],
         "grey_photographs_answered": [int(grey.decision.isin(["covid", "non_covid"]).sum()), len(grey)],
         "lateral_refused": [int((lateral.decision == "refused").sum()), len(lateral)],
         "lateral_refused_or_marked": [int(refused_or_marked.sum()), len(lateral)],
+    }
+    result["gate"] = {
+        **{name: [some, of] for name, (some, of) in counts.items() if of},
         "test_accepted": share(test.decision != "refused", test.group.to_numpy()),
         "modality_right": share(test.found == test.modality, test.group.to_numpy()),
     }

@@ -176,6 +176,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     spec = registry.get(options.model)
+    if options.keep and options.out.name != spec.name:
+        parser.error(
+            f"--keep calibrates {spec.name} again, which --out is to name: FOLDER/{spec.name}, not {options.out}."
+        )
     table, arrays = features.load(options.features)
     if lacking := set(spec.modalities) - set(table.modality):
         parser.error(

@@ -208,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("--lungs is for X-rays: in CT nothing changes hands.")
     generator = initial.seed_everything(options.seed)
 
-    spec = registry.MODELS[f"unet_{options.modality}"]
+    spec = registry.segmenter_for(options.modality)
     size = options.size or spec.sizes[options.modality]
     spec = replace(spec, sizes={options.modality: size})  # teacher and finder see what the network sees
     records = untrained([r for r in datasets.read(options.data) if r.modality == options.modality])

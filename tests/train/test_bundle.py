@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from covid_core import registry, weights
-from train import bundle
+from covid_core import plain, registry, source, weights
+from train import bundle, card
 
 
 def test_a_model_without_weights_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,6 +28,24 @@ def test_a_model_without_weights_changes_nothing(tmp_path: Path, monkeypatch: py
     assert not bundle.PINS.exists()
     with pytest.raises(SystemExit):
         bundle.main(["--folder", str(tmp_path / "pins.py")])
+
+
+def test_the_plain_network_outlives_the_weights_it_lies_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, new = tmp_path / "assets" / "mobilenetv2", tmp_path / "new" / "mobilenetv2"
+    for folder in (home, new):
+        folder.mkdir(parents=True)
+        (folder / registry.CONFIG).write_text('{"metrics": {}}')
+        (folder / registry.WEIGHTS).write_text(f"of {folder.parent.name}")
+    for file in (plain.FILE, source.FILE):
+        (home / file).write_bytes(b"old")
+    monkeypatch.setattr(weights, "ASSETS", tmp_path / "assets")
+    monkeypatch.setattr(bundle, "PINS", tmp_path / "pins.py")
+    monkeypatch.setattr(card, "card", lambda *_: "")
+    bundle.main(["--folder", str(tmp_path / "new")])
+    assert (home / registry.WEIGHTS).read_text() == "of new"
+    assert (home / plain.FILE).exists() and not (home / source.FILE).exists()
+    pinned = bundle.PINS.read_text()
+    assert plain.FILE in pinned and source.FILE not in pinned
 
 
 @pytest.mark.parametrize(

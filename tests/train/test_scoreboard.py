@@ -256,6 +256,13 @@ def test_intervals_are_what_the_rows_say() -> None:
     assert "auc" in shared and all(board[measure] == own[measure] for measure in shared)
 
 
+def test_what_nobody_looked_at_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    some_intervals(monkeypatch, one_in=50)
+    rows = answers.read(tables.file(tables.RESULTS, answers.KIND, registry.DEFAULT))
+    own = evaluate.classifier_metrics(rows[rows.split == "test"])["gate"]
+    assert set(own) == {"test_accepted", "modality_right"}
+
+
 @pytest.mark.parametrize("spec", registry.MODELS.values(), ids=lambda s: s.name)
 def test_a_models_own_figures_are_what_its_rows_say(spec: registry.ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     if spec.task == "segment":

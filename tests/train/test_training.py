@@ -158,6 +158,9 @@ def test_from_images_to_model_card(collection: Path, tmp_path: Path, monkeypatch
     (bundle / "mobilenetv2" / "config.json").write_text(json.dumps(spoilt))
     heads.main(["--features", str(table), "--keep", "--out", str(bundle / "mobilenetv2")])
     assert json.loads((bundle / "mobilenetv2" / "config.json").read_text()) == strict
+    with pytest.raises(SystemExit):
+        heads.main(["--features", str(table), "--model", "resnet50", "--keep", "--out", str(bundle / "mobilenetv2")])
+    assert json.loads((bundle / "mobilenetv2" / "config.json").read_text()) == strict
     results = ["--results", str(tmp_path / "results")]
     for name in ("unet_xray", "unet_ct"):
         trained = str(nets / name / "model.safetensors")
