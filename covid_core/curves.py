@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from covid_core import report
 from covid_core.classify import Classification
-from covid_core.figures import compact, whiskers
+from covid_core.figures import SAMPLES, compact, whiskers
 from covid_core.painting import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from covid_core.burden import Burden
 
-# By decision: colour and shape, so that neither has to be told from the other by hue alone.
 SUREST = 0.05  # smallest share of the images that a risk-coverage curve answers
+# By decision: colour and shape, so that neither has to be told from the other by hue alone.
 MARKS = {
     "covid": (VERMILION, "diamond"),
     "non_covid": (GREEN, "circle"),
@@ -147,6 +147,58 @@ def _draw_distance(figure: "Figure", known: Points) -> None:
         annotation_position="bottom right",
     )
     figure.update_yaxes(rangemode="tozero", row=3, col=1)
+
+
+def falling(shares: Mapping[str, Mapping[str, Any]], usual: Sequence[float | None]) -> "Figure":
+    """Shares as bars beside each other, with their intervals, and what one always giving the same answer would reach.
+
+    Args:
+        shares: what was asked -> {"value", "low", "high", "n"}.
+        usual: of each, the share of the more common class, or None.
+    """
+    import plotly.graph_objects as go
+
+    names = [f"{name}<br>{figure['n']:,} images" for name, figure in shares.items()]
+    values = [figure["value"] for figure in shares.values()]
+    ends = [(figure["low"], figure["high"]) for figure in shares.values()]
+    figure = go.Figure()
+    figure.add_bar(
+        x=names,
+        y=values,
+        marker_color=VERMILION,
+        width=0.6,
+        showlegend=False,
+        error_y=whiskers(values, ends, thickness=2, color=GREY),
+        customdata=[
+            f"{report.share(v, 1)}, 95 % interval {report.share(a)} to {report.share(b)}"
+            for v, (a, b) in zip(values, ends, strict=True)
+        ],
+        hovertemplate="%{customdata}<extra></extra>",
+    )
+    for name, value, (_, high), line in zip(names, values, ends, usual, strict=True):
+        above = (
+            max(high, line) if line is not None and high - 0.05 < line < high + 0.2 else high
+        )  # so that the line does not cross it
+        figure.add_annotation(
+            x=name,
+            y=above,
+            text=f"<b>{report.share(value, 1)}</b>",
+            yanchor="bottom",
+            yshift=4,
+            showarrow=False,
+            font_size=18,
+        )
+    figure.add_scatter(
+        x=names,
+        y=list(usual),
+        mode="markers",
+        name="who always gives the more common answer",
+        marker={"symbol": "line-ew", "size": 48, "line": {"width": 3, "color": SAMPLES}},
+        hovertemplate="%{y:.0%}<extra></extra>",
+    )
+    figure.update_xaxes(tickfont_size=13, fixedrange=True)
+    figure.update_yaxes(range=[0, 1.18], tickvals=[0, 0.5, 1], tickformat=".0%", fixedrange=True)
+    return compact(figure, 300)
 
 
 def side_by_side(answers: Mapping[str, Classification]) -> "Figure":

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from covid_core import registry, report
 from covid_core.classify import Classification
-from covid_core.painting import BLUE, GREY, ORANGE, PURPLE, VERMILION, Pixels
+from covid_core.painting import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, Pixels
 from covid_core.preprocess import Frame
 
 if TYPE_CHECKING:
@@ -47,14 +47,20 @@ def probability_bar(answer: Classification) -> "Figure":
     figure.add_vline(x=0.5, line={"dash": "dot", "width": 1})
     clear, firm = answer.bounds
     if clear < firm:
-        said = f"cannot say: {report.percent(clear)} to {report.percent(firm)}"
-        place = {"annotation_text": said, "annotation_position": "bottom left", "annotation_font_size": 11}
-        figure.add_vrect(x0=clear, x1=firm, fillcolor=GREY, opacity=0.12, line_width=0, layer="below", **place)
+        zones = (
+            (-0.02, clear, GREEN, f"no pattern<br>up to {report.percent(clear)}", 0.0, "left"),
+            (clear, firm, GREY, "cannot say", (clear + firm) / 2, "center"),
+            (firm, 1.02, VERMILION, f"COVID-19 pattern<br>from {report.percent(firm)}", 1.0, "right"),
+        )
+        for start, end, colour, said, at, anchor in zones:
+            figure.add_vrect(x0=start, x1=end, fillcolor=colour, opacity=0.14, line_width=0, layer="below")
+            label = {"text": said, "xanchor": anchor, "align": anchor, "yanchor": "bottom", "font_size": 12}
+            figure.add_annotation(x=at, y=0.34, showarrow=False, **label)
     figure.update_xaxes(
         range=[-0.02, 1.02], title="Probability of COVID-19", tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%"
     )
-    figure.update_yaxes(visible=False, range=[-0.6, 0.6], fixedrange=True)
-    return compact(figure, 190)
+    figure.update_yaxes(visible=False, range=[-0.4, 0.8], fixedrange=True)
+    return compact(figure, 220)
 
 
 def uncertainty_bar(answer: Classification) -> "Figure":
@@ -153,8 +159,8 @@ def forest(figures: dict[str, dict[str, Any]], axis: str, shares: bool = False) 
     """Measured values with their intervals, one line each, below its label.
 
     Args:
-        figures: label -> {"value", "low", "high", "n", "groups"}, as in a model's metrics, and "kind" for a legend. Figures of
-            others may have a value alone.
+        figures: label -> {"value", "low", "high", "n", "groups"}, as in a model's metrics, "kind" for a legend, and "blind",
+            what is reached without looking at the images. Figures of others may have a value alone.
         axis: title of the axis, which runs from 0 to 1, or to the largest value.
         shares: whether they are told in per cent.
     """
@@ -178,12 +184,21 @@ def forest(figures: dict[str, dict[str, Any]], axis: str, shares: bool = False) 
             name=kind,
             showlegend=bool(kind),
             marker={"size": 11, "color": colour, "symbol": symbol},
-            error_x=whiskers(values, ends, thickness=3, color=BLUE) if any("low" in f for _, f in mine) else None,
+            error_x=whiskers(values, ends, thickness=3, color=SAMPLES) if any("low" in f for _, f in mine) else None,
             customdata=[
                 told(f["value"]) + (f", 95 % interval {told(f['low'])} to {told(f['high'])}" if "low" in f else "")
                 for _, f in mine
             ],
             hovertemplate="%{customdata}<extra></extra>",
+        )
+    if blind := [(label, f["blind"]) for label, f in lines if f.get("blind") is not None]:
+        figure.add_scatter(
+            x=[value for _, value in blind],
+            y=[label for label, _ in blind],
+            mode="markers",
+            name="without looking at the images",
+            marker={"symbol": "line-ns", "size": 16, "line": {"width": 2, "color": GREY}},
+            hovertemplate="without looking at the images: %{x:.3f}<extra></extra>",
         )
     for label, f in lines:
         beside = {"xref": "paper", "xanchor": "left", "y": label, "showarrow": False, "font": {"size": 12}}

@@ -1,4 +1,4 @@
-"""The picture with layers painted over it: lungs, lesions, uncertainty, Grad-CAM; numpy and Pillow only."""
+"""The picture with layers painted over it: lungs, lesions, uncertainty, Grad-CAM."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
 from covid_core.diagnose import Diagnosis
 from covid_core.explain import FULL_SCALE, Explanation
 
 Pixels = NDArray[np.uint8]
 Places = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 # Okabe and Ito's palette, told apart with every kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE, VERMILION = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00"
 GREY = "#767676"
@@ -23,6 +25,8 @@ LAYERS = {
     "Lesion uncertainty": PURPLE,
     CAM: GREEN,
 }
+# What became of a true mask, in the colours in which it is shown.
+COMPARED = {"found": ORANGE, "missed": BLUE, "marked, but healthy": PURPLE}
 # How layers are hatched where colours may be lost, as on a grey printer: whether a place, counted in stripes down and across,
 # is painted fully. The lungs, below all others, are plain.
 HATCHES: dict[str, Callable[[Places, Places], NDArray[np.bool_]]] = {
@@ -34,6 +38,8 @@ HATCHES: dict[str, Callable[[Places, Places], NDArray[np.bool_]]] = {
 STRIPES = 40  # in the longer side of a picture
 LARGEST = 2048  # side of a painted picture, px: more than a screen shows, and seconds and gigabytes to paint
 BETWEEN = 0.35  # of a layer's strength, between its stripes
+DIMMED = 0.55  # brightness of a picture beneath Grad-CAM, whose green is lost on white bones
+OUTLINE = 2  # px at each side of an edge, in a picture of 512
 
 
 def available(diagnosis: Diagnosis) -> list[str]:
@@ -76,7 +82,12 @@ def _hatch(name: str, shape: tuple[int, ...], stripe: float) -> Places:
 
 def _mixed(picture: NDArray[Any], name: str, amount: NDArray[Any]) -> NDArray[Any]:
     """The picture [H, W, 3] with so much [H, W] of a layer's colour."""
-    rgb = np.array([int(LAYERS[name][i : i + 2], 16) for i in (1, 3, 5)], np.float32)
+    return _blended(picture, LAYERS[name], amount)
+
+
+def _blended(picture: NDArray[Any], colour: str, amount: NDArray[Any]) -> NDArray[Any]:
+    """The picture [H, W, 3] with so much [H, W] of a colour "#RRGGBB"."""
+    rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.float32)
     mixed: NDArray[Any] = picture * (1 - amount[:, :, None]) + rgb * amount[:, :, None]
     return mixed
 
@@ -110,9 +121,32 @@ def swatch(name: str, hatched: bool) -> Pixels:
     return _rounded(_mixed(paper, name, amount))
 
 
+def patch(colour: str) -> Pixels:
+    """A small patch of a colour "#RRGGBB" for a key, [24, 36, 3]."""
+    return _rounded(_blended(np.zeros((24, 36, 3), np.float32), colour, np.ones((24, 36), np.float32)))
+
+
 def grad_cam(pixels: NDArray[np.float32], explanation: Explanation, opacity: float) -> Pixels:
     """A picture [H, W] in 0..1 with a Grad-CAM painted over it, [H, W, 3]."""
-    return _rounded(_mixed(_grey(pixels), CAM, _strength(explanation) * np.float32(opacity)))
+    return _rounded(_mixed(_grey(pixels) * DIMMED, CAM, _strength(explanation) * np.float32(opacity)))
+
+
+def outlined(picture: Pixels, mask: Mask) -> Pixels:
+    """A painted picture [H, W, 3] with the edge of a mask, of its size or larger, in white with a dark rim."""
+    height, width = picture.shape[:2]
+    inside = np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
+    steps = max(1, round(OUTLINE * max(height, width) / 512))
+    edge = ndimage.binary_dilation(inside ^ ndimage.binary_erosion(inside), iterations=steps)
+    rim = ndimage.binary_dilation(edge, iterations=steps)
+    return np.where(edge[..., None], 255, np.where(rim[..., None], 0, picture)).astype(np.uint8)
+
+
+def compared(pixels: NDArray[np.float32], true: Mask, marked: Mask) -> Pixels:
+    """A picture [H, W] in 0..1 with what of a mask was found, missed and marked without cause, in the colours of `COMPARED`."""
+    picture = _grey(pixels)
+    for name, where in zip(COMPARED, (true & marked, true & ~marked, marked & ~true), strict=True):
+        picture = _blended(picture, COMPARED[name], where * np.float32(0.6))
+    return _rounded(picture)
 
 
 def layers(
@@ -150,6 +184,8 @@ def layers(
             strength["Consolidation"] = lambda: dense
     if explanation is not None:
         strength[CAM] = lambda: _strength(explanation)
+    if CAM in shown and CAM in strength:
+        picture = picture * DIMMED
     for name in LAYERS:
         if name in shown and name in strength:
             amount = _reduced(strength[name](), step) * np.float32(opacity)

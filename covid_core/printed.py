@@ -5,7 +5,7 @@ What page and print say in the same words is here, too.
 
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import covid_core
@@ -72,9 +72,11 @@ def _facts(result: Diagnosis) -> list[tuple[str, str]]:
     if answer.is_baseless:
         facts.append(("Probability of COVID-19", "withheld: for such a picture it means nothing"))
     elif answer.probability is not None and answer.interval is not None and answer.method:
-        low, high = (report.percent(v) for v in answer.interval)
         facts += [
-            ("Probability of COVID-19", f"{report.percent(answer.probability)}, interval {low} to {high}"),
+            (
+                "Probability of COVID-19",
+                f"{report.percent(answer.probability)}, interval {report.interval(*answer.interval)}",
+            ),
             ("Level", report.percent(answer.level)),
             ("Sampling", report.METHOD_TITLES[answer.method]),
             ("Not ruled out at that level", report.held(answer.prediction_set)),
@@ -176,6 +178,11 @@ def key(result: Diagnosis, shown: Sequence[str], hatched: bool) -> str:
         for name in painting.LAYERS
         if name in shown
     )
+
+
+def legend(colours: Mapping[str, str]) -> str:
+    """Names beside patches of their colours, as `key` has them."""
+    return " ".join(f'<span class="key">{_image(painting.patch(c), "")} {name}</span>' for name, c in colours.items())
 
 
 def _picture(pixels: painting.Pixels, words: str, caption: str) -> str:

@@ -89,6 +89,12 @@ def percent(value: float) -> str:
     return unbroken("< 1 %" if value < 0.01 else "> 99 %" if value > 0.99 else f"{100 * value:.0f} %")
 
 
+def interval(low: float, high: float) -> str:
+    """An interval of probabilities, for reading: "12 % to 40 %"; where both ends read alike, that alone."""
+    ends = percent(low), percent(high)
+    return " to ".join(dict.fromkeys(ends))
+
+
 def share(value: float, digits: int = 0) -> str:
     """What was measured or marked, for reading: "1.1 %"; what is neither none nor all never rounds to it: "< 0.1 %", "> 99.9 %"."""
     least = 10.0**-digits

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from covid_core import images, metrics, phantom
+from covid_core import images, metrics, painting, phantom
 from covid_core.diagnose import segmenter
 from covid_core.segment import Segmentation, lesion_share
 
 PERSON = 1  # seed of the phantom
-WHITE, LUNG = 255, 90
 
 
 @dataclass(frozen=True)
@@ -19,16 +18,14 @@ class Trial:
 
     Attributes:
         picture: [H, W] float32 in 0..1.
-        truth: [H, W] uint8, true lesions white in the grey lungs.
-        marked: [H, W] uint8, the same as the U-Net sees it.
+        compared: [H, W, 3] uint8, the same with what of the lesions was found and what was not; see `painting.compared`.
         true_percent: of the lungs that are lesion.
         marked_percent: the same as the U-Net sees it.
         dice: of the lesions; None without any.
     """
 
     picture: NDArray[np.float32]
-    truth: NDArray[np.uint8]
-    marked: NDArray[np.uint8]
+    compared: painting.Pixels
     true_percent: float
     marked_percent: float
     dice: float | None
@@ -50,13 +47,8 @@ def compare(made: phantom.Phantom, found: Segmentation) -> Trial:
     """A phantom beside what was marked in its picture."""
     return Trial(
         picture=made.pixels,
-        truth=_drawn(made.lungs, made.lesions),
-        marked=_drawn(found.lungs, found.lesions),
+        compared=painting.compared(made.pixels, made.lesions, found.lesions),
         true_percent=100 * lesion_share(made.lungs, made.lesions),
         marked_percent=100 * lesion_share(found.lungs, found.lesions),
         dice=metrics.dice(made.lesions, found.lesions) if made.lesions.any() else None,
     )
-
-
-def _drawn(lungs: NDArray[np.bool_], lesions: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    return np.where(lesions, WHITE, np.where(lungs, LUNG, 0)).astype(np.uint8)

@@ -14,9 +14,8 @@ from covid_core.preprocess import quantiles
 
 Array = NDArray[Any]
 TEMPERATURES = (0.05, 20.0)
-# Conformal scores are kept and compared on this grid, so a tie stays a tie after a trip through a JSON file.
 DOUBT = 0.5  # bits of total entropy above which an answer counts as uncertain in USen, USpe, UPre and UAcc
-DIGITS = 6
+DIGITS = 6  # conformal scores are kept and compared on this grid, so a tie stays a tie after a trip through a JSON file
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from covid_core import ct_files, gallery, images, recipe, scan, volume
-from pages._pictures import PHANTOMS, WHOLE, Upload, middle_of, recipe_of, sample, slice_of, volume_of
+from pages._pictures import PHANTOMS, WHOLE, Upload, middle_of, phantom_of, recipe_of, sample, slice_of, volume_of
 from pages._scans import choose_slice
 
 # Of a phantom of one's own, by the names of `recipe.Recipe`: label, least, most, step, unit, and what it means.
@@ -18,13 +18,10 @@ SLIDERS = {
 }
 
 
-def choose_picture(has_own: bool = False) -> Upload | None:
+def choose_picture() -> Upload | None:
     """Upload widget and samples; None until there is a picture. The last choice stays when the page changes.
 
     Of a whole CT the picture is a slice, with a slider for another one.
-
-    Args:
-        has_own: whether the page has a picture of its own to show as long as none is chosen.
     """
     files = st.file_uploader(
         "Chest X-ray or CT (PNG, JPEG, DICOM, NIfTI, zip)",
@@ -47,14 +44,10 @@ def choose_picture(has_own: bool = False) -> Upload | None:
     st.session_state["uploaded"] = _left([*known, [file.file_id for file in new]], files)
     st.session_state["again"] = []
     below = st.container()
-    shown: Upload | None = st.session_state.get("picture")
-    # Beside a picture the list is folded up: on a phone it would stand before the answer.
-    is_open = shown is None and not has_own
-    with st.expander("No picture at hand? Pick a sample", expanded=is_open, icon=":material/image_search:"):
+    # Folded up: on a phone it would stand before the answer.
+    with st.expander("No picture at hand? Pick a sample", icon=":material/image_search:"):
         _choose_sample()
     picture: Upload | None = st.session_state.get("picture")
-    if picture is not None and shown is None:
-        st.rerun()  # which folds it
     with below:
         _remark(picture, bool(files))
         of = volume_of(picture) if picture is not None else None
@@ -128,6 +121,22 @@ def _remark(picture: Upload | None, is_uploaded: bool) -> None:
         st.info(said, icon=":material/info:")
 
 
+def show_phantoms() -> None:
+    """The phantoms as pictures, each with a button that chooses it."""
+    with st.container(key="phantoms"):
+        for name, (title, made) in PHANTOMS.items():
+            with st.container(border=True):
+                st.image(phantom_of(made).pixels, width="stretch", alt=title)
+                short = title.removeprefix("Phantom ")
+                st.button(
+                    f"{short[0].upper()}{short[1:]}",
+                    width="stretch",
+                    key=f"phantom-{name}",
+                    on_click=_want,
+                    args=(name,),
+                )
+
+
 def _choose_sample() -> None:
     """Phantoms, and cases from the web."""
     st.caption("Phantoms are synthetic, so their lesions are known.")
@@ -171,25 +180,37 @@ def _case_titles() -> dict[str, str]:
     return titles
 
 
-@st.dialog("Make your own phantom")
+@st.dialog("Make your own phantom", width="medium")
 def _make_phantom() -> None:
     """Sliders of a phantom, at first as the one that is shown, and the button that shows it."""
     picture: Upload | None = st.session_state.get("picture")
     shown = recipe_of(picture.sample) if picture is not None else None
     usual = shown or recipe.Recipe("ct", seed=1, count=6, size=20, density=70, level=65, depth=10)
+    preview, controls = st.columns(2, gap="medium", vertical_alignment="center")
     kinds = {"ct": "CT", "xray": "X-ray"}
-    kind = st.segmented_control(
-        "Kind", list(kinds), format_func=kinds.__getitem__, default=usual.modality, required=True, key="phantom_kind"
-    )
-    for name, (label, least, most, step, unit, words) in SLIDERS.items():
-        if name != "level" or kind == "xray":  # a CT slice always lies at its lesions' height
-            value = min(max(getattr(usual, name), least), most)  # a link can hold more
-            st.slider(label, least, most, value, step, format=unit, key=f"phantom_{name}", help=words)
-    if st.button("Show this phantom", type="primary", width="stretch", on_click=_show_phantom):
-        st.rerun()  # the whole page, which closes the dialog
+    with controls:
+        kind = st.segmented_control(
+            "Kind",
+            list(kinds),
+            format_func=kinds.__getitem__,
+            default=usual.modality,
+            required=True,
+            key="phantom_kind",
+        )
+        for name, (label, least, most, step, unit, words) in SLIDERS.items():
+            if name != "level" or kind == "xray":  # a CT slice always lies at its lesions' height
+                value = min(max(getattr(usual, name), least), most)  # a link can hold more
+                st.slider(label, least, most, value, step, format=unit, key=f"phantom_{name}", help=words)
+        if st.button("Show this phantom", type="primary", width="stretch", on_click=_show_phantom):
+            st.rerun()  # the whole page, which closes the dialog
+    preview.image(phantom_of(_recipe()).pixels, width="stretch", alt="The phantom")
+
+
+def _recipe() -> recipe.Recipe:
+    """The phantom of these sliders."""
+    state = st.session_state
+    return recipe.Recipe(state["phantom_kind"], **{name: state.get(f"phantom_{name}", 50) for name in SLIDERS})
 
 
 def _show_phantom() -> None:
-    state = st.session_state
-    numbers = {name: state.get(f"phantom_{name}", 50) for name in SLIDERS}
-    _want(recipe.Recipe(state["phantom_kind"], **numbers).name)
+    _want(_recipe().name)

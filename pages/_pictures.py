@@ -15,6 +15,7 @@ PHANTOMS = {
     "ct-healthy": ("Phantom CT slice, healthy", recipe.Recipe("ct", 1, 0, 24, 90, 62, 10)),
     "ct-lesions": ("Phantom CT slice, with lesions", recipe.Recipe("ct", 1, 8, 24, 90, 62, 10)),
 }
+STAND_IN = "xray-lesions"  # where a page needs a picture and none is chosen
 # A phantom of which there are all slices, by its name in a link; one of them is shown.
 WHOLE = "ct-whole"
 

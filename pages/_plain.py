@@ -4,11 +4,11 @@ from typing import Any
 
 import streamlit as st
 
-from covid_core import registry, report
+from covid_core import curves, registry, report
 from pages import _board
 
 # Its rows on the scoreboard, from the report's question to the hardest.
-CARDS = {
+BARS = {
     "xray": {
         "xray_random": "Split at random",
         "xray_grouped / test": "Copies kept apart",
@@ -23,7 +23,7 @@ CARDS = {
 }
 CT_FALLS = (
     "On CT, keeping groups apart costs much: neighbouring slices look alike, and a random split puts them on both sides. (Each "
-    "card is a training of its own; each of the five folds had fewer slices.) On another collection, COVID-CT, the plain "
+    "bar is a training of its own; each of the five folds had fewer slices.) On another collection, COVID-CT, the plain "
     "network does little better than guessing; about half of the slices of each show COVID-19."
 )
 
@@ -31,15 +31,18 @@ CT_FALLS = (
 def show(modality: str) -> None:
     """What it is right about, from the report's question to the hardest; nothing where a figure of it is missing."""
     model = registry.get(registry.DEFAULT)
-    shares = {words: _board.figure_of(path, model.name, "accuracy") for path, words in CARDS[modality].items()}
+    shares = {words: _board.figure_of(path, model.name, "accuracy") for path, words in BARS[modality].items()}
     if not all(shares.values()):
         return
     what = "X-rays" if modality == "xray" else "CT slices"
     st.markdown(f"**{model.title} trained the plain way of many reports: share of the {what} it is right about**")
-    for column, (words, figure) in zip(st.columns(len(shares)), shares.items(), strict=True):
-        with column.container(border=True, height="stretch"):
-            st.metric(words, report.share(figure["value"], 1))
-            st.caption(f"{report.share(figure['low'])} to {report.share(figure['high'])}, {figure['n']:,} images")
+    usual = [_board.blind(_board.scoreboard()[path, model.name], "accuracy") for path in BARS[modality]]
+    st.plotly_chart(
+        curves.falling(shares, usual),
+        key=f"falling-{modality}",
+        config={"displayModeBar": False},
+        alt="; ".join(f"{words}: {report.share(figure['value'], 1)}" for words, figure in shares.items()),
+    )
     if said := CT_FALLS if modality == "ct" else x_rays_fall():
         st.markdown(said)
 
@@ -77,7 +80,7 @@ def _elsewhere() -> str:
     everyone = _figure("external", "accuracy", "xray_grouped")["n"]
     without = _figure("external", "specificity", "xray_grouped")["n"]
     return (
-        "The first card is a network of its own, which also learned from healthy children; the other three are one network that "
+        "The first bar is a network of its own, which also learned from healthy children; the other three are one network that "
         "saw no child. With copies kept apart it does as well as on a random split, so copies alone do not make the figure. In "
         f"other hospitals a model that always says no would be right about {report.share(without / everyone)}. Not only the "
         "hospitals differ there: many patients have tuberculosis or pneumonia. Against healthy people alone it is right about "
@@ -98,7 +101,7 @@ def _beside_ours() -> str:
     answered = _figure("pediatric", "accuracy_of_decided", "xray")
     wrong = round((1 - answered["value"]) * answered["n"])
     return (
-        "The app's model sees only the box around the lungs, and was taught not to call lungs without visible opacity COVID-19. "
+        "The app's model sees only the box around the lungs, and the app gives no COVID-19 answer where no opacity is visible. "
         f"Its AUC is {_auc('as_it_is', 'xray')}, without lungs {_auc('lungs_blacked_out', 'xray')}, of the border of the box alone "
         f"{_auc('only_border', 'xray')}. In other hospitals both rank about alike ({_auc('external', 'xray')}, the plain one "
         f"{_auc('external')}): the app's better against tuberculosis, the plain one against healthy people. At a cut of 50 % the "

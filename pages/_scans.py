@@ -67,10 +67,12 @@ def whole(of: volume.Volume, index: int) -> None:
         st.warning("No slice shows lungs as in a chest CT, so nothing was measured.", icon=":material/help:")
         return
     low, high = found.interval
+    measured = sum(one.percent is not None for one in found.slices)
     figure, curve = st.columns([1, 2], gap="medium", vertical_alignment="center")
-    figure.metric("Lesions, of the whole lungs", report.share(found.percent / 100, 1), border=True)
+    figure.metric(f"Lesions, of the lungs in {measured} slices", report.share(found.percent / 100, 1), border=True)
     figure.markdown(
-        f"{low:.1f} to {high:.1f} % if the {100 * found.level:.0f} % intervals of all slices erred to the same side."
+        f"At the worst {report.unbroken(f'{low:.1f} to {high:.1f} %')}: if the {report.percent(found.level)} intervals of all "
+        "slices erred to the same side."
     )
     curve.plotly_chart(
         curves.burden_curve(found, of.numbers[index]),

@@ -14,7 +14,7 @@ from covid_core import images, painting, registry, report
 from covid_core.classify import LEVEL, Method
 from pages import _board
 from pages._choice import choose_picture
-from pages._pictures import Upload, sample
+from pages._pictures import STAND_IN, Upload, sample
 
 MODALITIES = {"auto": "Detect", "xray": "X-ray", "ct": "CT"}
 LEVELS = (0.80, 0.99)
@@ -42,13 +42,13 @@ def navigation() -> StreamlitPage:
     return st.navigation(
         [
             st.Page("pages/diagnose.py", title="Diagnose", icon=":material/pulmonology:", default=True),
-            st.Page("pages/batch.py", title="Batch", icon=":material/grid_view:"),
+            st.Page("pages/learn.py", title="Learn", icon=":material/school:"),
             st.Page("pages/compare.py", title="Compare", icon=":material/compare:"),
             st.Page("pages/uncertainty_lab.py", title="Uncertainty lab", icon=":material/science:"),
             st.Page("pages/shortcut_lab.py", title="Shortcut lab", icon=":material/visibility_off:"),
             st.Page("pages/scoreboard.py", title="Scoreboard", icon=":material/leaderboard:"),
+            st.Page("pages/batch.py", title="Batch", icon=":material/grid_view:"),
             st.Page("pages/models.py", title="Models", icon=":material/deployed_code:"),
-            st.Page("pages/learn.py", title="Learn", icon=":material/school:"),
             st.Page("pages/about.py", title="About", icon=":material/info:"),
         ],
         position="top",
@@ -100,6 +100,10 @@ h4 { font-size: 1.1rem !important; }
 .key { white-space: nowrap; margin-right: 0.8rem; }
 .key img { width: 1.5rem; height: 1rem; vertical-align: middle; }
 [data-testid="stMetricValue"] { font-size: 1.35rem; }
+.st-key-summary { display: grid; grid-template-columns: 1fr 1fr; gap: 0.75rem; }
+.st-key-summary > * { width: auto; }
+.st-key-phantoms { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: 0.75rem; }
+.st-key-phantoms > * { width: auto; }
 [data-testid="stBaseButton-primary"]:enabled, [data-testid="stBaseButton-primary"]:enabled * {
   color: light-dark(#ffffff, #0f172a) !important; }
 :is([data-testid="stMetricValue"], [data-testid="stMetricDelta"]),
@@ -224,25 +228,33 @@ def choose_model() -> str:
 
 
 def beside_picture(
-    wanted: Sequence[str] = ("modality", "model", "method", "level"), has_own: bool = False
+    wanted: Sequence[str] = ("modality", "model", "method", "level"),
 ) -> tuple[Upload | None, Settings, DeltaGenerator]:
     """The frame of a page about a picture: on the left picture and settings, which also go into the address.
 
     Args:
         wanted: of the settings, as in `choose_settings`.
-        has_own: whether the page has a picture of its own to show as long as none is chosen.
 
     Returns:
         picture, settings, and the column on the right.
     """
     side, main = st.columns([1, 3], gap="large")
     with side:
-        picture = choose_picture(has_own)
+        picture = choose_picture()
         settings = choose_settings(wanted)
     show_link(settings, picture)
     if picture is not None and picture.volume and settings.modality == "auto":
         settings = replace(settings, modality="ct")  # its file said so, the slice's own cannot
     return picture, settings, main
+
+
+def or_phantom(chosen: Upload | None) -> Upload:
+    """The picture chosen, under its name; as long as there is none, a phantom, so that no page is empty."""
+    picture = chosen or sample(STAND_IN)
+    st.header(plain(picture.name))
+    if chosen is None:
+        st.caption("A phantom stands in until you choose a picture.")
+    return picture
 
 
 def room(about: tuple[str, ...]) -> DeltaGenerator:
@@ -258,33 +270,6 @@ def room(about: tuple[str, ...]) -> DeltaGenerator:
     is_same = st.session_state.get("answered") == about
     st.session_state["answered"] = about
     return outer if is_same else outer.empty()
-
-
-# Else one who comes by the buttons below stays at the end of the page. A block, for it runs again with every step.
-TO_THE_BEGINNING = """{
-const control = document.querySelector(".st-key-step");
-control.tabIndex = -1;
-control.focus({ preventScroll: true });
-control.scrollIntoView({ block: "start" });
-}"""
-
-
-def first_step() -> None:
-    """The lesson begins with its first step."""
-    st.session_state.setdefault("step", 0)
-
-
-def show_from_its_beginning(number: int) -> None:
-    """Scroll to the step, and take the keyboard there, on the run in which it changed."""
-    if st.session_state.get("step_before", number) != number:
-        # With the number in it, for the same text would not run again.
-        st.html(f"<script>/* {number} */ {TO_THE_BEGINNING}</script>", unsafe_allow_javascript=True)
-    st.session_state["step_before"] = number
-
-
-def go_to_step(number: int) -> None:
-    """Show another step of the lesson."""
-    st.session_state["step"] = number
 
 
 def classifiers() -> dict[str, str]:

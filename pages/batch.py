@@ -52,7 +52,7 @@ COLUMNS = {
 
 def in_words(probability: float, interval: list[float]) -> str:
     """As Diagnose says it, which never claims certainty."""
-    return f"{report.percent(probability)}, {' to '.join(map(report.percent, interval))}"
+    return f"{report.percent(probability)}, {report.interval(*interval)}"
 
 
 def table(job: _job.Job, shown: range | list[int]) -> pandas.DataFrame:

@@ -97,21 +97,17 @@ _ui.only_through_app()
 st.title("One picture, several opinions")
 chosen, settings, main = _ui.beside_picture(("modality", "level"))
 with main:
-    if chosen is None:
-        st.markdown(
-            "Pick a phantom or upload a picture. Every model answers it by every way of sampling, and you see where they differ."
-        )
+    st.markdown("Every model answers the picture by every way of sampling, and you see where they differ.")
+    picture = _ui.or_phantom(chosen)
+    place = _ui.room((picture.volume or picture.sha256, settings.modality, "compare"))
+    try:
+        with st.spinner("Asking every model"):
+            results = {
+                registry.MODELS[model].title: _answers.by_method(picture, replace(settings, model=model), SHORT)
+                for model in _ui.classifiers()
+            }
+    except (images.ImageError, WeightsError) as error:
+        place.error(str(error), icon=":material/error:")
     else:
-        st.header(_ui.plain(chosen.name))
-        place = _ui.room((chosen.sha256, settings.modality, "compare"))
-        try:
-            with st.spinner("Asking every model"):
-                results = {
-                    registry.MODELS[model].title: _answers.by_method(chosen, replace(settings, model=model), SHORT)
-                    for model in _ui.classifiers()
-                }
-        except (images.ImageError, WeightsError) as error:
-            place.error(str(error), icon=":material/error:")
-        else:
-            with place.container():
-                show(results)
+        with place.container():
+            show(results)

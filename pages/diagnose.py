@@ -11,7 +11,7 @@ from covid_core.classify import CLASSES
 from covid_core.diagnose import Diagnosis
 from covid_core.hounsfield import windowed
 from covid_core.weights import WeightsError
-from pages import _answers, _board, _pictures, _scans, _ui
+from pages import _answers, _board, _choice, _pictures, _scans, _ui
 
 # Colour of the box and its icon, by decision.
 BOXES = {
@@ -28,9 +28,10 @@ TRUST = (("xray", "test"), ("xray", "external"), ("ct", "covid_ct_official_test"
 def invitation() -> None:
     """What a visitor sees before there is a picture."""
     st.markdown(
-        "Upload a **chest X-ray**, a **chest CT slice** or a whole CT, or pick one of the phantoms for an answer right away. "
-        "You get:"
+        "Upload a **chest X-ray**, a **chest CT slice** or a whole CT, or try a phantom (synthetic, so that its lesions are known):"
     )
+    _choice.show_phantoms()
+    st.markdown("You get:")
     cards = (
         (":material/balance:", "An answer with uncertainty bars", "COVID-19 or not: 250 samples and their spread."),
         (":material/pulmonology:", "Lungs and lesions", "Marked by a U-Net, with an uncertainty for every pixel."),
@@ -81,10 +82,9 @@ def expectation(metrics: dict[str, Any]) -> None:
             config={"displayModeBar": False},
             alt="Share of the default model's answers that are right, at home and in other hospitals",
         )
-    if said := _board.rarely(metrics["xray"].get("external", {})):
-        st.caption(said)
-    if said := _board.confounded():
-        st.caption(said)
+    if said := [*filter(None, (_board.rarely(metrics["xray"].get("external", {})), _board.confounded()))]:
+        with st.expander("What these figures leave out", icon=":material/info:"):
+            st.markdown("\n\n".join(said))
 
 
 def _answered(parts: dict[str, Any]) -> str:
@@ -97,28 +97,28 @@ def _answered(parts: dict[str, Any]) -> str:
 
 
 def verdict(result: Diagnosis) -> None:
-    """The answer in words."""
+    """The answer in words: the decision large, then why, and what it does not mean."""
     answer = result.classification
     kind, icon = BOXES[answer.decision]
-    lines = [f"**{report.DECISIONS[answer.decision]}.**"]
+    lines = []
     if answer.probability is not None and answer.interval is not None:
-        low, high = (report.percent(v) for v in answer.interval)
         lines.append(f"Read as a {KINDS[answer.modality]}.")
         if not answer.is_baseless:
             lines.append(
                 f"Probability of COVID-19 **{report.percent(answer.probability)}**, "
-                f"{report.percent(answer.level)} interval {low} to {high}."
+                f"{report.percent(answer.level)} interval {report.interval(*answer.interval)}."
             )
     lines += filter(None, (answer.reason, report.caution(answer)))
-    getattr(st, kind)(" ".join(lines), icon=icon)
+    getattr(st, kind)(f"### {icon} {report.DECISIONS[answer.decision]}\n{' '.join(lines)}")
 
 
 def summary(result: Diagnosis) -> None:
-    """The four numbers, side by side."""
+    """The four numbers, two by two, on a phone too."""
     answer, found = result.classification, result.segmentation
     if answer.probability is None:
         return
-    first, second, third, fourth = st.columns(4)
+    with st.container(key="summary"):
+        first, second, third, fourth = (st.empty() for _ in range(4))
     said = report.percent(answer.probability)
     first.metric(
         "COVID-19 probability",
@@ -129,7 +129,7 @@ def summary(result: Diagnosis) -> None:
     )
     second.metric(
         f"Not ruled out ({report.percent(answer.level)})",
-        report.held(answer.prediction_set),
+        "withheld" if answer.is_baseless else report.held(answer.prediction_set),
         border=True,
         height="stretch",
         help="The prediction set: classes that the calibration cannot rule out at this level. Each has its own threshold, "
@@ -219,6 +219,13 @@ def truth(result: Diagnosis, picked: _pictures.Upload) -> None:
         )
 
 
+def _true_lesions(picked: _pictures.Upload) -> painting.Mask | None:
+    """Of a phantom that has some, [H, W]."""
+    made = _pictures.recipe_of(picked.sample)
+    mask = _pictures.phantom_of(made).lesions if made is not None else None
+    return mask if mask is not None and mask.any() else None
+
+
 def picture(
     result: Diagnosis, picked: _pictures.Upload, of: volume.Volume | None, wide: DeltaGenerator
 ) -> tuple[list[str], float]:
@@ -240,14 +247,18 @@ def picture(
         words += f", {window} window ({level:.0f}/{width:.0f} HU)"
     if shown:
         words += f"; layers: {', '.join(shown)}"
-    is_wide = is_hatched = False
+    is_wide = is_hatched = is_outlined = False
+    true_lesions = _true_lesions(picked)
     if available:
         with st.container(horizontal=True):
+            is_outlined = true_lesions is not None and st.toggle("Outline of the true lesions", True, key="outlined")
             is_wide = st.toggle(
                 "Side by side, to zoom", key="zoom", help="Drag to move, scroll to enlarge; both pictures follow."
             )
             is_hatched = st.toggle("Patterns", key="hatched", help="To tell the layers apart without their colours.")
     painted = painting.layers(result, shown, opacity, grey, is_hatched)
+    if true_lesions is not None and is_outlined:
+        painted = painting.outlined(painted, true_lesions)
     if is_wide:
         wide.plotly_chart(
             figures.views(painting.layers(result, [], 0, grey), painted),
@@ -308,12 +319,12 @@ def downloads(result: Diagnosis, shown: list[str], opacity: float) -> None:
 def show(result: Diagnosis, picked: _pictures.Upload, of: volume.Volume | None) -> None:
     """The whole answer."""
     verdict(result)
-    summary(result)
     wide = st.container()
     left, right = st.columns(2, gap="medium")
     with left:
         shown, opacity = picture(result, picked, of, wide)
     with right:
+        summary(result)
         uncertainty(result)
         lesions(result)
         truth(result, picked)
@@ -328,13 +339,15 @@ _ui.only_through_app()
 st.title("Is it COVID-19, and how sure can one be?")
 chosen, settings, main = _ui.beside_picture()
 with main:
+    # Made in this order, so that the former answer, or the invitation, goes before the new name comes.
+    heading, status = st.container(), st.empty()
     if chosen is None:
-        invitation()
+        with _ui.room(("",)).container():
+            invitation()
     else:
-        # Made in this order, so that the former answer goes before the new name comes.
-        heading, status = st.container(), st.empty()
         of = _pictures.volume_of(chosen)
-        place = _ui.room((chosen.sha256, settings.modality, settings.model))
+        # From one slice of a CT to the next the page stays as high as it is, or it would jump to its top.
+        place = _ui.room((chosen.volume or chosen.sha256, settings.modality, settings.model))
         heading.header(_ui.plain(chosen.name))
         if chosen.credit:
             heading.caption(f"Credit: {chosen.credit}")

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
+from inspect import signature
 from typing import NamedTuple
 
 import streamlit as st
@@ -9,20 +11,34 @@ import streamlit as st
 from covid_core import curves, degrade, figures, images, painting, printed, registry, report, terms
 from covid_core.diagnose import Diagnosis, without_advice
 from covid_core.weights import WeightsError
-from pages import _answers, _board, _pictures, _plain, _ui
+from pages import _answers, _board, _lesson, _pictures, _plain, _ui
 
 QUIET = {"displayModeBar": False}
-PHANTOM = "ct-lesions"  # shown as long as no picture is chosen
 
 
 class Step(NamedTuple):
-    """One step of the lesson."""
+    """One step of the lesson.
+
+    Attributes:
+        title: of the step.
+        text: what it is about.
+        live: what there is to try, about the picture, its settings and answer, or, of a function of settings alone, about none.
+        question: to think about.
+        choices: answers to it, the right one first.
+        answer: why.
+    """
 
     title: str
     text: str
-    live: Callable[[_pictures.Upload, _ui.Settings, Diagnosis], None]
+    live: Callable[..., None]
     question: str
+    choices: tuple[str, ...]
     answer: str
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether it is about the visitor's picture."""
+        return len(signature(self.live).parameters) > 1
 
 
 def cam_only(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
@@ -84,7 +100,7 @@ def two_kinds(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnos
     )
 
 
-def calibrated(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+def calibrated(settings: _ui.Settings) -> None:
     """Reliability on the training sources."""
     part = "xray / test"
     answers = _board.stored_answers(settings.model)[part]
@@ -107,7 +123,7 @@ def sets(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -
     right.metric("The app says", report.DECISIONS[answer.decision], border=True, help=answer.reason or None)
 
 
-def silent(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+def silent(settings: _ui.Settings) -> None:
     """Risk over coverage, inside and outside."""
     share = st.slider(
         "Answer only the surest", 5, 100, 80, 5, format="%d %%", key="learn-share", persist_state="session"
@@ -135,20 +151,19 @@ def without(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis
         column.metric(f"{probe.title}: the classifier alone", report.percent(answer.probability or 0), border=True)
 
 
-def truth(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+def truth(settings: _ui.Settings) -> None:
     """A phantom with lesions of the visitor's choice, the truth and what was marked."""
     first, second, third = st.columns(3)
     count = first.slider("Lesions", 0, 12, 6, key="learn-count", persist_state="session")
     size = second.slider("Size", 0.05, 0.4, 0.2, 0.05, key="learn-size", persist_state="session")
     density = third.slider("Density", 0.0, 1.0, 0.6, 0.1, key="learn-density", persist_state="session")
     made = _answers.lesion_trial(count, size, density)
-    columns = st.columns(3)
-    for column, name, pixels in (
-        (columns[0], "The phantom", made.picture),
-        (columns[1], "Its true lesions", made.truth),
-        (columns[2], "What the U-Net marked", made.marked),
-    ):
-        column.image(pixels, width="stretch", caption=name, alt=name)
+    left, right = st.columns(2)
+    left.image(made.picture, width="stretch", caption="The phantom", alt="The phantom")
+    right.image(
+        made.compared, width="stretch", caption="What the U-Net made of its lesions", alt="Lesions found and missed"
+    )
+    right.markdown(printed.legend(painting.COMPARED), unsafe_allow_html=True)
     st.markdown(
         f"True share of the lungs: **{made.true_percent:.1f} %**, marked: **{made.marked_percent:.1f} %**. "
         + (
@@ -159,7 +174,7 @@ def truth(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) 
     )
 
 
-def paper(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
+def paper(settings: _ui.Settings) -> None:
     """The same disease, asked harder and harder."""
     _plain.show("xray")
     st.plotly_chart(
@@ -184,6 +199,7 @@ STEPS = (
         "to the last layer, so the contribution of each cell to the answer can be computed (Grad-CAM).",
         cam_only,
         "Can you read from the coloured cells *why* it answers as it does?",
+        ("No, only roughly where its answer came from", "Yes, it saw COVID-19 there"),
         "No. They tell roughly where the answer came from, not what was seen there. A cell over a rib may speak of the lung behind "
         "it, of the rib, or of how the picture was exposed.",
     ),
@@ -191,12 +207,18 @@ STEPS = (
         "Transfer learning",
         "The filters of MobileNetV2 were first learned on photographs (ImageNet), then on chest images, because a few thousand of "
         "those are too few to start from nothing; so were most of ResNet50's. InceptionResNetV2 had no such start: it learned from "
-        "MobileNetV2's answers. Then five small heads were trained on the features, each on another draw of the patients.",
+        "MobileNetV2's answers. Then five small heads were trained on the features, each on another draw of the patients, or, "
+        "where nobody knows those, of groups of look-alikes.",
         heads,
         "Why do the heads differ, though they see the same features?",
-        "Each learned from a different draw of the patients (a bootstrap). They part where it matters which patients were drawn, "
-        "mostly near 50 %. On a picture unlike all training images they need not part: all five then extrapolate alike. The "
-        "distance is there for that.",
+        (
+            "Each learned from another draw of the images",
+            "Each looks at another part of the picture",
+            "They are of different size",
+        ),
+        "Each learned from a different draw (a bootstrap). They part where it matters which images were drawn, mostly near 50 %. "
+        "On a picture unlike all training images they need not part: all five then extrapolate alike. The distance is there for "
+        "that.",
     ),
     Step(
         "Overconfidence",
@@ -204,7 +226,8 @@ STEPS = (
         "cannot know anything about.",
         overconfident,
         "Blur the picture until you recognise nothing. Is the probability near one half?",
-        "Mostly not: far from its training images, a network still extrapolates in some direction. That is why the app measures "
+        ("Often not", "Yes, it knows that it cannot know"),
+        "Often not: far from its training images, a network still extrapolates in some direction. That is why the app measures "
         "the distance as well as the probability, and withholds the answer when the distance exceeds 1.",
     ),
     Step(
@@ -215,6 +238,7 @@ STEPS = (
         "could do better.",
         two_kinds,
         "The samples lie close together. Is the answer right?",
+        ("Not necessarily", "Yes, they agree"),
         "Not necessarily. The samples share one backbone. None of them can be unsure about what it never looked at.",
     ),
     Step(
@@ -223,6 +247,7 @@ STEPS = (
         "temperature, fitted on images kept apart for it, usually brings confidence and accuracy closer together.",
         calibrated,
         "Does calibration make a model better at telling the classes apart?",
+        ("No", "Yes"),
         "No. The ranking of the pictures hardly changes. Only the stated confidence does, and it holds only for pictures "
         "like those it was fitted on.",
     ),
@@ -233,6 +258,7 @@ STEPS = (
         "each class.",
         sets,
         "Move the level up. Why does the set grow?",
+        ("To be right more often, it rules out less", "It has seen more images"),
         "To contain the truth more often, it must rule out less. With both classes in it, or none, the honest answer is *cannot "
         "say*.",
     ),
@@ -242,6 +268,7 @@ STEPS = (
         "it learned from and for other hospitals.",
         silent,
         "Why does abstaining help less in other hospitals?",
+        ("There it is wrong and sure", "There it is unsure of everything"),
         "There the model is wrong for a reason other than ambiguity: what it learned to look at means something else there, so it "
         "is wrong and sure.",
     ),
@@ -251,6 +278,7 @@ STEPS = (
         "hospital gives the label. So take away the lungs, and see what is left of the answer.",
         without,
         "If the probability hardly falls without lungs, what did the network read?",
+        ("Something else in the picture", "The disease, even without lungs"),
         "Something else in the picture: how it was exposed, framed or compressed, or the patient's shape. High figures on images "
         "from the same sources cannot tell the difference.",
     ),
@@ -259,6 +287,7 @@ STEPS = (
         "A U-Net says for every pixel whether it is lung or lesion. On a phantom the truth is known, so one can see where it errs.",
         truth,
         "Make the lesions as large and as faint as you can. How much of them is marked?",
+        ("A small part", "About half", "Nearly all"),
         "A small part. Faint patches are found while normal lung lies around them; where they fill nearly the whole lung they are "
         "overlooked, and the share comes out far too small. A Dice over many images hardly shows this if such lungs are rare.",
     ),
@@ -268,6 +297,7 @@ STEPS = (
         "disease there? How wide is the interval?",
         paper,
         "Which of these figures would you quote to a hospital?",
+        ("None that was measured on the sources it learned from", "The one on which it is best", "The mean of all"),
         "None that was measured on pictures of the sources it learned from, copies kept apart or not. The two rows against "
         "pneumonia come nearest: there both kinds of image come from one collection. They, too, are one measurement each, with an "
         "interval.",
@@ -276,7 +306,7 @@ STEPS = (
 
 
 def with_answer(picture: _pictures.Upload, settings: _ui.Settings) -> tuple[_pictures.Upload, _ui.Settings, Diagnosis]:
-    """The picture and its answer; where there is none, those of a phantom: most steps need no picture of the visitor's own."""
+    """The picture and its answer; where there is none, those of a phantom."""
     try:
         result = _answers.answer(picture, settings)
         reason = result.classification.reason if result.classification.decision == "refused" else ""
@@ -284,53 +314,62 @@ def with_answer(picture: _pictures.Upload, settings: _ui.Settings) -> tuple[_pic
         reason = str(error)
     if reason:
         st.warning(f"{reason} A phantom takes its place here.", icon=":material/block:")
-        picture, settings = _pictures.sample(PHANTOM), replace(settings, modality="auto")
+        picture, settings = _pictures.sample(_pictures.STAND_IN), replace(settings, modality="auto")
         result = _answers.answer(picture, settings)
     return picture, settings, result
 
 
-def step_number() -> int:
-    """Which step is shown; chosen by name, or by the buttons below."""
-    _ui.first_step()
-    step = st.segmented_control(
-        "Step",
-        range(len(STEPS)),
-        format_func=lambda i: f"{i + 1}",
-        required=True,
-        key="step",
-        persist_state="session",
-        help="Ten steps of about two minutes.",
-    )
-    return step or 0
+def quiz(number: int, step: Step) -> None:
+    """The question, and the answer once one has chosen."""
+    # In an order of its own, always the same.
+    shown = sorted(step.choices, key=lambda choice: sha256(choice.encode()).digest())
+    with st.container(border=True):
+        chosen = st.radio(
+            f":material/quiz: **{step.question}**", shown, index=None, key=f"guess-{number}", persist_state="session"
+        )
+        if chosen is not None:
+            is_right = chosen == step.choices[0]
+            box, word = (st.success, "Right.") if is_right else (st.info, f"Not quite: *{step.choices[0]}*.")
+            box(f"**{word}** {step.answer}")
 
 
-_ui.only_through_app()
-st.title("From pixels to 99.7\u00a0%")
-chosen, settings, main = _ui.beside_picture((), has_own=True)
-with main:
-    number = step_number()
-    step = STEPS[number]
-    _ui.show_from_its_beginning(number)
-    st.progress((number + 1) / len(STEPS))
+def show(number: int, step: Step, about: tuple[_pictures.Upload, _ui.Settings] | None) -> None:
+    """A step, its question, and the way to the next."""
     st.header(f"{number + 1}. {step.title}")
     st.markdown(step.text)
     try:
-        step.live(*with_answer(chosen or _pictures.sample(PHANTOM), settings))
+        step.live(*(with_answer(*about) if about else (st.session_state["settings"],)))
     except WeightsError as error:
         st.error(str(error), icon=":material/error:")
-    with st.container(border=True):
-        st.markdown(f":material/quiz: **{step.question}**")
-        with st.expander("Answer", key=f"answer-{number}"):
-            st.markdown(step.answer)
+    quiz(number, step)
     back, forward = st.columns(2)
     if number > 0:
-        back.button("Back", icon=":material/arrow_back:", on_click=_ui.go_to_step, args=(number - 1,), width="stretch")
+        back.button("Back", icon=":material/arrow_back:", on_click=_lesson.go_to, args=(number - 1,), width="stretch")
     if number + 1 < len(STEPS):
         forward.button(
             STEPS[number + 1].title,
             icon=":material/arrow_forward:",
-            on_click=_ui.go_to_step,
+            on_click=_lesson.go_to,
             args=(number + 1,),
             width="stretch",
             type="primary",
         )
+    else:
+        forward.page_link(
+            "pages/diagnose.py", label="Ask it about a picture: **Diagnose**", icon=":material/pulmonology:"
+        )
+        forward.page_link(
+            "pages/shortcut_lab.py", label="Take lungs away: **Shortcut lab**", icon=":material/visibility_off:"
+        )
+        forward.page_link("pages/scoreboard.py", label="All figures: **Scoreboard**", icon=":material/leaderboard:")
+
+
+_ui.only_through_app()
+st.title("From pixels to 99.7\u00a0%")
+number = _lesson.choose([f"{number}. {step.title}" for number, step in enumerate(STEPS, 1)])
+if STEPS[number].has_picture:
+    picked, settings, main = _ui.beside_picture(())
+    with main:
+        show(number, STEPS[number], (picked or _pictures.sample(_pictures.STAND_IN), settings))
+else:
+    show(number, STEPS[number], None)

@@ -89,12 +89,12 @@ def segmented(spec: registry.ModelSpec, metrics: dict[str, Any]) -> None:
 _ui.only_through_app()
 st.title("Models")
 st.markdown(
-    "Every figure was computed by `train/evaluate.py`, once with every finished model, on images kept out of its training "
-    "(the cards name the exceptions), with a 95 % bootstrap interval over groups: patients, or runs of images that belong "
-    "together. From fewer than ten groups it comes out too narrow. Compare *training sources* (copies kept apart) with *other "
-    "hospitals*. That more people without COVID-19 have another disease there explains only a part of the gap: against healthy "
-    "lungs alone the AUC falls, too. The likeliest other cause is that the networks learned the sources; picture quality and the "
-    "choice of cases may add to it."
+    "Every figure was computed by `train/evaluate.py`, once with every finished model, on images kept out of its training (the "
+    "cards name the exceptions), with a 95 % bootstrap interval over groups: patients where known, or images that belong "
+    "together. It comes out too narrow from fewer than ten groups, and where nobody knows the patients. Compare *training "
+    "sources* (copies kept apart) with *other hospitals*. That more people without COVID-19 have another disease there explains "
+    "only a part of the gap: against healthy lungs alone the AUC falls, too. The likeliest other cause is that the networks "
+    "learned the sources; picture quality and the choice of cases may add to it."
 )
 st.markdown(terms.MOVED)
 for tab, spec in zip(st.tabs([s.title for s in registry.MODELS.values()]), registry.MODELS.values(), strict=True):

@@ -16,12 +16,15 @@ lie on both sides of the split, and nearly every COVID-19 image comes from diffe
 rows from top to bottom: first the question that report asked, then the same sources with copies kept apart (who the patients are
 is mostly not known), then collections kept out of the classifier's training. (The X-ray U-Net did learn lung masks from their
 pictures, and exchanged grain and grey levels with them; see the model cards.) On X-rays two models answer: a *plain network*, and
-the app's model, which is taught not to call lungs without visible opacity COVID-19. On CT only two rows differ in little but the
-split: São Paulo at random, and by groups.
+the app's model, which sees only the box around the lungs. On CT one pair of rows asks a plain network about São Paulo at random
+and by groups; its five folds by groups also had fewer slices to learn from.
 """
 BARS = (
-    "Bars are 95 % bootstrap intervals over groups: patients, or runs of images that belong together; from fewer than ten groups "
-    "they come out too narrow."
+    "Bars are 95 % bootstrap intervals over groups (of shares of 0 or 1, Clopper and Pearson's): patients where these are known, "
+    "else runs or copies of images that belong together. Where nobody knows the patients, as in most X-rays of the training "
+    "sources, bars may be too narrow, as they are from fewer than ten groups. They say what other images might give, not how "
+    "another training would have come out, and of a hundred of them about five miss. Two overlapping bars of models asked about "
+    "the same images can still differ clearly."
 )
 
 
@@ -47,7 +50,7 @@ def place(row: dict[str, Any]) -> tuple[int, bool]:
 def plot(rows: list[dict[str, Any]], measure: str, axis: str) -> None:
     """Forest plot of one measure."""
     shown = {
-        label(row): {**row["figures"][measure], "kind": row["kind"]}
+        label(row): {**row["figures"][measure], "kind": row["kind"], "blind": _board.blind(row, measure)}
         for row in rows
         if row["figures"].get(measure, {}).get("value") is not None
     }
@@ -90,11 +93,11 @@ group = st.segmented_control(
     "Images", groups, format_func=GROUPS.__getitem__, default="xray", required=True, key="board"
 )
 rows = sorted((r for r in _board.scoreboard().values() if r["modality"] == group), key=place)
-if group in _plain.CARDS:
+if group in _plain.BARS:
     _plain.show(group)
 known = terms.measures(row["figures"] for row in rows)
-# Most val X-rays are of one class: there a network that calls all of them that has a fair accuracy.
-first = known.index("auc") if group == "starts" else 0
+# An accuracy follows the mix of a set: where most are of one class, who always names it has a fair one.
+first = known.index("auc") if "auc" in known else 0
 measure: str = st.selectbox("Measure", known, first, format_func=terms.MEASURES.__getitem__, key=f"measure-{group}")
 ours = list(dict.fromkeys(row["model"] for row in rows if row["kind"] != "published"))
 asked = st.pills(
@@ -117,10 +120,10 @@ if group == "xray" and (said := _board.confounded()):
 if group in ("xray", "ct"):
     st.caption(
         "*As it is*, *lungs blacked out* and *only the border of the box* are the test images of the training sources with parts "
-        "taken away, as in the Shortcut lab; answers that stay right come from outside the lung mask. Accuracy depends on how "
-        "many images show COVID-19: a model that always says no is right about all that do not. So do F1, the area under the "
-        "precision-recall curve and the shares of answers that are right. AUC does not."
-        + (f" {terms.MOVED}" if group == "xray" else "")
+        "taken away, as in the Shortcut lab; answers that stay right come from outside the lung mask. All measures but AUC, "
+        "sensitivity, specificity and coverage depend on how many images show COVID-19; grey lines show what is reached without "
+        "looking at the images, as by always giving the more common answer. All images count, also those the app would refuse or "
+        "withhold its answer to." + (f" {terms.MOVED}" if group == "xray" else "")
     )
 if group == "starts":
     st.caption(
@@ -148,12 +151,13 @@ if group == "lesions":
         "public, so that their figures are computed here like ours."
     )
     st.caption(
-        "The *U-Net with a channel for consolidation* is an exception: it is the bundled one, trained further with a third channel "
-        "for the kinds of lesion. It found lesions less well in validation, so the app keeps the other, which tells them by "
-        "density. The five folds are exceptions too: each is the bundled U-Net for X-rays, which has seen no CT, trained further. "
-        "What others published on Inf-Net's slices and on the volumes was trained on other images and measured on whole volumes; "
-        "for some of ours there are only slices with lesions. Earlier figures on Inf-Net's slices were known when our U-Net was "
-        "trained further."
+        "The *U-Net with a channel for consolidation* is an exception: it is the bundled one, trained further with a third "
+        "channel for the kinds of lesion. It found lesions less well in validation, so the app keeps the other, which tells them "
+        "by density. The five folds are exceptions too: each is the bundled U-Net for X-rays, which has seen no CT, trained "
+        "further. What others published on Inf-Net's slices learned from Inf-Net's own training slices, nine of which are of "
+        "patients of the test; ours left those out, but learned from the volumes besides. What was published on the volumes was "
+        "measured on whole ones; for some of ours there are only slices with lesions. Earlier figures on Inf-Net's slices were "
+        "known when our U-Net was trained further."
     )
     if slices := next((row["slices"] for row in rows if "slices" in row), None):
         st.caption(

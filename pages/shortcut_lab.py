@@ -27,8 +27,7 @@ LITERATURE = """
 def line(answer: classify.Classification) -> str:
     """Probability in words, without the gate."""
     assert answer.probability is not None and answer.interval is not None  # never refused here
-    low, high = (report.percent(v) for v in answer.interval)
-    return f"**{report.percent(answer.probability)}**, {low} to {high}"
+    return f"**{report.percent(answer.probability)}**, {report.interval(*answer.interval)}"
 
 
 def verdict(answer: classify.Classification) -> str:
@@ -128,8 +127,10 @@ def letters(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcuts.
     with right:
         text = st.text_input("Letters", "R", max_chars=10, key="letters", persist_state="session") or "R"
         across, down = (
-            st.slider(name.capitalize(), 0.0, 1.0, 0.15, _letters.STEP, key=name, persist_state="session")
-            for name in _letters.SLIDERS
+            st.slider(name.capitalize(), 0.0, 1.0, at, _letters.STEP, key=name, persist_state="session")
+            for name, at in zip(
+                _letters.SLIDERS, (0.3, 0.5), strict=True
+            )  # in a lung, where letters mostly move something
         )
         without, changed = (
             e.answer(settings.method, settings.level)
@@ -211,9 +212,9 @@ def everywhere(model: str) -> None:
             alt=f"AUC on test {kind} as they are, without lungs, with the border alone, and of a linear model on thumbnails",
         )
     st.caption(
-        "What stays above one half comes from outside the lung mask: its outline, lung hidden behind the heart and the diaphragm, "
-        "the chest wall, and the look of the hospital's pictures. A linear model on 16 x 16 pixels sees hardly any detail; at most "
-        "a large, diffuse opacity survives the averaging."
+        "What stays away from one half comes from outside the lung mask: its outline, lung hidden behind the heart and the "
+        "diaphragm, the chest wall, and the look of the hospital's pictures. A linear model on 16 x 16 pixels sees hardly any "
+        "detail; at most a large, diffuse opacity survives the averaging."
     )
     st.markdown("### What others found")
     st.markdown(LITERATURE)
@@ -223,24 +224,21 @@ _ui.only_through_app()
 st.title("Does it read the disease, or the hospital?")
 chosen, settings, main = _ui.beside_picture()
 with main:
-    if chosen is None:
-        st.markdown(
-            "Nearly every public set of X-rays has its COVID-19 pictures from other hospitals than its healthy ones. A network can "
-            "then answer by the letters in a corner. Pick a phantom or upload a picture to take its lungs away, or to burn letters "
-            "into it."
-        )
-    else:
-        st.header(_ui.plain(chosen.name))
-        try:
-            chest = _answers.chest(chosen, settings)
-            if chest.evidence.refusal:
-                st.warning(f"There is nothing to take away. {chest.evidence.refusal}", icon=":material/block:")
-            else:
-                st.markdown("### Take the lungs away")
-                taken_away(chosen, settings, chest)
-                st.markdown("### Burn letters in")
-                letters(chosen, settings, chest)
-        except (images.ImageError, WeightsError) as error:
-            st.error(str(error), icon=":material/error:")
+    st.markdown(
+        "Nearly every public set of X-rays has its COVID-19 pictures from other hospitals than its healthy ones. A network can "
+        "then answer by the letters in a corner. So take the lungs away, or burn letters in, and ask again."
+    )
+    picture = _ui.or_phantom(chosen)
+    try:
+        chest = _answers.chest(picture, settings)
+        if chest.evidence.refusal:
+            st.warning(f"There is nothing to take away. {chest.evidence.refusal}", icon=":material/block:")
+        else:
+            st.markdown("### Take the lungs away")
+            taken_away(picture, settings, chest)
+            st.markdown("### Burn letters in")
+            letters(picture, settings, chest)
+    except (images.ImageError, WeightsError) as error:
+        st.error(str(error), icon=":material/error:")
     st.markdown("## On whole sets of images")
     everywhere(settings.model)

@@ -85,9 +85,8 @@ def in_words(answer: classify.Classification) -> str:
         return f"**{decision}.** {without_advice(answer.reason)}"
     if answer.is_baseless:
         return f"**{decision}.** {answer.reason} Distance {answer.distance:.2f}"
-    low, high = (report.percent(v) for v in answer.interval)
     return (
-        f"**{decision}**: {report.percent(answer.probability)}, interval {low} to {high}. {answer.reason}  \n"
+        f"**{decision}**: {report.percent(answer.probability)}, interval {report.interval(*answer.interval)}. {answer.reason}  \n"
         f"Not ruled out at {report.percent(answer.level)}: {report.held(answer.prediction_set)}. "
         f"Distance {answer.distance:.2f}"
     )
@@ -217,17 +216,14 @@ section = st.segmented_control(
 if section == SECTIONS[0]:
     chosen, settings, main = _ui.beside_picture()
     with main:
-        if chosen is None:
-            st.markdown(
-                "Pick a phantom or upload a picture, then degrade it by noise, blur or rotation, and watch probability, "
-                "uncertainty and distance follow. Sampling and level are under *Settings*."
-            )
-        else:
-            st.header(_ui.plain(chosen.name))
-            try:
-                spoil(chosen, settings)
-            except WeightsError as error:
-                st.error(str(error), icon=":material/error:")
+        st.markdown(
+            "Degrade a picture by noise, blur or rotation, and watch probability, uncertainty and distance follow. Sampling and "
+            "level are under *Settings*."
+        )
+        try:
+            spoil(_ui.or_phantom(chosen), settings)
+        except WeightsError as error:
+            st.error(str(error), icon=":material/error:")
 else:
     kept = _board.stored_answers(_ui.choose_model())
     {SECTIONS[1]: abstain, SECTIONS[2]: temperature, SECTIONS[3]: prevalence}[section](kept)

@@ -1,9 +1,10 @@
 """Pictures, CTs, samples and batches through app.py: chosen, uploaded, made, removed, and not lost to a click."""
 
+import json
+
 import numpy as np
 import pytest
 from streamlit.runtime.scriptrunner import StopException
-from streamlit.testing.v1 import AppTest
 
 from covid_core import batch, phantom, report, verdict, volume
 from pages import _choice, _job, _ui
@@ -216,15 +217,14 @@ def test_a_stopped_batch_goes_on_where_it_stopped() -> None:
     assert [row["seconds"] for row in job.rows if "seconds" in row][:4] == first[:4]
 
 
-def test_the_list_of_samples_is_folded_beside_a_picture() -> None:
-    def is_open(app: AppTest) -> bool:
-        return next(e for e in app.expander if "Pick a sample" in e.label).proto.expanded
-
-    app = on_page("diagnose.py")
-    assert is_open(app)
-    app.switch_page("pages/learn.py").run()
-    assert not is_open(app)  # it has a picture of its own
-    app.switch_page("pages/diagnose.py").run()
-    assert is_open(app)
-    press(app, PHANTOMS["ct-healthy"][0])
-    assert not is_open(app)
+@pytest.mark.parametrize("page", ["compare.py", "uncertainty_lab.py", "shortcut_lab.py", "learn.py"])
+def test_a_phantom_stands_in_as_long_as_no_picture_is_chosen(page: str) -> None:
+    app = on_page(page)
+    drawn = json.dumps([chart.proto.spec for chart in app.get("plotly_chart")])
+    assert (
+        not app.exception and not app.error and (charts(app) or app.get("image")) and "picture" not in app.session_state
+    )
+    assert page == "learn.py" or "A phantom stands in until you choose a picture." in [c.value for c in app.caption]
+    press(app, PHANTOMS["ct-lesions"][0])
+    assert not app.exception and "stands in" not in words(app)
+    assert json.dumps([chart.proto.spec for chart in app.get("plotly_chart")]) != drawn or page == "learn.py"

@@ -185,7 +185,12 @@ def test_disclaimer_and_invitation_without_a_picture() -> None:
     for label, decision, figure in zip(lines["y"][2:4], ("covid", "non_covid"), right, strict=True):
         said = f"{outside['n']:,} images {report.DECISIONS[decision]} ({report.counted(figure)})"
         assert label.replace("<br>", " ").endswith(said)
-    assert {_board.confounded(), _board.rarely(outside)} <= {c.value for c in app.caption}
+    assert f"{_board.rarely(outside)}\n\n{_board.confounded()}" in {m.value for m in app.markdown}
+    for name, (title, _) in PHANTOMS.items():  # as pictures, and a click away
+        assert app.button(key=f"phantom-{name}").label.lower() in title.lower()
+    app.button(key="phantom-ct-lesions").click().run()
+    assert not app.exception and [s.value for s in app.header] == [PHANTOMS["ct-lesions"][0]]
+    app = open_app().run()
     inside = weights.load_config(registry.get(registry.DEFAULT))["metrics"]["xray"]["test"]
     shares = [report.percent(part["decided"]["value"]) for part in (inside, outside)]
     told = f"{shares[0]} of the X-rays from the hospitals it learned from got one, {shares[1]} of those from other hospitals"
@@ -207,10 +212,13 @@ def test_what_pages_say_in_words_the_figures_say_too() -> None:
 
 
 def test_how_often_an_answer_is_right_where_few_are_ill() -> None:
-    part = {f"called_covid_{name}": {"value": share} for name, share in (("covid", 0.5), ("non_covid", 0.1))}
+    part = {
+        f"called_covid_{name}": {"value": share, "low": share - 0.1, "high": share + 0.1}
+        for name, share in (("covid", 0.5), ("non_covid", 0.1))
+    }
     said = _board.rarely(part | {"n": 10, "n_covid": 4}).replace("\u00a0", " ")
     # Of 1,000 people 20 are ill, of whom 10 are found, and 98 others are called ill.
-    assert "40 % have COVID-19; where 2 % of the people have it, 9 % of the COVID-19 answers" in said
+    assert "40 % have COVID-19; where 2 % of the people have it, 9 % (4 % to > 99 %) of the COVID-19 answers" in said
     assert _board.rarely({}) == _board.rarely({"called_covid_covid": {"value": 0.5}, "n": 4, "n_covid": 4}) == ""
 
 
@@ -258,7 +266,8 @@ def test_the_prediction_set_says_where_its_promise_holds_and_how_it_was_kept(cas
     assert "what calibration aimed at, on average over pictures like its own" in said
     for protocol in protocols:
         (row,) = (r for r in _board.scoreboard().values() if (r["protocol"], r["model"]) == (protocol, "resnet50"))
-        covid, other = (report.percent(row["figures"][f"coverage_{c}"]["value"]) for c in ("covid", "non_covid"))
+        kept = [row["figures"][f"coverage_{c}"] for c in ("covid", "non_covid")]
+        covid, other = (f"{report.percent(f['value'])} ({report.interval(f['low'], f['high'])})" for f in kept)
         assert f"for {covid} of the images with COVID-19 and for {other} of those without" in said
 
 
@@ -366,7 +375,7 @@ def test_pages_do_without_rows_that_somebody_did_not_measure(monkeypatch: pytest
     assert _plain.x_rays_fall() == ""
     app = open_app().run()
     app.switch_page("pages/scoreboard.py").run()
-    assert not app.exception and app.metric
+    assert not app.exception and "falling-xray" in "".join(chart.proto.id for chart in app.get("plotly_chart"))
     asked = {terms.part_name(name) for name in terms.HARDER}
     assert asked - set(_board.harder_questions("auc")) == {
         terms.part_name(name) for name in ("xray / external", "xray / test")

@@ -53,6 +53,7 @@ def test_hatched_layers_differ_in_pattern(result: Diagnosis) -> None:
     grey = {name: painting.swatch(name, True).astype(float).mean(axis=2) for name in painting.LAYERS}
     patterns = {(values < values.mean()).tobytes() for values in grey.values()}
     assert len(patterns) == len(painting.LAYERS)
+    assert np.array_equal(painting.patch(painting.LAYERS["Lesions"]), painting.swatch("Lesions", False))
     assert all(len(np.unique(painting.swatch(name, False).reshape(-1, 3), axis=0)) == 1 for name in painting.LAYERS)
     plain, hatched = (painting.layers(result, ["Lesions"], 0.5, hatched=on) for on in (False, True))
     found = result.segmentation

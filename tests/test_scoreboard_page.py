@@ -2,7 +2,9 @@
 
 import json
 
+import numpy as np
 import pandas as pd
+import pytest
 
 from covid_core import registry, report, terms
 from pages import _board, _plain
@@ -15,7 +17,7 @@ def test_what_is_said_of_the_plain_network_its_figures_say_too() -> None:
     def value(path: str, measure: str) -> float:
         return rows[path]["figures"][measure]["value"]
 
-    random, apart, elsewhere, children = (value(path, "accuracy") for path in _plain.CARDS["xray"])
+    random, apart, elsewhere, children = (value(path, "accuracy") for path in _plain.BARS["xray"])
     assert abs(random - apart) < 0.02 and children < elsewhere < 0.6
     # "many patients have tuberculosis or pneumonia"
     assert rows["xray_grouped / external_covid_normal"]["n"] < 0.7 * rows["xray_grouped / external"]["n"]
@@ -29,9 +31,9 @@ def test_what_is_said_of_the_plain_network_its_figures_say_too() -> None:
     }
     assert abs(better[""]) < 0.03 and better["_covid_tuberculosis"] > 0.03 and better["_covid_normal"] < -0.03
     # `_plain.CT_FALLS`
-    random, apart, elsewhere = (value(path, "accuracy") for path in _plain.CARDS["ct"])
+    random, apart, elsewhere = (value(path, "accuracy") for path in _plain.BARS["ct"])
     assert random - apart > 0.05 and 0.5 < elsewhere < 0.65
-    assert all(abs(rows[path]["n_covid"] / rows[path]["n"] - 0.5) < 0.05 for path in _plain.CARDS["ct"])
+    assert all(abs(rows[path]["n_covid"] / rows[path]["n"] - 0.5) < 0.05 for path in _plain.BARS["ct"])
 
 
 def test_each_figure_of_the_plain_network_stands_where_it_belongs() -> None:
@@ -77,18 +79,32 @@ def test_scoreboard_shows_published_figures_beside_ours_of_the_same_protocol() -
     models = {r["model"] for r in rows if r["kind"] != "published" and r["modality"] == "xray"}
     assert app.pills(key="models-xray").value == [registry.DEFAULT]  # else the plot is too long to begin with
     app.pills(key="models-xray").set_value(sorted(models)).run()
-    (chart,) = app.get("plotly_chart")
+    falling, chart = app.get("plotly_chart")
+    assert app.selectbox(key="measure-xray").value == "auc"
+    app.selectbox(key="measure-xray").select("accuracy").run()
+    falling, chart = app.get("plotly_chart")
     drawn = {trace["name"]: trace["x"] for trace in json.loads(chart.proto.spec)["data"]}
+    blind = drawn.pop("without looking at the images")
     for kind, values in drawn.items():
         mine = [r["figures"] for r in rows if r["kind"] == kind and r["modality"] == "xray"]
         expected = [f["accuracy"]["value"] for f in mine if "accuracy" in f]
         assert sorted(values) == sorted(expected)
+    common = [
+        max(r["n_covid"], r["n"] - r["n_covid"]) / r["n"] for r in rows if r["modality"] == "xray" and r.get("n_covid")
+    ]
+    assert len(blind) > 20 and np.isclose(np.subtract.outer(blind, common), 0).any(axis=1).all()
     assert any("from top to bottom: first the question" in m.value for m in app.markdown)
     assert any(m.value == _plain.x_rays_fall() for m in app.markdown)
     plain = {r["protocol"]: r["figures"] for r in rows if r["model"] == registry.DEFAULT}
-    assert [m.value for m in app.metric] == [
-        report.share(plain[path]["accuracy"]["value"], 1) for path in _plain.CARDS["xray"]
+    bars, lines = json.loads(falling.proto.spec)["data"]
+    assert bars["y"] == [plain[path]["accuracy"]["value"] for path in _plain.BARS["xray"]]
+    ill = [
+        row["n_covid"] / row["n"]
+        for path in _plain.BARS["xray"]
+        for row in rows
+        if (row["protocol"], row["model"]) == (path, registry.DEFAULT)
     ]
+    assert lines["y"] == pytest.approx([max(share, 1 - share) for share in ill])
     assert _board.confounded() in [c.value for c in app.caption]
     ours = {row["protocol"] for row in rows if row["kind"] != "published"}
     assert {row["protocol"] for row in rows if row["kind"] == "published"} <= ours
@@ -101,8 +117,9 @@ def test_scoreboard_shows_published_figures_beside_ours_of_the_same_protocol() -
     app.selectbox(key="measure-xray").select("auc").run()
     app.pills(key="models-xray").set_value(["resnet50"]).run()
     kept = [r for r in rows if r["modality"] == "xray" and (r["kind"] == "published" or r["model"] == "resnet50")]
-    (chart,) = app.get("plotly_chart")
-    drawn = [x for trace in json.loads(chart.proto.spec)["data"] for x in trace["x"]]
+    _, chart = app.get("plotly_chart")
+    traces = json.loads(chart.proto.spec)["data"]
+    drawn = [x for trace in traces if trace["name"] != "without looking at the images" for x in trace["x"]]
     aucs = [r["figures"]["auc"]["value"] for r in kept if "auc" in r["figures"]]
     assert sorted(drawn) == sorted(auc for auc in aucs if auc is not None)  # the children have none: one class
     assert any(terms.MEASURES["auc"] == c.value for c in app.caption)  # whole, where a phone's list cuts it off
@@ -112,7 +129,6 @@ def test_scoreboard_shows_published_figures_beside_ours_of_the_same_protocol() -
     assert not app.exception and not app.info  # the claim has one
     for group in ("starts", "ct", "lesions"):
         app.segmented_control(key="board").set_value(group).run()
-        assert not app.exception and len(app.get("plotly_chart")) == 1
-        assert len(app.metric) == (len(_plain.CARDS["ct"]) if group == "ct" else 0)
+        assert not app.exception and len(app.get("plotly_chart")) == (2 if group == "ct" else 1)
     assert app.dataframe[0].value["model"].iloc[0] == "unet_ct"  # before its variants
     assert any("bootstrap" in c.value for c in app.caption)

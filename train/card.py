@@ -20,8 +20,9 @@ HEADER = """---
 {what}
 
 {form} Every figure below was written into
-`config.json` by `train/evaluate.py`; brackets hold the 95 % interval (1,000 bootstrap resamples of whole groups: patients, or
-runs of images that belong together; from fewer than ten groups it comes out too narrow). Weights, thresholds and calibration
+`config.json` by `train/evaluate.py`; brackets hold the 95 % interval (1,000 bootstrap resamples of whole groups: patients where
+these are known, else runs or copies of images that belong together, so that it may be too narrow, as it is from fewer than ten
+groups; of shares of 0 or 1, Clopper and Pearson's). Weights, thresholds and calibration
 never saw the images of a row below, unless it is said above that a row was made from images they saw; each row was evaluated
 once with every finished model. Whether an image is an X-ray or a CT slice was given.
 """
@@ -65,10 +66,11 @@ WHAT = {
         "first look at the whole picture."
     ),
     "ensemble": (
-        "MobileNetV2, ResNet50 and InceptionResNetV2 ({architecture}) as one: their samples are put together, so that what the\n"
-        "networks disagree about is part of the epistemic uncertainty. It has no weights of its own, only a temperature,\n"
-        "prediction sets and the probability from which COVID-19 is answered, fitted on the same val images as theirs. Their\n"
-        "cards say what they learned from. Where one taught another, they agree more than strangers would."
+        "MobileNetV2, ResNet50 and InceptionResNetV2 ({architecture}) as one: their samples are put together, so that what "
+        "the\nnetworks disagree about is part of the epistemic uncertainty. It has no weights of its own, only a "
+        "temperature,\nprediction sets and the probability from which COVID-19 is answered, fitted on the same val images as "
+        "theirs. Their\ncards say what they learned from, and which figures were known when choices were made. Where one taught "
+        "another, they agree more than strangers would."
     ),
     "unet_xray": ("A U-Net ({architecture} encoder) that marks lungs and lesions in chest X-rays."),
     "unet_ct": ("A U-Net ({architecture} encoder) that marks lungs and lesions in CT slices."),
