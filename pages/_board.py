@@ -94,17 +94,13 @@ def value_of(protocol: str, model: str, measure: str) -> float | None:
 
 def blind(row: dict[str, Any], measure: str) -> float | None:
     """What is reached in a measure without looking at the images; None where that says nothing."""
-    if not row.get("n_covid"):
+    if "n_covid" not in row:
         return None
     ill = row["n_covid"] / row["n"]
-    known = {
-        "auc": 0.5 if ill < 1 else None,
-        "accuracy": max(ill, 1 - ill),  # by the more common answer
-        "f1": 2 * ill / (1 + ill),  # by always saying COVID-19
-        "auprc": ill,
-        "ppv_at_2%": 0.02,
-        "npv_at_2%": 0.98,
-    }
+    known = {"accuracy": max(ill, 1 - ill)}  # by the more common answer
+    if 0 < ill < 1:
+        always = {"f1": 2 * ill / (1 + ill), "auprc": ill}  # by saying COVID-19 of all
+        known |= always | {"auc": 0.5, "ppv_at_2%": 0.02, "npv_at_2%": 0.98}
     return known.get(measure)
 
 

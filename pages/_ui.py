@@ -4,6 +4,7 @@ import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -16,6 +17,7 @@ from pages import _board
 from pages._choice import choose_picture
 from pages._pictures import STAND_IN, Upload, sample
 
+LOGO = Path(__file__).with_name("logo.svg")
 MODALITIES = {"auto": "Detect", "xray": "X-ray", "ct": "CT"}
 LEVELS = (0.80, 0.99)
 
@@ -39,6 +41,7 @@ def navigation() -> StreamlitPage:
     """Title of the window and the one list of pages; returns the page asked for."""
     # Before the list, or the browser fetches the page's icon from the web for its tab.
     st.set_page_config(page_title="Covid Core", page_icon="🫁", layout="wide")
+    st.logo(LOGO, size="large", icon_image=LOGO)
     return st.navigation(
         [
             st.Page("pages/diagnose.py", title="Diagnose", icon=":material/pulmonology:", default=True),

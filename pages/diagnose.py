@@ -62,7 +62,7 @@ def expectation(metrics: dict[str, Any]) -> None:
     """How often the default model's answers were right, at home and elsewhere."""
     st.markdown("## How far can you trust it?")
     st.markdown(
-        "How often it is right when it gives an answer, with 95 % intervals. On X-rays from the hospitals it learned from it "
+        "How often it is right when it gives an answer, with 95\u00a0% intervals. On X-rays from the hospitals it learned from it "
         "looks excellent; on those of other hospitals the same model errs far more often. The CT slices are from the two "
         "collections it learned from, with patients, or runs of similar slices, kept apart. Each figure rests only on the answers "
         f"it gave, n of them{_answered(metrics['xray'])}. The pages **Models** and **Scoreboard** have more."
