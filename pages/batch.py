@@ -39,6 +39,7 @@ COLUMNS = {
     "picture": st.column_config.ImageColumn(" ", width=70),
     "file": st.column_config.TextColumn("File", width=120),
     "answer": st.column_config.TextColumn("Answer", width=170),
+    "remark": st.column_config.TextColumn("Remark", width=250),
     "interval": st.column_config.TextColumn("Probability, 90 % interval", width=170),
     # A bar to look at and to sort by; the number stands beside it, in the words of the other pages.
     "probability": st.column_config.ProgressColumn("COVID-19", width=90, min_value=0, max_value=1, format=" "),
@@ -46,7 +47,6 @@ COLUMNS = {
         "Uncertainty in bits", format="%.2f", help="Aleatoric and epistemic together"
     ),
     "kind": st.column_config.TextColumn("Kind", width=60),
-    "remark": st.column_config.TextColumn("Remark", width=360),
 }
 
 
