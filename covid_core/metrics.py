@@ -1,7 +1,7 @@
 """How good answers, their uncertainty and their masks are.
 
 Classes are 0 `non_covid` and 1 `covid`, the positive one. A metric that its input leaves undefined raises ValueError,
-so no table holds a number that means nothing (of several rates at once one is nan); `bootstrap` draws such resamples again.
+so no table holds a number that means nothing; `bootstrap` draws such resamples again.
 `doi:X` is at https://doi.org/X.
 """
 
@@ -225,33 +225,6 @@ def misclassification_auroc(uncertainty: ArrayLike, correct: ArrayLike) -> float
     """
     values, right = _columns(uncertainty, correct)
     return auroc(values, ~_truths(right))
-
-
-def ood_auroc(inside: ArrayLike, outside: ArrayLike) -> float:
-    """AUROC of a score as a detector of images unlike the training images.
-
-    Args: inside [N] float, scores of images like them; outside [M] float, of others; higher is less like.
-    Hendrycks 2017, arXiv:1610.02136.
-    """
-    if np.ndim(inside) != 1 or np.ndim(outside) != 1:
-        raise ValueError("The scores inside and outside must be [N] and [M].")
-    return auroc(np.concatenate([inside, outside]), np.repeat([0, 1], [np.size(inside), np.size(outside)]))
-
-
-def uncertainty_rates(correct: ArrayLike, uncertain: ArrayLike) -> dict[str, float]:
-    """Rates of the uncertainty confusion matrix.
-
-    With TU wrong and uncertain, FC wrong and certain, TC right and certain, FU right and uncertain:
-    USen = TU / (TU + FC), USpe = TC / (TC + FU), UPre = TU / (TU + FU), UAcc = (TU + TC) / N.
-
-    Args: correct [N] bool; uncertain [N] bool. Returns: "USen", "USpe", "UPre", "UAcc"; nan where the denominator is 0.
-    Asgharnezhad 2022, doi:10.1038/s41598-022-05052-x.
-    """
-    right, doubt = map(_truths, _columns(correct, uncertain))
-    tu, fc = int((~right & doubt).sum()), int((~right & ~doubt).sum())
-    tc, fu = int((right & ~doubt).sum()), int((right & doubt).sum())
-    parts = {"USen": (tu, tu + fc), "USpe": (tc, tc + fu), "UPre": (tu, tu + fu), "UAcc": (tu + tc, len(right))}
-    return {name: a / b if b else float("nan") for name, (a, b) in parts.items()}
 
 
 def dice(a: ArrayLike, b: ArrayLike) -> float:

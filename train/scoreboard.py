@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from covid_core import classify, metrics, registry, uncertainty
 from train import answers, choices, evaluate, kinds, lesion_folds, marks, probes, published, script, starts, tables
-from train.evaluate import Figure, exactly, figure, of_probabilities, proportion
+from train.evaluate import Figure, exactly, figure, of_probabilities, share
 from train.protocols import BLACKED, PROTOCOLS
 
 Row = dict[str, Any]
@@ -55,13 +55,8 @@ def further(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: 
     """What the board shows beside `evaluate.of_probabilities`, from the same."""
     likelier = (probability > 0.5).astype(int)
     confidence, right = np.maximum(probability, 1 - probability), likelier == covid
-    every = np.asarray(groups)
-    found = {}
-    for name, statistic, mine in (
-        ("sensitivity", metrics.sensitivity, covid == 1),
-        ("specificity", metrics.specificity, covid == 0),
-    ):
-        found[name] = proportion(statistic, likelier[mine], covid[mine], groups=every[mine])
+    ill, every = covid == 1, np.asarray(groups)
+    found = {"sensitivity": share(right[ill], every[ill]), "specificity": share(right[~ill], every[~ill])}
     measures: dict[str, tuple[Any, ...]] = {
         f"ppv_at_{RARE:.0%}": (partial(metrics.ppv, prevalence=RARE), likelier, covid),
         f"npv_at_{RARE:.0%}": (partial(metrics.npv, prevalence=RARE), likelier, covid),
@@ -72,46 +67,42 @@ def further(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: 
     found |= {name: figure(*given, groups=groups) for name, given in measures.items()}
     found["risk_at_80_percent"] = _risk_of_surest(confidence, right, groups)
     # Without a wrong answer of the kind in question every resample has the value 1; how many there could be is known.
-    for name, right, other, share in (
+    for name, own, other, prevalence in (
         ("ppv", "sensitivity", "specificity", RARE),
         ("npv", "specificity", "sensitivity", 1 - RARE),
     ):
         value = found[f"{name}_at_{RARE:.0%}"]
-        if value["value"] == 1 and "low" in found[right] and "low" in found[other]:
-            value["low"] = round(metrics.predictive_value(found[right]["low"], 1 - found[other]["low"], share), 4)
+        if value["value"] == 1 and "low" in found[own] and "low" in found[other]:
+            value["low"] = round(metrics.predictive_value(found[own]["low"], 1 - found[other]["low"], prevalence), 4)
     return found
 
 
 def of_doubt(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: Sequence[str]) -> Figure:
-    """USen, USpe, UPre and UAcc where answers of more than `uncertainty.DOUBT` bits count as uncertain."""
+    """Rates of the uncertainty confusion matrix; answers of more than `uncertainty.DOUBT` bits count as uncertain.
+
+    USen is the share of the wrong answers that is uncertain, USpe of the right ones that is certain, UPre of the uncertain ones
+    that is wrong, UAcc of all that is wrong and uncertain or right and certain.
+    Asgharnezhad 2022, doi:10.1038/s41598-022-05052-x.
+    """
+    every: Any = np.asarray(groups)
     right = (probability > 0.5) == (covid == 1)
     doubtful = uncertainty.entropy(np.stack([1 - probability, probability], axis=1)) > uncertainty.DOUBT
-    among = {"USen": ~right, "USpe": right, "UPre": doubtful, "UAcc": np.ones(len(right), bool)}
-    every = np.asarray(groups)
     return {
-        name: proportion(partial(rate, name), right[mine], doubtful[mine], groups=every[mine])
-        for name, mine in among.items()
+        "USen": share(doubtful[~right], every[~right]),
+        "USpe": share(~doubtful[right], every[right]),
+        "UPre": share(~right[doubtful], every[doubtful]),
+        "UAcc": share(doubtful != right, every),
     }
 
 
-def rate(name: str, right: NDArray[np.bool_], doubtful: NDArray[np.bool_]) -> float:
-    """One of the `metrics.uncertainty_rates`; ValueError where it is not defined."""
-    value = metrics.uncertainty_rates(right, doubtful)[name]
-    if np.isnan(value):
-        raise ValueError(f"{name} is not defined.")
-    return value
-
-
 def apart(inside: pd.DataFrame, outside: pd.DataFrame) -> Figure:
-    """How well the distance tells a part's images from the test images of its modality; n counts the part's."""
+    """How well the distance tells a part's images from the test images of its modality (AUROC); n counts the part's.
+
+    Hendrycks 2017, arXiv:1610.02136.
+    """
     both = pd.concat([inside, outside])
     is_outside = np.repeat([False, True], [len(inside), len(outside)])
-    found = figure(
-        lambda distance, is_out: metrics.ood_auroc(distance[~is_out], distance[is_out]),
-        both.distance.to_numpy(),
-        is_outside,
-        groups=list(both.group),
-    )
+    found = figure(metrics.auroc, both.distance.to_numpy(), is_outside, groups=list(both.group))
     return found | {"n": len(outside), "groups": int(outside.group.nunique())}
 
 

@@ -142,6 +142,29 @@ def test_a_predictive_value_of_one_is_no_promise() -> None:
     assert npv["low"] == pytest.approx(least * 0.98 / (least * 0.98 + (1 - least) * 0.02), abs=1e-4)
 
 
+def test_rates_of_doubt_by_hand() -> None:
+    # Of 8 patients: wrong and uncertain 2, wrong and certain 1, right and certain 4, right and uncertain 1.
+    probability = np.array([0.45, 0.4, 0.03, 0.97, 0.98, 0.02, 0.99, 0.6])
+    covid, groups = np.array([1, 1, 1, 1, 1, 0, 1, 1]), list("abcdefgh")
+    found = scoreboard.of_doubt(probability, covid, groups)
+    expected = {"USen": (2 / 3, 3), "USpe": (4 / 5, 5), "UPre": (2 / 3, 3), "UAcc": (6 / 8, 8)}
+    assert {name: (f["value"], f["n"]) for name, f in found.items()} == {
+        name: (round(value, 4), n) for name, (value, n) in expected.items()
+    }
+    turned = scoreboard.of_doubt(probability[::-1], covid[::-1], groups[::-1])
+    assert values(turned) == values(found), "the order of rows has no say"
+    sure = scoreboard.of_doubt(np.array([0.99, 0.01]), np.array([1, 0]), ["a", "b"])
+    assert [sure[name]["value"] for name in expected] == [None, 1, None, 1], "nothing is wrong, nothing uncertain"
+
+
+def test_being_unlike_by_hand() -> None:
+    inside = pd.DataFrame({"distance": [0.1, 0.2, 0.6], "group": list("abc")})
+    outside = pd.DataFrame({"distance": [0.5, 0.9], "group": list("de")})
+    found = scoreboard.apart(inside, outside)
+    assert (found["value"], found["n"], found["groups"]) == (round(5 / 6, 4), 2, 2)
+    assert scoreboard.apart(inside, outside[:0])["value"] is None
+
+
 def test_calibration_has_an_error_by_chance() -> None:
     rng = np.random.default_rng(0)
     for n, least in ((50, 0.05), (5000, 0.005)):
