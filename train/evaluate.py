@@ -299,13 +299,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.data:
             rows["masked"] = among_masked(table[wanted], datasets.read(options.data))
         tables.write(rows, file)
-        config["metrics"] = classifier_metrics(answers.read(file))
+        config["metrics"] = classifier_metrics(tables.read(file))
     else:
         network = segment.Segmenter(spec, engine.of_files(spec, spec.modalities[0], weights.in_folder(home)), config)
         file = tables.file(options.results, marks.KIND, spec.name)
         records = untrained([r for r in datasets.read(options.data) if r.modality == network.modality])
         tables.write(marks.rows(network, records), file)
-        config["metrics"] = segmenter_metrics(marks.read(file))
+        config["metrics"] = segmenter_metrics(tables.read(file))
     (home / registry.CONFIG).write_text(json.dumps(config, indent=1) + "\n")
     print(json.dumps(config["metrics"], indent=1))
 

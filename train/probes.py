@@ -32,11 +32,6 @@ CLOSE = (
 )
 
 
-def read(path: Path) -> pd.DataFrame:
-    """The rows as written; no probability where the picture was refused."""
-    return pd.read_csv(path, dtype={"group": str})
-
-
 def fit(given: NDArray[np.float32], target: NDArray[np.str_], inverse_penalty: float = CLOSE) -> source.Reader:
     """A linear reader of features [N, C] for a target [N], all its values weighing alike."""
     mean, spread = given.mean(axis=0), given.std(axis=0) + 1e-6

@@ -251,20 +251,20 @@ def together(tables: Mapping[str, pd.DataFrame]) -> tuple[str, pd.DataFrame]:
 
 def board(folder: Path) -> list[Row]:
     """All rows: of ours what the folder's tables hold, and what others published."""
-    made: dict[str, tuple[Callable[[Path], pd.DataFrame], Callable[[str, pd.DataFrame], list[Row]]]] = {
-        answers.KIND: (answers.read, bundled),
-        probes.KIND: (probes.read, probed),
-        marks.KIND: (marks.read, marked),
-        starts.KIND: (answers.read, started),
+    made: dict[str, Callable[[str, pd.DataFrame], list[Row]]] = {
+        answers.KIND: bundled,
+        probes.KIND: probed,
+        marks.KIND: marked,
+        starts.KIND: started,
     }
     rows: list[Row] = []
     for model in registry.MODELS:
-        for kind, (read, figures) in made.items():
+        for kind, figures in made.items():
             if (file := tables.file(folder, kind, model)).exists():
-                rows += figures(model, read(file))
+                rows += figures(model, tables.read(file))
     for protocol in PROTOCOLS:
         files = {model: tables.file(folder, protocol, model) for model in registry.MODELS}
-        found = {model: answers.read(file) for model, file in files.items() if file.exists()}
+        found = {model: tables.read(file) for model, file in files.items() if file.exists()}
         if len(found) > 1:
             try:
                 name, joined = together(found)
@@ -274,11 +274,11 @@ def board(folder: Path) -> list[Row]:
                 found[name] = joined
         rows += [row for model, table in found.items() for row in trained(protocol, model, table)]
     if (file := tables.file(folder, kinds.KIND, kinds.MODEL)).exists():
-        rows += marked(kinds.MODEL, marks.read(file), MULTI_CLASS)
+        rows += marked(kinds.MODEL, tables.read(file), MULTI_CLASS)
     if (file := tables.file(folder, choices.KIND, choices.MODEL)).exists():
-        rows += chosen(marks.read(file))
+        rows += chosen(tables.read(file))
     if (file := tables.file(folder, lesion_folds.KIND, lesion_folds.MODEL)).exists():
-        rows.append(folded(marks.read(file)))
+        rows.append(folded(tables.read(file)))
     told = [{**peer, "kind": "published"} for peer in json.loads(PEERS.read_text(encoding="utf-8"))]
     return rows + published.peers() + told
 

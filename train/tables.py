@@ -5,11 +5,19 @@ from pathlib import Path
 import pandas as pd
 
 RESULTS = Path(__file__).parent / "results"
+# Columns that hold text even where it looks like a number, or where there is none.
+TEXT = ("image", "dataset", "source", "group", "split", "official_split", "finding", "file", "source_guessed", "set")
 
 
 def file(folder: Path, kind: str, model: str) -> Path:
     """Where a model's rows of this kind lie."""
     return folder / f"{kind}-{model}.csv"
+
+
+def read(path: Path) -> pd.DataFrame:
+    """The rows as written: an empty text stays one, where there is no number is nan."""
+    rows = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
+    return rows.fillna(dict.fromkeys(TEXT, ""))
 
 
 def write(rows: pd.DataFrame, path: Path) -> None:

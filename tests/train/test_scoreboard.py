@@ -14,7 +14,7 @@ from train import published as peers
 
 
 def test_pages_and_figures_mean_the_same_parts() -> None:
-    rows = answers.read(tables.file(tables.RESULTS, answers.KIND, registry.DEFAULT))
+    rows = tables.read(tables.file(tables.RESULTS, answers.KIND, registry.DEFAULT))
     parts = {f"{m} / {name}": chosen for m, named in evaluate.protocols(rows).items() for name, chosen in named.items()}
     for name, belongs in stored.PARTS.items():
         assert parts[name].tolist() == [belongs(row) for row in rows.to_dict("records")]
@@ -203,6 +203,14 @@ def test_a_bundled_model_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     assert children["figures"]["sensitivity"]["value"] is None
 
 
+def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
+    rows = pd.DataFrame(
+        {"group": ["01", "NA"], "official_split": ["", ""], "set": ["covid", ""], "as_it_is": [0.5, None]}
+    )
+    tables.write(rows, tmp_path / "rows.csv")
+    pd.testing.assert_frame_equal(tables.read(tmp_path / "rows.csv"), rows)
+
+
 def test_nothing_to_show(tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as stop:
         scoreboard.main(["--results", str(tmp_path)])
@@ -249,7 +257,7 @@ def test_what_is_published_is_what_the_rows_say(monkeypatch: pytest.MonkeyPatch)
 
 def test_rows_of_lesions_are_what_their_tables_say() -> None:
     def table(kind: str, model: str = "unet_ct") -> pd.DataFrame:
-        return marks.read(tables.file(tables.RESULTS, kind, model))
+        return tables.read(tables.file(tables.RESULTS, kind, model))
 
     computed = [
         *(row for model in ("unet_ct", "unet_xray") for row in scoreboard.marked(model, table(marks.KIND, model))),
@@ -269,9 +277,9 @@ def test_rows_of_lesions_are_what_their_tables_say() -> None:
 def test_intervals_are_what_the_rows_say() -> None:
     published = json.loads((tables.RESULTS / scoreboard.BOARD).read_text())
     rows = {(r["protocol"], r["model"]): r["figures"] for r in published if r["kind"] != "published"}
-    table = answers.read(tables.RESULTS / "sars_random-mobilenetv2.csv")
+    table = tables.read(tables.RESULTS / "sars_random-mobilenetv2.csv")
     assert rows["sars_random", "mobilenetv2"] == scoreboard.trained("sars_random", "mobilenetv2", table)[0]["figures"]
-    answered, name = answers.read(tables.file(tables.RESULTS, answers.KIND, registry.DEFAULT)), "covid_ct_official_test"
+    answered, name = tables.read(tables.file(tables.RESULTS, answers.KIND, registry.DEFAULT)), "covid_ct_official_test"
     own = evaluate.part(answered[evaluate.protocols(answered)["ct"][name]])
     assert weights.load_config(registry.get(registry.DEFAULT))["metrics"]["ct"][name] == own
     board = rows[f"ct / {name}", registry.DEFAULT]
@@ -281,7 +289,7 @@ def test_intervals_are_what_the_rows_say() -> None:
 
 def test_what_nobody_looked_at_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     some_intervals(monkeypatch, one_in=50)
-    rows = answers.read(tables.file(tables.RESULTS, answers.KIND, registry.DEFAULT))
+    rows = tables.read(tables.file(tables.RESULTS, answers.KIND, registry.DEFAULT))
     own = evaluate.classifier_metrics(rows[rows.split == "test"])["gate"]
     assert set(own) == {"test_accepted", "modality_right"}
 
@@ -289,11 +297,11 @@ def test_what_nobody_looked_at_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("spec", registry.MODELS.values(), ids=lambda s: s.name)
 def test_a_models_own_figures_are_what_its_rows_say(spec: registry.ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     if spec.task == "segment":
-        figures = evaluate.segmenter_metrics(marks.read(tables.file(tables.RESULTS, marks.KIND, spec.name)))
+        figures = evaluate.segmenter_metrics(tables.read(tables.file(tables.RESULTS, marks.KIND, spec.name)))
         assert weights.load_config(spec)["metrics"] == figures
         return
     some_intervals(monkeypatch, one_in=7)
-    figures = evaluate.classifier_metrics(answers.read(tables.file(tables.RESULTS, answers.KIND, spec.name)))
+    figures = evaluate.classifier_metrics(tables.read(tables.file(tables.RESULTS, answers.KIND, spec.name)))
     held = weights.load_config(spec)["metrics"]
     assert values(held) == values(figures)
     assert intervals(figures) and intervals(figures).items() <= intervals(held).items()
