@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from covid_core import engine, registry, segment
+from covid_core import registry, segment
 from train import calibrate, datasets, marks, script, segmenter, tables, trainer
 from train.masks import outcomes
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         asked = ["--modality", "ct", "--encoder", encoder, "--loss", loss, "--size", str(size), "--out", str(out)]
         segmenter.main([*asked, *given, "--init", start or options.init, "--data", *options.data])
         spec = replace(plain, architecture=registry.get(encoder).architecture, sizes={"ct": size})
-        unet = segment.Segmenter(spec, engine.of_files(spec, "ct", [out / "model.safetensors"]), {})
+        unet = segment.Segmenter.of_files(spec, [out / registry.WEIGHTS])
         found = outcomes(val, unet)
         table = marks.overlaps(found, calibrate.lesion_threshold(found))
         found_by.append(table.assign(choice=name, slices=options.epochs * options.examples))

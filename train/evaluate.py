@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from covid_core import classify, engine, metrics, registry, segment, weights
+from covid_core import classify, metrics, registry, segment, weights
 from covid_core.ensemble import Ensemble
 from train import answers, datasets, features, looks, marks, script, segmenter, tables
 from train.datasets.records import Record
@@ -301,7 +301,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tables.write(rows, file)
         config["metrics"] = classifier_metrics(tables.read(file))
     else:
-        network = segment.Segmenter(spec, engine.of_files(spec, spec.modalities[0], weights.in_folder(home)), config)
+        network = segment.Segmenter.of_files(spec, weights.in_folder(home), config)
         file = tables.file(options.results, marks.KIND, spec.name)
         records = untrained([r for r in datasets.read(options.data) if r.modality == network.modality])
         tables.write(marks.rows(network, records), file)

@@ -14,7 +14,7 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold
 from torch.utils.data import DataLoader, WeightedRandomSampler
 
-from covid_core import engine, registry, segment
+from covid_core import registry, segment
 from train import datasets, initial, marks, script, tables, trainer
 from train.datasets.records import Record
 from train.masks import outcomes
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if task.trainer.is_global_zero:
             weights = home / registry.WEIGHTS
             initial.save(task.network, weights)
-            segmenter = segment.Segmenter(spec, engine.of_files(spec, "ct", [weights]), {})
+            segmenter = segment.Segmenter.of_files(spec, [weights])
             rows.append(marks.overlaps(outcomes(fold.test, segmenter), threshold=0.5).assign(fold=number))
     if rows:
         tables.write(pd.concat(rows), tables.file(options.results, KIND, MODEL))

@@ -28,7 +28,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
 from torchmetrics.classification import BinaryF1Score
 
-from covid_core import engine, networks, registry, segment
+from covid_core import networks, registry, segment
 from train import datasets, initial, loading, script, trainer
 from train.augment import SegmentationAugmentation
 from train.datasets.records import Record
@@ -218,8 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(initial.initialise(task.network, architecture, options.init, options.modality), flush=True)
     train_records = select(records, options.modality, "train")
     teacher, finder = (
-        segment.Segmenter(spec, engine.of_files(spec, options.modality, [file]), {}) if file else None
-        for file in (options.teacher, options.lungs)
+        segment.Segmenter.of_files(spec, [file]) if file else None for file in (options.teacher, options.lungs)
     )
     if teacher:
         train_records += unmarked(records, options.modality)
