@@ -39,13 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     plain = registry.get(MODEL)
     size = options.size or plain.sizes["ct"]
     val = [r for r in datasets.read(options.data) if r.modality == "ct" and r.split == "val" and r.lesions_known]
-    told = ("epochs", "examples", "batch", "rate", "precision", "workers", "devices", "nodes", "seed")
-    given = [f"--{name}={getattr(options, name)}" for name in told]
+    same = {"modality": "ct", "size": size, "kinds": False, "teacher": None, "lungs": None}
     found_by = []
     for name, (encoder, start, loss) in CHOICES.items():
-        out = Path(options.out) / name
-        asked = ["--modality", "ct", "--encoder", encoder, "--loss", loss, "--size", str(size), "--out", str(out)]
-        segmenter.main([*asked, *given, "--init", start or options.init, "--data", *options.data])
+        out = options.out / name
+        own = {"encoder": encoder, "loss": loss, "init": start or options.init, "out": out}
+        segmenter.train(argparse.Namespace(**vars(options) | same | own))
         spec = replace(plain, architecture=registry.get(encoder).architecture, sizes={"ct": size})
         unet = segment.Segmenter.of_files(spec, [out / registry.WEIGHTS])
         found = outcomes(val, unet)

@@ -361,14 +361,15 @@ def fit(
     weight: list[float],
     watched: list[DataLoader[Example]],
     options: argparse.Namespace,
+    folder: Path,
 ) -> None:
-    """Initialise a task's network and train it on examples drawn by their weight; the arguments are what `data` returned."""
+    """Initialise a task's network and train it on examples drawn by their weight, which are what `data` returned."""
     architecture = registry.get(options.model).architecture
     print(initial.initialise(task.network, architecture, options.init, options.modality), flush=True)
     generator = torch.Generator().manual_seed(options.seed)
     sampler = WeightedRandomSampler(weight, options.examples, generator=generator)
     batches = DataLoader(train, options.batch, sampler=sampler, drop_last=True, **trainer.workers(options))
-    trainer.fit(task, batches, watched, options)
+    trainer.fit(task, batches, watched, options, folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -381,9 +382,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     train, weight, watched = data(options)
     architecture = registry.get(options.model).architecture
     task = ClassifierTask(architecture, options.rate, [f"val_{m}" for m in modalities(options)])
-    fit(task, train, weight, watched, options)
+    fit(task, train, weight, watched, options, options.out)
     if task.trainer.is_global_zero:
-        initial.save(task.network, Path(options.out) / "backbone.safetensors")
+        initial.save(task.network, options.out / "backbone.safetensors")
 
 
 if __name__ == "__main__":

@@ -44,17 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     records = [r for r in datasets.read(options.data) if r.dataset == "ct_lesions"]
     if not records:
         parser.error("--data holds no CT volume with marked lesions.")
-    out, rows = Path(options.out), []
+    rows = []
     for number, fold in enumerate(folds(records)):
         generator = initial.seed_everything(options.seed + number)
         task = SegmenterTask(spec.architecture, len(spec.channels), options.rate)
         print(initial.initialise(task.network, spec.architecture, options.init, "ct"), flush=True)
-        home = out / f"fold{number}"
-        options.out = str(home)
+        home = options.out / f"fold{number}"
         sampler = WeightedRandomSampler(sampling_weights(fold.train), options.examples, generator=generator)
         examples = Examples(fold.train, size, augment=True)
         batches = DataLoader(examples, options.batch, sampler=sampler, drop_last=True, **trainer.workers(options))
-        trainer.fit(task, batches, DataLoader(Examples(fold.val, size, augment=False), 32), options)
+        trainer.fit(task, batches, DataLoader(Examples(fold.val, size, augment=False), 32), options, home)
         if task.trainer.is_global_zero:
             weights = home / registry.WEIGHTS
             initial.save(task.network, weights)

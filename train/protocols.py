@@ -201,6 +201,7 @@ def measured(number: int, fold: Fold, protocol: Protocol, options: argparse.Name
     """Train and test a network; a row for every picture that was tested, none in a process that only helped to train."""
     spec, modality = registry.get(options.model), protocol.modality
     size = options.size or spec.sizes[modality]
+    folder = options.out / f"fold{number}"
     generator = initial.seed_everything(options.seed + number)
     task = ClassifierTask(spec.architecture, options.rate, opacity_weight=0.0, smoothing=0.0)
     print(initial.initialise(task.network, spec.architecture, options.init, modality), flush=True)
@@ -214,11 +215,11 @@ def measured(number: int, fold: Fold, protocol: Protocol, options: argparse.Name
         **trainer.workers(options),
     )
     watched = Pictures(squares(fold.val, size), fold.val, augment=False)
-    trainer.fit(task, batches, DataLoader(watched, 32), options)
+    trainer.fit(task, batches, DataLoader(watched, 32), options, folder)
     if not task.trainer.is_global_zero:
         return []
     if protocol.by_part:
-        keep(task, Path(options.out) / plain.FILE)
+        keep(task, folder / plain.FILE)
         others, changed = blacked_out([r for r in tested if r.split == "test"], size)
         tested, pictures = tested + others, pictures + changed
     answers = probabilities(task, Pictures(pictures, tested, augment=False))
@@ -253,10 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(
             f"--data leaves no image for {' and '.join(sorted(lacking))} of the protocol '{options.protocol}'."
         )
-    out, rows = options.out, list[dict[str, object]]()
-    for number, fold in enumerate(folds):
-        options.out = str(Path(out) / f"fold{number}")
-        rows += measured(number, fold, protocol, options)
+    rows = [row for number, fold in enumerate(folds) for row in measured(number, fold, protocol, options)]
     if rows:
         tables.write(pd.DataFrame(rows), tables.file(options.results, options.protocol, spec.name))
 

@@ -183,6 +183,47 @@ class SegmenterTask(lightning.LightningModule):
         return trainer.one_cycle(self, self.rate)
 
 
+def train(options: argparse.Namespace) -> None:
+    """Train a U-Net by the options of the command line.
+
+    Raises:
+        ValueError: the data hold no image to learn from, or to validate on.
+    """
+    generator = initial.seed_everything(options.seed)
+    spec = registry.segmenter_for(options.modality)
+    size = options.size or spec.sizes[options.modality]
+    spec = replace(spec, sizes={options.modality: size})  # teacher and finder see what the network sees
+    records = untrained([r for r in datasets.read(options.data) if r.modality == options.modality])
+    channels = len(spec.channels) + options.kinds
+    architecture = registry.get(options.encoder).architecture
+    task = SegmenterTask(architecture, channels, options.rate, options.loss)
+    print(initial.initialise(task.network, architecture, options.init, options.modality), flush=True)
+    train_records = select(records, options.modality, "train")
+    teacher, finder = (
+        segment.Segmenter.of_files(spec, [file]) if file else None for file in (options.teacher, options.lungs)
+    )
+    if teacher:
+        train_records += unmarked(records, options.modality)
+    for kind in ("lungs", "lesions"):
+        if not any(getattr(r, kind) for r in records if r.split == "train"):
+            raise ValueError(f"--data holds no {options.modality} image of the split train with {kind} marked.")
+    if not select(records, options.modality, "val"):
+        raise ValueError(f"--data holds no {options.modality} image of the split val with masks.")
+    examples = Examples(train_records, size, augment=True, channels=channels, teacher=teacher, finder=finder)
+    sampler = WeightedRandomSampler(
+        sampling_weights(train_records), options.examples or len(examples), generator=generator
+    )
+    trainer.fit(
+        task,
+        DataLoader(examples, options.batch, sampler=sampler, drop_last=True, **trainer.workers(options)),
+        DataLoader(Examples(select(records, options.modality, "val"), size, augment=False), 32),
+        options,
+        options.out,
+    )
+    if task.trainer.is_global_zero:
+        initial.save(task.network, options.out / registry.WEIGHTS)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -206,39 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("--kinds is for CT: nobody marked them in X-rays.")
     if options.lungs and options.modality != "xray":
         parser.error("--lungs is for X-rays: in CT nothing changes hands.")
-    generator = initial.seed_everything(options.seed)
-
-    spec = registry.segmenter_for(options.modality)
-    size = options.size or spec.sizes[options.modality]
-    spec = replace(spec, sizes={options.modality: size})  # teacher and finder see what the network sees
-    records = untrained([r for r in datasets.read(options.data) if r.modality == options.modality])
-    channels = len(spec.channels) + options.kinds
-    architecture = registry.get(options.encoder).architecture
-    task = SegmenterTask(architecture, channels, options.rate, options.loss)
-    print(initial.initialise(task.network, architecture, options.init, options.modality), flush=True)
-    train_records = select(records, options.modality, "train")
-    teacher, finder = (
-        segment.Segmenter.of_files(spec, [file]) if file else None for file in (options.teacher, options.lungs)
-    )
-    if teacher:
-        train_records += unmarked(records, options.modality)
-    for kind in ("lungs", "lesions"):
-        if not any(getattr(r, kind) for r in records if r.split == "train"):
-            parser.error(f"--data holds no {options.modality} image of the split train with {kind} marked.")
-    if not select(records, options.modality, "val"):
-        parser.error(f"--data holds no {options.modality} image of the split val with masks.")
-    examples = Examples(train_records, size, augment=True, channels=channels, teacher=teacher, finder=finder)
-    sampler = WeightedRandomSampler(
-        sampling_weights(train_records), options.examples or len(examples), generator=generator
-    )
-    trainer.fit(
-        task,
-        DataLoader(examples, options.batch, sampler=sampler, drop_last=True, **trainer.workers(options)),
-        DataLoader(Examples(select(records, options.modality, "val"), size, augment=False), 32),
-        options,
-    )
-    if task.trainer.is_global_zero:
-        initial.save(task.network, Path(options.out) / "model.safetensors")
+    train(options)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     train, weight, watched = data(options)
     seen = [record for images in watched for record in cast(Views, images.dataset).records]
     rows = pd.DataFrame([facts(record) for record in seen]).assign(pictures=options.epochs * options.examples)
-    out = Path(options.out)
     for start in STARTS:
         initial.seed_everything(options.seed)
         settings = (spec.architecture, options.rate, [f"val_{m}" for m in order])
@@ -65,8 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             else ClassifierTask(*settings)
         )
         print(start, flush=True)
-        options.out = str(out / start)
-        fit(task, Taught(train, order) if is_taught else train, weight, watched, options)
+        fit(task, Taught(train, order) if is_taught else train, weight, watched, options, options.out / start)
         if task.trainer.is_global_zero:
             rows[start] = np.concatenate([probabilities(task, images) for images in watched]).round(5)
     if task.trainer.is_global_zero:
