@@ -13,7 +13,6 @@ from scipy.special import expit
 from covid_core import classify, diagnose, gate, registry, segment, weights
 from train import features
 
-KIND = "answers"
 # Of an image, from `train.features`.
 FACTS = ["image", "modality", "dataset", "source", "group", "split", "official_split", "finding"]
 

@@ -15,8 +15,6 @@ from covid_core import registry, segment
 from train import calibrate, datasets, marks, script, segmenter, tables, trainer
 from train.masks import outcomes
 
-KIND = "choices"
-MODEL = "unet_ct"
 # Name -> encoder, what it starts from, and loss; `--init` where no start is named.
 CHOICES = {
     "imagenet": ("mobilenetv2", None, "both"),
@@ -36,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if str(options.devices) != "1" or options.nodes != 1:
         parser.error("The U-Nets are measured as soon as they are trained: this runs on --devices 1.")
-    plain = registry.get(MODEL)
+    plain = registry.get(tables.UNET)
     size = options.size or plain.sizes["ct"]
     val = [r for r in datasets.read(options.data) if r.modality == "ct" and r.split == "val" and r.lesions_known]
     same = {"modality": "ct", "size": size, "kinds": False, "teacher": None, "lungs": None}
@@ -50,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = outcomes(val, unet)
         table = marks.overlaps(found, calibrate.lesion_threshold(found))
         found_by.append(table.assign(choice=name, slices=options.epochs * options.examples))
-    tables.write(pd.concat(found_by), tables.file(options.results, KIND, MODEL))
+    tables.write(pd.concat(found_by), tables.file(options.results, tables.Kind.CHOICES, tables.UNET))
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from covid_core import classify, metrics, registry, segment, weights
 from covid_core.ensemble import Ensemble
-from train import answers, datasets, features, looks, marks, script, segmenter, tables
-from train.datasets.records import Record
+from train import datasets, marks, script, tables
+from train.datasets.records import GREY, REPORTED, TRANSPLANTED, Record
 from train.masks import pooled_dice
 from train.overlap import again, untrained
 
@@ -156,7 +156,7 @@ def protocols(rows: pd.DataFrame) -> dict[str, dict[str, "pd.Series[bool]"]]:
             "external_covid_pneumonia": external & rows.finding.isin(["covid", "pneumonia"]),
             "external_covid_tuberculosis": external & rows.finding.isin(["covid", "tuberculosis"]),
             "pediatric": xray & (rows.split == "pediatric"),
-            "transplanted": xray & (rows.split == looks.TRANSPLANTED),
+            "transplanted": xray & (rows.split == TRANSPLANTED),
         },
         "ct": {
             "covid_ct_official_test": ct & (rows.official_split == "test"),
@@ -173,7 +173,7 @@ def classifier_metrics(rows: pd.DataFrame) -> Figure:
     result: Figure = {m: {name: part(rows[r]) for name, r in parts.items()} for m, parts in protocols(rows).items()}
     test, lateral = rows[rows.split == "test"], rows[rows.split == "lateral"]
     photographs = rows[rows.split == "photograph"]
-    grey = rows[(rows.split == looks.GREY) & (rows.found == rows.modality)]
+    grey = rows[(rows.split == GREY) & (rows.found == rows.modality)]
     refused_or_marked = (lateral.decision == "refused") | (lateral.distance > 1)
     counts = {
         "photographs_refused": [int((photographs.decision == "refused").sum()), len(photographs)],
@@ -248,6 +248,9 @@ def lung_limits(folder: Path, modality: str) -> dict[str, Any]:
 
 def masked(records: Sequence[Record]) -> set[str]:
     """Files of the external X-rays from which, or from copies of which, the X-ray U-Net learned where lungs or lesions are."""
+    # Here, for the scoreboard computes its figures by this module and is not to wait for what trains.
+    from train import segmenter
+
     external = [r for r in records if r.split == "external"]
     learned = segmenter.select(untrained([r for r in records if r.modality == "xray"]), "xray", "train")
     return {str(file) for file in again(external, learned)}
@@ -281,6 +284,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--results", type=Path, default=tables.RESULTS, help="folder for the rows")
     options = parser.parse_args(arguments)
+    from train import answers, features
+
     spec = registry.get(options.model)
     needed = "features" if spec.task == "classify" else "data"
     if not getattr(options, needed):
@@ -289,12 +294,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = json.loads((home / registry.CONFIG).read_text())
     if spec.task == "classify":
         table, arrays = features.joined(options.features)
-        wanted = table.split.isin((*looks.REPORTED, looks.TRANSPLANTED)).to_numpy()
+        wanted = table.split.isin((*REPORTED, TRANSPLANTED)).to_numpy()
         members = [answers.without_networks(registry.get(m), options.folder) for m in spec.members or [spec.name]]
         model = Ensemble(spec, members, config) if spec.members else members[0]
         limits = {m: lung_limits(options.folder, m) for m in spec.modalities}
         reported = {name: values[wanted] for name, values in arrays.items()}
-        file = tables.file(options.results, answers.KIND, spec.name)
+        file = tables.file(options.results, tables.Kind.ANSWERS, spec.name)
         rows = answers.rows(model, limits, table[wanted], reported)
         if options.data:
             rows["masked"] = among_masked(table[wanted], datasets.read(options.data))
@@ -302,7 +307,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config["metrics"] = classifier_metrics(tables.read(file))
     else:
         network = segment.Segmenter.of_files(spec, weights.in_folder(home), config)
-        file = tables.file(options.results, marks.KIND, spec.name)
+        file = tables.file(options.results, tables.Kind.MASKS, spec.name)
         records = untrained([r for r in datasets.read(options.data) if r.modality == network.modality])
         tables.write(marks.rows(network, records), file)
         config["metrics"] = segmenter_metrics(tables.read(file))

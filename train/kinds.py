@@ -14,9 +14,6 @@ from covid_core import registry, segment
 from train import calibrate, datasets, marks, script, tables
 from train.masks import outcomes
 
-KIND = "kinds"
-MODEL = "unet_ct"
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
@@ -25,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--weights", type=Path, required=True, help="by train.segmenter --kinds")
     parser.add_argument("--results", type=Path, default=tables.RESULTS, help="folder for the table")
     options = parser.parse_args(arguments)
-    plain = registry.get(MODEL)
+    plain = registry.get(tables.UNET)
     spec = replace(plain, channels=(*plain.channels, "consolidation"))
     records = [r for r in datasets.read(options.data) if r.modality == "ct"]
     unet = segment.Segmenter.of_files(spec, [options.weights])
@@ -34,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     interval = {"level": calibrate.LEVEL, "spread": calibrate.interval_spread(found, threshold)}
     config = {"lesion_threshold": threshold, "lesion_interval": interval}
     rows = marks.rows(segment.Segmenter(spec, unet.run, config), records)
-    tables.write(rows, tables.file(options.results, KIND, MODEL))
+    tables.write(rows, tables.file(options.results, tables.Kind.KINDS, tables.UNET))
 
 
 if __name__ == "__main__":

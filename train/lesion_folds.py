@@ -18,11 +18,8 @@ from covid_core import registry, segment
 from train import datasets, initial, marks, script, tables, trainer
 from train.datasets.records import Record
 from train.masks import outcomes
-from train.protocols import FOLDS, Fold, in_turn
 from train.segmenter import Examples, SegmenterTask, sampling_weights
-
-KIND = "lesion_folds"
-MODEL = "unet_ct"
+from train.splits import FOLDS, Fold, in_turn
 
 
 def folds(records: Sequence[Record]) -> list[Fold]:
@@ -38,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=tables.RESULTS, help="folder for the table")
     trainer.add_arguments(parser, epochs=10, batch=16, rate=1e-3)
     options = parser.parse_args(arguments)
-    spec = registry.get(MODEL)
+    spec = registry.get(tables.UNET)
     size = options.size or spec.sizes["ct"]
     spec = replace(spec, sizes={"ct": size})
     records = [r for r in datasets.read(options.data) if r.dataset == "ct_lesions"]
@@ -60,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             segmenter = segment.Segmenter.of_files(spec, [weights])
             rows.append(marks.overlaps(outcomes(fold.test, segmenter), threshold=0.5).assign(fold=number))
     if rows:
-        tables.write(pd.concat(rows), tables.file(options.results, KIND, MODEL))
+        tables.write(pd.concat(rows), tables.file(options.results, tables.Kind.LESION_FOLDS, tables.UNET))
 
 
 if __name__ == "__main__":

@@ -14,8 +14,6 @@ from train.datasets.records import Record
 from train.loading import CONSOLIDATION, GROUND_GLASS
 from train.masks import LEAST_LUNG, Outcome, outcome, shares, sums
 
-KIND = "masks"
-
 
 def rows(segmenter: segment.Segmenter, records: Sequence[Record]) -> pd.DataFrame:
     """A row for each test image with masks, of the U-Net's modality.

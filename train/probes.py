@@ -25,7 +25,6 @@ from train.audit import PROBE
 from train.datasets.records import Record
 from train.overlap import without_returning
 
-KIND = "probes"
 FACTS = ["image", "modality", "dataset", "source", "group", "finding"]
 CLOSE = (
     0.01  # strength of the penalty's inverse: a thousand features of some thousand images are easily learned by heart
@@ -100,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         changed = loading.in_parallel(lambda r: without(r, options.model), of(test), "probes")
         rows[["as_it_is", "lungs_blacked_out", "only_border"]] = np.array(changed, float)
         parts.append(rows)
-    tables.write(pd.concat(parts).round(5), tables.file(options.results, KIND, options.model))
+    tables.write(pd.concat(parts).round(5), tables.file(options.results, tables.Kind.PROBES, options.model))
     if tensors:
         options.out.mkdir(parents=True, exist_ok=True)
         save_file(tensors, options.out / source.FILE, metadata=names)

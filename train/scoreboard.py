@@ -20,9 +20,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covid_core import classify, metrics, registry, uncertainty
-from train import answers, choices, evaluate, kinds, lesion_folds, marks, probes, published, script, starts, tables
+from train import evaluate, published, script, tables
+from train.datasets.records import BLACKED
 from train.evaluate import Figure, exactly, figure, of_probabilities, share
-from train.protocols import BLACKED, PROTOCOLS
+from train.splits import PROTOCOLS
 
 Row = dict[str, Any]
 
@@ -160,7 +161,7 @@ def folded(table: pd.DataFrame) -> Row:
         "lesion_dice_by_patient": figure(lambda d: float(np.mean(d)), each, groups=list(volumes.index)),
         "lung_dice": evaluate.dice_figure(table, "lung"),
     }
-    row = {"protocol": lesion_folds.KIND, "modality": "lesions", "model": lesion_folds.MODEL, "kind": "trained for it"}
+    row = {"protocol": tables.Kind.LESION_FOLDS, "modality": "lesions", "model": tables.UNET, "kind": "trained for it"}
     return {**row, "n": len(table), "groups": len(volumes), "figures": figures}
 
 
@@ -208,7 +209,7 @@ def started(model: str, table: pd.DataFrame) -> list[Row]:
     found = []
     for modality, part in table.groupby("modality", sort=False):
         covid = (part.finding == "covid").to_numpy().astype(int)
-        for start in starts.STARTS:
+        for start in tables.STARTS:
             figures = of_probabilities(part[start].to_numpy(), covid, list(part.group))
             row = {"protocol": f"{modality} / start_{start}", "modality": "starts", "model": model}
             shown = {"kind": "trained for it", "pictures": int(part.pictures.iloc[0]), "figures": figures}
@@ -252,10 +253,10 @@ def together(tables: Mapping[str, pd.DataFrame]) -> tuple[str, pd.DataFrame]:
 def board(folder: Path) -> list[Row]:
     """All rows: of ours what the folder's tables hold, and what others published."""
     made: dict[str, Callable[[str, pd.DataFrame], list[Row]]] = {
-        answers.KIND: bundled,
-        probes.KIND: probed,
-        marks.KIND: marked,
-        starts.KIND: started,
+        tables.Kind.ANSWERS: bundled,
+        tables.Kind.PROBES: probed,
+        tables.Kind.MASKS: marked,
+        tables.Kind.STARTS: started,
     }
     rows: list[Row] = []
     for model in registry.MODELS:
@@ -273,11 +274,11 @@ def board(folder: Path) -> list[Row]:
             else:
                 found[name] = joined
         rows += [row for model, table in found.items() for row in trained(protocol, model, table)]
-    if (file := tables.file(folder, kinds.KIND, kinds.MODEL)).exists():
-        rows += marked(kinds.MODEL, tables.read(file), MULTI_CLASS)
-    if (file := tables.file(folder, choices.KIND, choices.MODEL)).exists():
+    if (file := tables.file(folder, tables.Kind.KINDS, tables.UNET)).exists():
+        rows += marked(tables.UNET, tables.read(file), MULTI_CLASS)
+    if (file := tables.file(folder, tables.Kind.CHOICES, tables.UNET)).exists():
         rows += chosen(tables.read(file))
-    if (file := tables.file(folder, lesion_folds.KIND, lesion_folds.MODEL)).exists():
+    if (file := tables.file(folder, tables.Kind.LESION_FOLDS, tables.UNET)).exists():
         rows.append(folded(tables.read(file)))
     told = [{**peer, "kind": "published"} for peer in json.loads(PEERS.read_text(encoding="utf-8"))]
     return rows + published.peers() + told

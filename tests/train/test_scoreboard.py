@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from covid_core import metrics, registry, stored, weights
-from train import answers, choices, evaluate, kinds, lesion_folds, marks, scoreboard, tables
+from train import evaluate, scoreboard, tables
 from train import published as peers
 
 
 def test_pages_and_figures_mean_the_same_parts() -> None:
-    rows = tables.read(tables.file(tables.RESULTS, answers.KIND, registry.DEFAULT))
+    rows = tables.read(tables.file(tables.RESULTS, tables.Kind.ANSWERS, registry.DEFAULT))
     parts = {f"{m} / {name}": chosen for m, named in evaluate.protocols(rows).items() for name, chosen in named.items()}
     for name, belongs in stored.PARTS.items():
         assert parts[name].tolist() == [belongs(row) for row in rows.to_dict("records")]
@@ -260,10 +260,14 @@ def test_rows_of_lesions_are_what_their_tables_say() -> None:
         return tables.read(tables.file(tables.RESULTS, kind, model))
 
     computed = [
-        *(row for model in ("unet_ct", "unet_xray") for row in scoreboard.marked(model, table(marks.KIND, model))),
-        *scoreboard.marked(kinds.MODEL, table(kinds.KIND), scoreboard.MULTI_CLASS),
-        *scoreboard.chosen(table(choices.KIND)),
-        scoreboard.folded(table(lesion_folds.KIND)),
+        *(
+            row
+            for model in ("unet_ct", "unet_xray")
+            for row in scoreboard.marked(model, table(tables.Kind.MASKS, model))
+        ),
+        *scoreboard.marked(tables.UNET, table(tables.Kind.KINDS), scoreboard.MULTI_CLASS),
+        *scoreboard.chosen(table(tables.Kind.CHOICES)),
+        scoreboard.folded(table(tables.Kind.LESION_FOLDS)),
         *peers.peers(),
     ]
     published = [
@@ -279,7 +283,8 @@ def test_intervals_are_what_the_rows_say() -> None:
     rows = {(r["protocol"], r["model"]): r["figures"] for r in published if r["kind"] != "published"}
     table = tables.read(tables.RESULTS / "sars_random-mobilenetv2.csv")
     assert rows["sars_random", "mobilenetv2"] == scoreboard.trained("sars_random", "mobilenetv2", table)[0]["figures"]
-    answered, name = tables.read(tables.file(tables.RESULTS, answers.KIND, registry.DEFAULT)), "covid_ct_official_test"
+    name = "covid_ct_official_test"
+    answered = tables.read(tables.file(tables.RESULTS, tables.Kind.ANSWERS, registry.DEFAULT))
     own = evaluate.part(answered[evaluate.protocols(answered)["ct"][name]])
     assert weights.load_config(registry.get(registry.DEFAULT))["metrics"]["ct"][name] == own
     board = rows[f"ct / {name}", registry.DEFAULT]
@@ -289,7 +294,7 @@ def test_intervals_are_what_the_rows_say() -> None:
 
 def test_what_nobody_looked_at_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     some_intervals(monkeypatch, one_in=50)
-    rows = tables.read(tables.file(tables.RESULTS, answers.KIND, registry.DEFAULT))
+    rows = tables.read(tables.file(tables.RESULTS, tables.Kind.ANSWERS, registry.DEFAULT))
     own = evaluate.classifier_metrics(rows[rows.split == "test"])["gate"]
     assert set(own) == {"test_accepted", "modality_right"}
 
@@ -297,11 +302,11 @@ def test_what_nobody_looked_at_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("spec", registry.MODELS.values(), ids=lambda s: s.name)
 def test_a_models_own_figures_are_what_its_rows_say(spec: registry.ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     if spec.task == "segment":
-        figures = evaluate.segmenter_metrics(tables.read(tables.file(tables.RESULTS, marks.KIND, spec.name)))
+        figures = evaluate.segmenter_metrics(tables.read(tables.file(tables.RESULTS, tables.Kind.MASKS, spec.name)))
         assert weights.load_config(spec)["metrics"] == figures
         return
     some_intervals(monkeypatch, one_in=7)
-    figures = evaluate.classifier_metrics(tables.read(tables.file(tables.RESULTS, answers.KIND, spec.name)))
+    figures = evaluate.classifier_metrics(tables.read(tables.file(tables.RESULTS, tables.Kind.ANSWERS, spec.name)))
     held = weights.load_config(spec)["metrics"]
     assert values(held) == values(figures)
     assert intervals(figures) and intervals(figures).items() <= intervals(held).items()
