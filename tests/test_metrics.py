@@ -65,8 +65,9 @@ def test_reliability_and_ece_by_hand():
     low, high = m.reliability(p, labels, bins=5)
     assert (low["low"], low["high"], low["n"], low["accuracy"]) == (0.4, 0.6, 1, 1)
     assert (high["low"], high["high"], high["n"], high["accuracy"]) == (0.8, 1.0, 2, 0.5)
-    assert m.ece(p, labels, bins=5) == pytest.approx(1 / 3 * 0.4 + 2 / 3 * 0.4)
-    assert m.ece(p, labels, bins=1) == pytest.approx(0.8 - 2 / 3)
+    # In fifteen bins .9 .9 are in one; .61 .62 .65 too.
+    assert m.ece(p, labels) == pytest.approx(1 / 3 * 0.4 + 2 / 3 * 0.4)
+    assert m.ece(two([0.61, 0.62, 0.65]), [1, 1, 0]) == pytest.approx(2 / 3 - 1.88 / 3)
     assert m.ece(two([1.0, 0.0]), [1, 0]) == 0
 
 
@@ -145,8 +146,6 @@ def test_bootstrap_of_a_mean_is_the_textbook_interval():
     half = 1.96 * x.std() / 20
     assert low == pytest.approx(x.mean() - half, abs=0.03) and high == pytest.approx(x.mean() + half, abs=0.03)
     assert m.bootstrap(mean, x, n=50) == m.bootstrap(mean, x, n=50) != m.bootstrap(mean, x, n=50, seed=1)
-    narrow = m.bootstrap(mean, x, n=500, level=0.5)
-    assert low < narrow[0] < narrow[1] < high
 
 
 def test_bootstrap_draws_whole_groups():
@@ -265,7 +264,7 @@ def test_bad_input_is_refused(function, arguments):
         function(*arguments)
 
 
-@pytest.mark.parametrize("options", [{"n": 0}, {"level": 1.0}, {"groups": [0]}, {"groups": [0, 0]}])
+@pytest.mark.parametrize("options", [{"n": 0}, {"groups": [0]}, {"groups": [0, 0]}])
 def test_bootstrap_refuses_bad_options(options):
     with pytest.raises(ValueError):
         m.bootstrap(mean, [1.0, 2.0], **options)

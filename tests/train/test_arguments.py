@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train import choices, distill, evaluate, heads, script, segmenter, throughput
+from train import choices, distill, evaluate, heads, probes, script, segmenter, throughput
 
 DATA = ["--data", "manifests=nowhere", "--out", "nowhere"]
 
@@ -22,6 +22,8 @@ DATA = ["--data", "manifests=nowhere", "--out", "nowhere"]
         (segmenter.main, ["--modality", "xray", "--kinds", *DATA], "--kinds is for CT"),
         (throughput.main, ["--devices", "2"], "--devices 1"),
         (choices.main, ["--devices", "2", *DATA], "--devices 1"),
+        (probes.main, ["--model", "ensemble", "--features", ".", *DATA], "of an ensemble there are none"),
+        (probes.main, ["--features", ".", *DATA[:2]], "--out is for the readers"),
         (throughput.main, ["--model", "unet_ct"], "invalid choice"),
         (distill.main, ["--modality", "ct", "--batch", "1", *DATA], "--batch must be 2 at least"),
         (distill.main, ["--modality", "ct", "--teacher", "ensemble", *DATA], "invalid choice"),
