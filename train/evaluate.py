@@ -22,7 +22,8 @@ from train.datasets.records import GREY, REPORTED, TRANSPLANTED, Record
 from train.masks import pooled_dice
 from train.overlap import again, untrained
 
-Figure = dict[str, Any]
+Figure = dict[str, Any]  # its value, the ends of its interval, and how many images and groups it rests on
+Figures = dict[str, Any]  # by name, also in parts that have names
 
 
 def figure(statistic: Callable[..., float], *arrays: NDArray[Any], groups: Sequence[str]) -> Figure:
@@ -83,7 +84,7 @@ def by_chance(both: NDArray[Any], groups: Sequence[str]) -> Figure:
     }
 
 
-def of_probabilities(probability: NDArray[Any], covid: NDArray[Any], groups: Sequence[str]) -> Figure:
+def of_probabilities(probability: NDArray[Any], covid: NDArray[Any], groups: Sequence[str]) -> Figures:
     """What needs nothing but probabilities of COVID-19 [N] and labels [N]."""
     likelier, both = (probability > 0.5).astype(int), np.stack([1 - probability, probability], axis=1)
     return {
@@ -97,7 +98,7 @@ def of_probabilities(probability: NDArray[Any], covid: NDArray[Any], groups: Seq
     }
 
 
-def part(rows: pd.DataFrame) -> Figure:
+def part(rows: pd.DataFrame) -> Figures:
     """All figures of one protocol.
 
     Args:
@@ -108,7 +109,7 @@ def part(rows: pd.DataFrame) -> Figure:
     groups = rows.group.to_numpy()
     decided = rows.decision.isin(["covid", "non_covid"]).to_numpy()
     right = (rows.decision == "covid").to_numpy() == (covid == 1)
-    result: Figure = {
+    result: Figures = {
         "n": len(rows),
         "n_covid": int(covid.sum()),
         "groups": int(rows.group.nunique()),
@@ -168,9 +169,9 @@ def protocols(rows: pd.DataFrame) -> dict[str, dict[str, "pd.Series[bool]"]]:
     return {m: {name: chosen for name, chosen in parts.items() if chosen.any()} for m, parts in shown.items()}
 
 
-def classifier_metrics(rows: pd.DataFrame) -> Figure:
+def classifier_metrics(rows: pd.DataFrame) -> Figures:
     """All figures of a classifier, from its rows."""
-    result: Figure = {m: {name: part(rows[r]) for name, r in parts.items()} for m, parts in protocols(rows).items()}
+    result: Figures = {m: {name: part(rows[r]) for name, r in parts.items()} for m, parts in protocols(rows).items()}
     test, lateral = rows[rows.split == "test"], rows[rows.split == "lateral"]
     photographs = rows[rows.split == "photograph"]
     grey = rows[(rows.split == GREY) & (rows.found == rows.modality)]
@@ -210,10 +211,10 @@ def mean_figure(rows: pd.DataFrame, column: str) -> Figure:
     return figure(lambda d: float(np.mean(d)), known[column].to_numpy(), groups=known.group.to_numpy())
 
 
-def segmenter_metrics(rows: pd.DataFrame) -> Figure:
+def segmenter_metrics(rows: pd.DataFrame) -> Figures:
     """All figures of a U-Net, from its rows by `train.marks`."""
     slices, others = rows[rows.dataset == "infnet"], rows[rows.dataset != "infnet"]
-    result: Figure = {
+    result: Figures = {
         "test": {
             "lesion_dice": dice_figure(others, "lesion"),
             "lesion_dice_by_image": dice_by_image(others, "lesion"),

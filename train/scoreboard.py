@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from covid_core import classify, metrics, registry, uncertainty
 from train import evaluate, published, script, tables
 from train.datasets.records import BLACKED
-from train.evaluate import Figure, exactly, figure, of_probabilities, share
+from train.evaluate import Figure, Figures, exactly, figure, of_probabilities, share
 from train.splits import PROTOCOLS
 
 Row = dict[str, Any]
@@ -52,7 +52,7 @@ def _risk_of_surest(confidence: NDArray[np.float64], right: NDArray[np.bool_], g
     return found
 
 
-def further(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: Sequence[str]) -> Figure:
+def further(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: Sequence[str]) -> Figures:
     """What the board shows beside `evaluate.of_probabilities`, from the same."""
     likelier = (probability > 0.5).astype(int)
     confidence, right = np.maximum(probability, 1 - probability), likelier == covid
@@ -78,7 +78,7 @@ def further(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: 
     return found
 
 
-def of_doubt(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: Sequence[str]) -> Figure:
+def of_doubt(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: Sequence[str]) -> Figures:
     """Rates of the uncertainty confusion matrix; answers of more than `uncertainty.DOUBT` bits count as uncertain.
 
     USen is the share of the wrong answers that is uncertain, USpe of the right ones that is certain, UPre of the uncertain ones

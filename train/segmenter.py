@@ -37,8 +37,8 @@ from train.transplant import Exchange
 
 MEASURED = ("lung", "lesion")  # on val, where no kinds are marked
 LOSSES = {"both": (1.0, 1.0), "entropy": (1.0, 0.0), "dice": (0.0, 1.0)}  # what cross-entropy and soft Dice count
-KINDS = 0.3  # what telling the kinds of lesions counts beside finding them
-TRANSPLANTED = 0.5  # share of the draws of X-rays that give or take lesions
+KINDS_WEIGHT = 0.3  # what telling the kinds of lesions counts beside finding them
+TRANSPLANT_SHARE = 0.5  # of the draws of X-rays that give or take lesions
 HEALTHY = 1500  # X-rays without a lesion added to those with one: the network must also learn to mark nothing
 
 
@@ -103,7 +103,7 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         picture, marks = self.images[index] / np.float32(255), self.masks[index]
-        if self.exchange is not None and torch.rand(1) < TRANSPLANTED:
+        if self.exchange is not None and torch.rand(1) < TRANSPLANT_SHARE:
             picture, lesion = self.exchange(index)
             marks = np.stack([marks[0], lesion])
         image, masks = torch.from_numpy(picture)[None], torch.from_numpy(marks)
@@ -128,8 +128,8 @@ def sampling_weights(records: Sequence[Record]) -> list[float]:
 
 
 def masked_loss(logits: Tensor, masks: Tensor, loss: str = "both") -> Tensor:
-    """Binary cross-entropy plus soft Dice of lung and lesion, and `KINDS` times the cross-entropy of consolidation, each over the
-    known pixels.
+    """Binary cross-entropy plus soft Dice of lung and lesion, and `KINDS_WEIGHT` times the cross-entropy of consolidation, each
+    over the known pixels.
 
     Args:
         logits: [N, channels, S, S].
@@ -146,7 +146,7 @@ def masked_loss(logits: Tensor, masks: Tensor, loss: str = "both") -> Tensor:
     total = probability.sum(dim=(0, 2, 3)) + truth.sum(dim=(0, 2, 3))
     dice = 1 - (2 * overlap + 1) / (total + 1)
     measured = dice[known.sum(dim=(0, 2, 3)) > 0].mean()
-    return entropy_counts * _entropy(logits, masks) + dice_counts * measured + KINDS * kinds
+    return entropy_counts * _entropy(logits, masks) + dice_counts * measured + KINDS_WEIGHT * kinds
 
 
 def _entropy(logits: Tensor, masks: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ def test_the_loss_of_kinds_is_added_where_they_are_known() -> None:
     without = segmenter.masked_loss(logits, masks)
     assert without == segmenter.masked_loss(logits[:, :2], masks[:, :2])
     masks[0, 2, 0, :4] = torch.tensor([0, 0, 1, 1])
-    assert segmenter.masked_loss(logits, masks) - without == pytest.approx(segmenter.KINDS * np.log(2), abs=1e-6)
+    assert segmenter.masked_loss(logits, masks) - without == pytest.approx(segmenter.KINDS_WEIGHT * np.log(2), abs=1e-6)
     logits[0, 2, 0, :4] = torch.tensor([-9.0, -9.0, 9.0, 9.0])
     assert segmenter.masked_loss(logits, masks) - without == pytest.approx(0, abs=1e-3)
 
