@@ -1,7 +1,7 @@
 """How good answers, their uncertainty and their masks are.
 
 Classes are 0 `non_covid` and 1 `covid`, the positive one. A metric that its input leaves undefined raises ValueError,
-so no table holds a number that means nothing (of several rates at once one is nan); `bootstrap` draws such resamples again.
+so no table holds a number that means nothing; `bootstrap` draws such resamples again.
 `doi:X` is at https://doi.org/X.
 """
 
@@ -16,6 +16,7 @@ from covid_core.uncertainty import check_labels, check_probabilities
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
+LEVEL = 0.95  # of the intervals of `bootstrap`
 
 
 def auroc(scores: ArrayLike, labels: ArrayLike) -> float:
@@ -168,13 +169,13 @@ def reliability(probabilities: ArrayLike, labels: ArrayLike, bins: int = 15) -> 
     return rows
 
 
-def ece(probabilities: ArrayLike, labels: ArrayLike, bins: int = 15) -> float:
-    """ECE, expected calibration error: sum over bins of n_b / N * |accuracy_b - confidence_b|.
+def ece(probabilities: ArrayLike, labels: ArrayLike) -> float:
+    """ECE, expected calibration error: sum over the bins of `reliability` of n_b / N * |accuracy_b - confidence_b|.
 
-    Args: probabilities [N, C], rows sum to 1; labels [N] in 0..C-1; bins, at least 1.
+    Args: probabilities [N, C], rows sum to 1; labels [N] in 0..C-1.
     Naeini 2015, doi:10.1609/aaai.v29i1.9602; Guo 2017, arXiv:1706.04599.
     """
-    rows = reliability(probabilities, labels, bins)
+    rows = reliability(probabilities, labels)
     return sum(r["n"] * abs(r["accuracy"] - r["confidence"]) for r in rows) / sum(r["n"] for r in rows)
 
 
@@ -227,33 +228,6 @@ def misclassification_auroc(uncertainty: ArrayLike, correct: ArrayLike) -> float
     return auroc(values, ~_truths(right))
 
 
-def ood_auroc(inside: ArrayLike, outside: ArrayLike) -> float:
-    """AUROC of a score as a detector of images unlike the training images.
-
-    Args: inside [N] float, scores of images like them; outside [M] float, of others; higher is less like.
-    Hendrycks 2017, arXiv:1610.02136.
-    """
-    if np.ndim(inside) != 1 or np.ndim(outside) != 1:
-        raise ValueError("The scores inside and outside must be [N] and [M].")
-    return auroc(np.concatenate([inside, outside]), np.repeat([0, 1], [np.size(inside), np.size(outside)]))
-
-
-def uncertainty_rates(correct: ArrayLike, uncertain: ArrayLike) -> dict[str, float]:
-    """Rates of the uncertainty confusion matrix.
-
-    With TU wrong and uncertain, FC wrong and certain, TC right and certain, FU right and uncertain:
-    USen = TU / (TU + FC), USpe = TC / (TC + FU), UPre = TU / (TU + FU), UAcc = (TU + TC) / N.
-
-    Args: correct [N] bool; uncertain [N] bool. Returns: "USen", "USpe", "UPre", "UAcc"; nan where the denominator is 0.
-    Asgharnezhad 2022, doi:10.1038/s41598-022-05052-x.
-    """
-    right, doubt = map(_truths, _columns(correct, uncertain))
-    tu, fc = int((~right & doubt).sum()), int((~right & ~doubt).sum())
-    tc, fu = int((right & ~doubt).sum()), int((right & doubt).sum())
-    parts = {"USen": (tu, tu + fc), "USpe": (tc, tc + fu), "UPre": (tu, tu + fu), "UAcc": (tu + tc, len(right))}
-    return {name: a / b if b else float("nan") for name, (a, b) in parts.items()}
-
-
 def dice(a: ArrayLike, b: ArrayLike) -> float:
     """2 |A and B| / (|A| + |B|), pooled: stack slices to score them as one body.
 
@@ -295,24 +269,23 @@ def bootstrap(
     groups: ArrayLike | None = None,
     n: int = 1000,
     seed: int = 0,
-    level: float = 0.95,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of statistic(*arrays).
+    """Percentile bootstrap interval of statistic(*arrays), at `LEVEL`.
 
     Rows are drawn with replacement, the same ones from each array; with `groups` (a patient, a source) whole groups,
     because rows of one patient are no independent evidence. Resamples where the statistic raises ValueError or is nan
     are drawn again, 10 n times at most.
 
-    Args: arrays, each [N, ...]; groups [N]; n resamples; level, 0 to 1 exclusive.
-    Returns: (low, high), the (1 - level) / 2 and (1 + level) / 2 quantiles.
+    Args: arrays, each [N, ...]; groups [N]; n resamples.
+    Returns: (low, high), the (1 - LEVEL) / 2 and (1 + LEVEL) / 2 quantiles.
     Efron 1979, doi:10.1214/aos/1176344552; Field 2007, doi:10.1111/j.1467-9868.2007.00593.x.
     """
     columns = [np.asarray(a) for a in arrays]
     sizes = {np.shape(c)[:1] for c in (*columns, *(() if groups is None else (groups,)))}
     if len(sizes) != 1 or () in sizes:
         raise ValueError("Bootstrap needs at least one array, and all arrays and groups with the same number of rows.")
-    if n < 1 or not 0 < level < 1:
-        raise ValueError(f"Bootstrap needs n >= 1 and a level between 0 and 1, not {n} and {level}.")
+    if n < 1:
+        raise ValueError(f"Bootstrap needs n >= 1, not {n}.")
     names, which = np.unique(np.arange(len(columns[0])) if groups is None else groups, return_inverse=True)
     if len(names) < 2:
         raise ValueError("Bootstrap needs at least two rows, or two groups; one alone says nothing about the spread.")
@@ -336,7 +309,7 @@ def bootstrap(
     else:
         statistic(*columns)  # where the whole data fails as well, its own message tells most
         raise ValueError(f"The statistic is undefined in all but {len(values)} of {11 * n} resamples.")
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 

@@ -4,8 +4,10 @@ The network sees the picture and its mirror image (`preprocess.FLIPPED`); the tw
 where they or the average are undecided the pixel is uncertain.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -134,6 +136,11 @@ class Segmenter:
             WeightsError: the files are nowhere, or damaged.
         """
         return cls(spec, engine.start(spec, spec.modalities[0]), weights.load_config(spec))
+
+    @classmethod
+    def of_files(cls, spec: ModelSpec, files: Sequence[Path], config: dict[str, Any] | None = None) -> "Segmenter":
+        """The network in these files; without a config it finds lungs and probabilities, but has no thresholds to `segment` by."""
+        return cls(spec, engine.of_files(spec, spec.modalities[0], files), config or {})
 
     @property
     def modality(self) -> str:

@@ -48,6 +48,11 @@ def test_importing_loads_no_torch(module: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
+def test_the_scoreboard_needs_no_library_for_training() -> None:
+    code = "import sys, train.scoreboard; sys.exit(any(m in sys.modules for m in ('lightning', 'torchvision')))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
 def test_weights_are_never_pickled() -> None:
     kept = [f for f in (ROOT / "covid_core").rglob("*") if f.suffix in (".pt", ".pth", ".bin", ".pkl", ".ckpt")]
     assert not kept

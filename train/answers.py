@@ -11,9 +11,8 @@ import pandas as pd
 from scipy.special import expit
 
 from covid_core import classify, diagnose, gate, registry, segment, weights
-from train import features, looks
+from train import features
 
-KIND = "answers"
 # Of an image, from `train.features`.
 FACTS = ["image", "modality", "dataset", "source", "group", "split", "official_split", "finding"]
 
@@ -98,8 +97,3 @@ def rows(
             }
         )
     return pd.concat([facts, pd.DataFrame(found)], axis=1)
-
-
-def read(path: Path) -> pd.DataFrame:
-    """The rows as written; an empty text stays one, and a number where there are texts is one."""
-    return pd.read_csv(path, keep_default_na=False, dtype=looks.TEXT)

@@ -25,14 +25,13 @@ EXCHANGED = 0.5
 class GreyLevels(torch.nn.Module):
     """A random window and gamma: what differs between machines and converters."""
 
-    def __init__(self, window: float = 0.2, gamma: float = 0.5) -> None:
-        super().__init__()
-        self.window, self.gamma = window, gamma
+    WINDOW = 0.2
+    GAMMA = 0.5
 
     def forward(self, image: Tensor) -> Tensor:
         """[1, S, S] in 0..1 to the same."""
-        low, high = torch.empty(2).uniform_(-self.window, self.window).tolist()
-        exponent = float(torch.empty(1).uniform_(-self.gamma, self.gamma).exp())
+        low, high = torch.empty(2).uniform_(-self.WINDOW, self.WINDOW).tolist()
+        exponent = float(torch.empty(1).uniform_(-self.GAMMA, self.GAMMA).exp())
         stretched = ((image - low) / (1 + high - low)).clamp(0, 1)
         return stretched**exponent
 
@@ -40,19 +39,19 @@ class GreyLevels(torch.nn.Module):
 class Tone(torch.nn.Module):
     """A random rising tone curve and a smooth shading, as if from another detector and another hospital's processing."""
 
-    def __init__(self, pieces: int = 6, bend: float = 1.6, shading: float = 0.12) -> None:
-        super().__init__()
-        self.pieces, self.bend, self.shading = pieces, bend, shading
+    PIECES = 6
+    BEND = 1.6
+    SHADING = 0.12
 
     def forward(self, image: Tensor) -> Tensor:
         """[1, S, S] in 0..1 to the same."""
-        curve = torch.cat([torch.zeros(1), (torch.rand(self.pieces) * self.bend).exp().cumsum(0)])
+        curve = torch.cat([torch.zeros(1), (torch.rand(self.PIECES) * self.BEND).exp().cumsum(0)])
         curve = curve / curve[-1]
-        place = image.clamp(0, 1) * self.pieces
-        left = place.floor().clamp(max=self.pieces - 1).long()
+        place = image.clamp(0, 1) * self.PIECES
+        left = place.floor().clamp(max=self.PIECES - 1).long()
         bent = torch.lerp(curve[left], curve[left + 1], place - left)
         if torch.rand(1) < 0.5:
-            coarse = torch.randn(1, 1, 3, 3) * self.shading
+            coarse = torch.randn(1, 1, 3, 3) * self.SHADING
             bent = bent + interpolate(coarse, image.shape[-2:], mode="bicubic", align_corners=True)[0]
         low, drop = (torch.rand(2) * 0.25).tolist()
         return (low + (1 - drop - low) * bent).clamp(0, 1)
@@ -155,13 +154,11 @@ class Marker(torch.nn.Module):
 class Noise(torch.nn.Module):
     """Additive Gaussian noise of random strength."""
 
-    def __init__(self, highest: float = 0.08) -> None:
-        super().__init__()
-        self.highest = highest
+    HIGHEST = 0.08
 
     def forward(self, image: Tensor) -> Tensor:
         """[1, S, S] in 0..1 to the same."""
-        return (image + torch.randn_like(image) * float(torch.rand(1)) * self.highest).clamp(0, 1)
+        return (image + torch.randn_like(image) * float(torch.rand(1)) * self.HIGHEST).clamp(0, 1)
 
 
 def degradations() -> v2.Transform:

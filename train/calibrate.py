@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from covid_core import engine, registry, segment
+from covid_core import registry, segment
 from train import datasets, features, script
 from train.loading import CONSOLIDATION, GROUND_GLASS
 from train.masks import LEAST_LUNG, Outcome, outcomes, pooled_dice, shares, sums
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     spec = registry.get(options.model)
     modality = spec.modalities[0]
-    segmenter = segment.Segmenter(spec, engine.of_files(spec, modality, [options.weights]), {})
+    segmenter = segment.Segmenter.of_files(spec, [options.weights])
     records = untrained([r for r in datasets.read(options.data) if r.modality == modality])
     found = outcomes([r for r in records if r.split == "val" and (r.lesions_known or r.lungs)], segmenter)
     if not any(o.lesion_truth is not None and o.lesion_truth.any() for o in found):

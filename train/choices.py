@@ -11,12 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from covid_core import engine, registry, segment
+from covid_core import registry, segment
 from train import calibrate, datasets, marks, script, segmenter, tables, trainer
 from train.masks import outcomes
 
-KIND = "choices"
-MODEL = "unet_ct"
 # Name -> encoder, what it starts from, and loss; `--init` where no start is named.
 CHOICES = {
     "imagenet": ("mobilenetv2", None, "both"),
@@ -36,22 +34,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if str(options.devices) != "1" or options.nodes != 1:
         parser.error("The U-Nets are measured as soon as they are trained: this runs on --devices 1.")
-    plain = registry.get(MODEL)
+    plain = registry.get(tables.UNET)
     size = options.size or plain.sizes["ct"]
     val = [r for r in datasets.read(options.data) if r.modality == "ct" and r.split == "val" and r.lesions_known]
-    told = ("epochs", "examples", "batch", "rate", "precision", "workers", "devices", "nodes", "seed")
-    given = [f"--{name}={getattr(options, name)}" for name in told]
+    same = {"modality": "ct", "size": size, "kinds": False, "teacher": None, "lungs": None}
     found_by = []
     for name, (encoder, start, loss) in CHOICES.items():
-        out = Path(options.out) / name
-        asked = ["--modality", "ct", "--encoder", encoder, "--loss", loss, "--size", str(size), "--out", str(out)]
-        segmenter.main([*asked, *given, "--init", start or options.init, "--data", *options.data])
+        out = options.out / name
+        own = {"encoder": encoder, "loss": loss, "init": start or options.init, "out": out}
+        segmenter.train(argparse.Namespace(**vars(options) | same | own))
         spec = replace(plain, architecture=registry.get(encoder).architecture, sizes={"ct": size})
-        unet = segment.Segmenter(spec, engine.of_files(spec, "ct", [out / "model.safetensors"]), {})
+        unet = segment.Segmenter.of_files(spec, [out / registry.WEIGHTS])
         found = outcomes(val, unet)
         table = marks.overlaps(found, calibrate.lesion_threshold(found))
         found_by.append(table.assign(choice=name, slices=options.epochs * options.examples))
-    tables.write(pd.concat(found_by), tables.file(options.results, KIND, MODEL))
+    tables.write(pd.concat(found_by), tables.file(options.results, tables.Kind.CHOICES, tables.UNET))
 
 
 if __name__ == "__main__":

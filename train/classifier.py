@@ -40,7 +40,7 @@ MARGIN = 0.08  # kept around the crop, as a share of it, so that augmentation ca
 NOTHING = 0.02  # mean lesion probability in the lungs up to which there is nothing to see
 HARDLY_KNOWN = 0.4  # target of a COVID-19 X-ray without visible opacity
 MOST_IMAGES, MOST = 2500, {"ct_lesions": 1000}  # of one source and finding, by data set; more only cost time
-TRANSPLANTED = 0.4  # share of the draws of pictures that can give or take lesions
+TRANSPLANT_SHARE = 0.4  # of the draws of pictures that can give or take lesions
 
 Example = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -223,7 +223,7 @@ class Views(Dataset[Example]):
     def _transplanted(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], float, float] | None:
         """Crop, opacity, target and label after lesions were given or taken; None where that is not to be or cannot."""
         label = self.label[index]
-        if index not in self.partners.get(label, ()) or torch.rand(1) > TRANSPLANTED:
+        if index not in self.partners.get(label, ()) or torch.rand(1) > TRANSPLANT_SHARE:
             return None
         others = self.partners[1 - label]
         partner = int(others[torch.randint(len(others), (1,))])
@@ -361,14 +361,15 @@ def fit(
     weight: list[float],
     watched: list[DataLoader[Example]],
     options: argparse.Namespace,
+    folder: Path,
 ) -> None:
-    """Initialise a task's network and train it on examples drawn by their weight; the arguments are what `data` returned."""
+    """Initialise a task's network and train it on examples drawn by their weight, which are what `data` returned."""
     architecture = registry.get(options.model).architecture
     print(initial.initialise(task.network, architecture, options.init, options.modality), flush=True)
     generator = torch.Generator().manual_seed(options.seed)
     sampler = WeightedRandomSampler(weight, options.examples, generator=generator)
     batches = DataLoader(train, options.batch, sampler=sampler, drop_last=True, **trainer.workers(options))
-    trainer.fit(task, batches, watched, options)
+    trainer.fit(task, batches, watched, options, folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -381,9 +382,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     train, weight, watched = data(options)
     architecture = registry.get(options.model).architecture
     task = ClassifierTask(architecture, options.rate, [f"val_{m}" for m in modalities(options)])
-    fit(task, train, weight, watched, options)
+    fit(task, train, weight, watched, options, options.out)
     if task.trainer.is_global_zero:
-        initial.save(task.network, Path(options.out) / "backbone.safetensors")
+        initial.save(task.network, options.out / "backbone.safetensors")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ consistent", arXiv 2106.05237; features: Romero 2015, arXiv 1412.6550.)
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -101,9 +100,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     teacher = Teacher(registry.get(options.teacher), order)
     architecture = registry.get(options.model).architecture
     task = DistillTask(architecture, options.rate, [f"val_{m}" for m in order], teacher)
-    fit(task, Taught(train, order), weight, watched, options)
+    fit(task, Taught(train, order), weight, watched, options, options.out)
     if task.trainer.is_global_zero:
-        initial.save(task.network, Path(options.out) / "backbone.safetensors")
+        initial.save(task.network, options.out / "backbone.safetensors")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from train import answers, features, heads, script
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="ensemble", choices=[s.name for s in registry.SPECS if s.members])
     parser.add_argument(
         "--folder", type=Path, required=True, help="holds MEMBER/config.json and MEMBER/model.safetensors"
     )
@@ -25,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--features", type=Path, nargs="+", required=True, help="by train.features, of each member in turn"
     )
     options = parser.parse_args(arguments)
-    spec = registry.get(options.model)
+    spec = registry.get("ensemble")
     members = [answers.without_networks(registry.get(name), options.folder) for name in spec.members]
     config = {
         "model": spec.name,

@@ -15,14 +15,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from covid_core import classify, engine, metrics, registry, segment, weights
+from covid_core import classify, metrics, registry, segment, weights
 from covid_core.ensemble import Ensemble
-from train import answers, datasets, features, looks, marks, script, segmenter, tables
-from train.datasets.records import Record
+from train import datasets, marks, script, tables
+from train.datasets.records import GREY, REPORTED, TRANSPLANTED, Record
 from train.masks import pooled_dice
 from train.overlap import again, untrained
 
-Figure = dict[str, Any]
+Figure = dict[str, Any]  # its value, the ends of its interval, and how many images and groups it rests on
+Figures = dict[str, Any]  # by name, also in parts that have names
 
 
 def figure(statistic: Callable[..., float], *arrays: NDArray[Any], groups: Sequence[str]) -> Figure:
@@ -83,7 +84,7 @@ def by_chance(both: NDArray[Any], groups: Sequence[str]) -> Figure:
     }
 
 
-def of_probabilities(probability: NDArray[Any], covid: NDArray[Any], groups: Sequence[str]) -> Figure:
+def of_probabilities(probability: NDArray[Any], covid: NDArray[Any], groups: Sequence[str]) -> Figures:
     """What needs nothing but probabilities of COVID-19 [N] and labels [N]."""
     likelier, both = (probability > 0.5).astype(int), np.stack([1 - probability, probability], axis=1)
     return {
@@ -97,7 +98,7 @@ def of_probabilities(probability: NDArray[Any], covid: NDArray[Any], groups: Seq
     }
 
 
-def part(rows: pd.DataFrame) -> Figure:
+def part(rows: pd.DataFrame) -> Figures:
     """All figures of one protocol.
 
     Args:
@@ -108,7 +109,7 @@ def part(rows: pd.DataFrame) -> Figure:
     groups = rows.group.to_numpy()
     decided = rows.decision.isin(["covid", "non_covid"]).to_numpy()
     right = (rows.decision == "covid").to_numpy() == (covid == 1)
-    result: Figure = {
+    result: Figures = {
         "n": len(rows),
         "n_covid": int(covid.sum()),
         "groups": int(rows.group.nunique()),
@@ -156,7 +157,7 @@ def protocols(rows: pd.DataFrame) -> dict[str, dict[str, "pd.Series[bool]"]]:
             "external_covid_pneumonia": external & rows.finding.isin(["covid", "pneumonia"]),
             "external_covid_tuberculosis": external & rows.finding.isin(["covid", "tuberculosis"]),
             "pediatric": xray & (rows.split == "pediatric"),
-            "transplanted": xray & (rows.split == looks.TRANSPLANTED),
+            "transplanted": xray & (rows.split == TRANSPLANTED),
         },
         "ct": {
             "covid_ct_official_test": ct & (rows.official_split == "test"),
@@ -168,12 +169,12 @@ def protocols(rows: pd.DataFrame) -> dict[str, dict[str, "pd.Series[bool]"]]:
     return {m: {name: chosen for name, chosen in parts.items() if chosen.any()} for m, parts in shown.items()}
 
 
-def classifier_metrics(rows: pd.DataFrame) -> Figure:
+def classifier_metrics(rows: pd.DataFrame) -> Figures:
     """All figures of a classifier, from its rows."""
-    result: Figure = {m: {name: part(rows[r]) for name, r in parts.items()} for m, parts in protocols(rows).items()}
+    result: Figures = {m: {name: part(rows[r]) for name, r in parts.items()} for m, parts in protocols(rows).items()}
     test, lateral = rows[rows.split == "test"], rows[rows.split == "lateral"]
     photographs = rows[rows.split == "photograph"]
-    grey = rows[(rows.split == looks.GREY) & (rows.found == rows.modality)]
+    grey = rows[(rows.split == GREY) & (rows.found == rows.modality)]
     refused_or_marked = (lateral.decision == "refused") | (lateral.distance > 1)
     counts = {
         "photographs_refused": [int((photographs.decision == "refused").sum()), len(photographs)],
@@ -210,10 +211,10 @@ def mean_figure(rows: pd.DataFrame, column: str) -> Figure:
     return figure(lambda d: float(np.mean(d)), known[column].to_numpy(), groups=known.group.to_numpy())
 
 
-def segmenter_metrics(rows: pd.DataFrame) -> Figure:
+def segmenter_metrics(rows: pd.DataFrame) -> Figures:
     """All figures of a U-Net, from its rows by `train.marks`."""
     slices, others = rows[rows.dataset == "infnet"], rows[rows.dataset != "infnet"]
-    result: Figure = {
+    result: Figures = {
         "test": {
             "lesion_dice": dice_figure(others, "lesion"),
             "lesion_dice_by_image": dice_by_image(others, "lesion"),
@@ -248,6 +249,9 @@ def lung_limits(folder: Path, modality: str) -> dict[str, Any]:
 
 def masked(records: Sequence[Record]) -> set[str]:
     """Files of the external X-rays from which, or from copies of which, the X-ray U-Net learned where lungs or lesions are."""
+    # Here, for the scoreboard computes its figures by this module and is not to wait for what trains.
+    from train import segmenter
+
     external = [r for r in records if r.split == "external"]
     learned = segmenter.select(untrained([r for r in records if r.modality == "xray"]), "xray", "train")
     return {str(file) for file in again(external, learned)}
@@ -281,6 +285,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--results", type=Path, default=tables.RESULTS, help="folder for the rows")
     options = parser.parse_args(arguments)
+    from train import answers, features
+
     spec = registry.get(options.model)
     needed = "features" if spec.task == "classify" else "data"
     if not getattr(options, needed):
@@ -289,23 +295,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = json.loads((home / registry.CONFIG).read_text())
     if spec.task == "classify":
         table, arrays = features.joined(options.features)
-        wanted = table.split.isin((*looks.REPORTED, looks.TRANSPLANTED)).to_numpy()
+        wanted = table.split.isin((*REPORTED, TRANSPLANTED)).to_numpy()
         members = [answers.without_networks(registry.get(m), options.folder) for m in spec.members or [spec.name]]
         model = Ensemble(spec, members, config) if spec.members else members[0]
         limits = {m: lung_limits(options.folder, m) for m in spec.modalities}
         reported = {name: values[wanted] for name, values in arrays.items()}
-        file = tables.file(options.results, answers.KIND, spec.name)
+        file = tables.file(options.results, tables.Kind.ANSWERS, spec.name)
         rows = answers.rows(model, limits, table[wanted], reported)
         if options.data:
             rows["masked"] = among_masked(table[wanted], datasets.read(options.data))
         tables.write(rows, file)
-        config["metrics"] = classifier_metrics(answers.read(file))
+        config["metrics"] = classifier_metrics(tables.read(file))
     else:
-        network = segment.Segmenter(spec, engine.of_files(spec, spec.modalities[0], weights.in_folder(home)), config)
-        file = tables.file(options.results, marks.KIND, spec.name)
+        network = segment.Segmenter.of_files(spec, weights.in_folder(home), config)
+        file = tables.file(options.results, tables.Kind.MASKS, spec.name)
         records = untrained([r for r in datasets.read(options.data) if r.modality == network.modality])
         tables.write(marks.rows(network, records), file)
-        config["metrics"] = segmenter_metrics(marks.read(file))
+        config["metrics"] = segmenter_metrics(tables.read(file))
     (home / registry.CONFIG).write_text(json.dumps(config, indent=1) + "\n")
     print(json.dumps(config["metrics"], indent=1))
 

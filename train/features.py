@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from covid_core import classify, engine, preprocess, registry
-from train import loading, looks, script
+from train import loading, looks, script, tables
 from train.augment import StyleExchange
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -82,16 +82,16 @@ def restyled(table: pd.DataFrame, crops: NDArray[np.float32]) -> NDArray[np.floa
 
 def load(folder: Path) -> tuple[pd.DataFrame, Arrays]:
     """The tables of all modalities as one, and "pooled" (`classify.Features.pooled`), "style" and "whole" of its rows."""
-    tables, parts = [], []
+    found, parts = [], []
     for file in sorted(folder.glob("*.csv")):
-        tables.append(pd.read_csv(file, keep_default_na=False, dtype=looks.TEXT))
+        found.append(tables.read(file))
         with np.load(file.with_suffix(".npz")) as stored:
             arrays = {name: stored[name].astype(np.float32) for name in ("crop", "style", "whole")}
-        log_opacity = tables[-1].log_opacity.to_numpy(np.float32)[:, None]
+        log_opacity = found[-1].log_opacity.to_numpy(np.float32)[:, None]
         parts.append({**arrays, "pooled": np.concatenate([arrays["crop"], log_opacity], axis=1)})
-    if not tables:
+    if not found:
         raise ValueError(f"{folder} holds no table of train.features.")
-    return pd.concat(tables, ignore_index=True), {
+    return pd.concat(found, ignore_index=True), {
         name: np.concatenate([p[name] for p in parts]) for name in ("pooled", "style", "whole")
     }
 

@@ -10,12 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from covid_core import engine, registry, segment
+from covid_core import registry, segment
 from train import calibrate, datasets, marks, script, tables
 from train.masks import outcomes
-
-KIND = "kinds"
-MODEL = "unet_ct"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -25,16 +22,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--weights", type=Path, required=True, help="by train.segmenter --kinds")
     parser.add_argument("--results", type=Path, default=tables.RESULTS, help="folder for the table")
     options = parser.parse_args(arguments)
-    plain = registry.get(MODEL)
+    plain = registry.get(tables.UNET)
     spec = replace(plain, channels=(*plain.channels, "consolidation"))
     records = [r for r in datasets.read(options.data) if r.modality == "ct"]
-    run = engine.of_files(spec, "ct", [options.weights])
-    val = [r for r in records if r.split == "val" and r.lesions_known]
-    found = outcomes(val, segment.Segmenter(spec, run, {}))
+    unet = segment.Segmenter.of_files(spec, [options.weights])
+    found = outcomes([r for r in records if r.split == "val" and r.lesions_known], unet)
     threshold = calibrate.lesion_threshold(found)
     interval = {"level": calibrate.LEVEL, "spread": calibrate.interval_spread(found, threshold)}
     config = {"lesion_threshold": threshold, "lesion_interval": interval}
-    tables.write(marks.rows(segment.Segmenter(spec, run, config), records), tables.file(options.results, KIND, MODEL))
+    rows = marks.rows(segment.Segmenter(spec, unet.run, config), records)
+    tables.write(rows, tables.file(options.results, tables.Kind.KINDS, tables.UNET))
 
 
 if __name__ == "__main__":

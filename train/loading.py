@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm.contrib.concurrent import thread_map
 
-from covid_core import engine, images, preprocess, registry, segment, weights
+from covid_core import images, preprocess, registry, segment, weights
 from train.datasets.records import Record
 
 S = TypeVar("S")
@@ -97,7 +97,4 @@ def segmenters(folder: Path | None, modalities: Sequence[str]) -> dict[str, segm
     specs = {m: registry.segmenter_for(m) for m in modalities}
     if folder is None:
         return {m: segment.Segmenter.load(spec) for m, spec in specs.items()}
-    return {
-        m: segment.Segmenter(spec, engine.of_files(spec, m, weights.in_folder(folder / spec.name)), {})
-        for m, spec in specs.items()
-    }
+    return {m: segment.Segmenter.of_files(spec, weights.in_folder(folder / spec.name)) for m, spec in specs.items()}

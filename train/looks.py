@@ -17,25 +17,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from covid_core import classify, engine, images, preprocess, registry, segment
-from train import datasets, loading, script
+from train import datasets, loading, script, tables
 from train.augment import Rings
 from train.classifier import soft_target
-from train.datasets.records import Record
+from train.datasets.records import GREY, REPORTED, TRANSPLANTED, Record
 from train.overlap import without_returning
 from train.transplant import softened, transplant
 
 Arrays = dict[str, NDArray[np.float32]]
 Row = tuple[dict[str, Any], Arrays]
 Look = Callable[[Record, images.DecodedImage], Row]
-# Photographs once more, without their colour and as either modality: the first look says which row is the app's.
-GREY = "grey_photograph"
-# Splits whose images train nothing and calibrate nothing.
-REPORTED = ("test", "external", "pediatric", "lateral", "photograph", GREY)
-# Val rows with lesions, or healthy lungs, that were not theirs; see `train.transplant`.
-TRANSPLANTED = "transplanted_val"
 SEEN = ("whole", "style")  # by the gate
-# Columns that hold text even where it looks like a number.
-TEXT = dict.fromkeys(("image", "dataset", "source", "group", "split", "official_split", "finding", "file"), str)
 MOST_TRAINING = 1500  # of one source and finding; heads on 1280 features need no more
 
 
@@ -185,7 +177,7 @@ def load(folder: Path, modality: str) -> tuple[pd.DataFrame, Arrays]:
     """The table of a modality, and `SEEN` of its rows."""
     with np.load(folder / f"{modality}.npz") as stored:
         arrays = {name: stored[name].astype(np.float32) for name in SEEN}
-    return pd.read_csv(folder / f"{modality}.csv", keep_default_na=False, dtype=TEXT), arrays
+    return tables.read(folder / f"{modality}.csv"), arrays
 
 
 def backbone_file(folder: Path, modality: str) -> Path:

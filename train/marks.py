@@ -4,7 +4,6 @@ Every figure of a U-Net is computed from these rows, so that anyone can compute 
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,8 +13,6 @@ from train import loading
 from train.datasets.records import Record
 from train.loading import CONSOLIDATION, GROUND_GLASS
 from train.masks import LEAST_LUNG, Outcome, outcome, shares, sums
-
-KIND = "masks"
 
 
 def rows(segmenter: segment.Segmenter, records: Sequence[Record]) -> pd.DataFrame:
@@ -79,8 +76,3 @@ def _row(found: Outcome, segmenter: segment.Segmenter) -> dict[str, object]:
         low, high = segment.share_interval(share, float(segmenter.config["lesion_interval"]["spread"]))
         row["share_inside"] = float(low <= true_share <= high)
     return row
-
-
-def read(path: Path) -> pd.DataFrame:
-    """The rows as written; empty numbers are nan."""
-    return pd.read_csv(path)

@@ -25,16 +25,10 @@ from train.audit import PROBE
 from train.datasets.records import Record
 from train.overlap import without_returning
 
-KIND = "probes"
 FACTS = ["image", "modality", "dataset", "source", "group", "finding"]
 CLOSE = (
     0.01  # strength of the penalty's inverse: a thousand features of some thousand images are easily learned by heart
 )
-
-
-def read(path: Path) -> pd.DataFrame:
-    """The rows as written; no probability where the picture was refused."""
-    return pd.read_csv(path, dtype={"group": str})
 
 
 def fit(given: NDArray[np.float32], target: NDArray[np.str_], inverse_penalty: float = CLOSE) -> source.Reader:
@@ -77,10 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--features", type=Path, required=True, help="of the model (of an ensemble: of a member), by train.features"
     )
     parser.add_argument("--data", nargs="+", required=True, metavar="NAME=FOLDER")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the model's readers")
+    parser.add_argument("--out", type=Path, help="folder for the readers of a model that has features of its own")
     parser.add_argument("--results", type=Path, default=tables.RESULTS, help="folder for the rows")
     options = parser.parse_args(arguments)
     spec = registry.get(options.model)
+    if (options.out is None) != bool(spec.members):
+        parser.error("--out is for the readers of a model's own features: needed, but of an ensemble there are none.")
     table, arrays = features.load(options.features)
     pooled = arrays["pooled"][:, :-1]  # the last is opacity's
     records = {str(r.image): r for r in without_returning(datasets.read(options.data))}
@@ -105,8 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         changed = loading.in_parallel(lambda r: without(r, options.model), of(test), "probes")
         rows[["as_it_is", "lungs_blacked_out", "only_border"]] = np.array(changed, float)
         parts.append(rows)
-    tables.write(pd.concat(parts).round(5), tables.file(options.results, KIND, options.model))
-    if tensors:
+    tables.write(pd.concat(parts).round(5), tables.file(options.results, tables.Kind.PROBES, options.model))
+    if not spec.members:
         options.out.mkdir(parents=True, exist_ok=True)
         save_file(tensors, options.out / source.FILE, metadata=names)
 

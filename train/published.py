@@ -50,7 +50,7 @@ def rows(data: Sequence[str]) -> pd.DataFrame:
 def peers() -> list[dict[str, object]]:
     """The rows of the scoreboard that `rows` give."""
     found: list[dict[str, object]] = []
-    for model, part in pd.read_csv(FILE).groupby("model"):
+    for model, part in tables.read(FILE).groupby("model"):
         figures = {
             "mean_dice_over_thresholds": evaluate.mean_figure(part, "mean_dice"),
             "dice_at_0.5": evaluate.mean_figure(part, "dice"),

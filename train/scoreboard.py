@@ -20,9 +20,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covid_core import classify, metrics, registry, uncertainty
-from train import answers, choices, evaluate, kinds, lesion_folds, marks, probes, published, script, starts, tables
-from train.evaluate import Figure, exactly, figure, of_probabilities, proportion
-from train.protocols import BLACKED, PROTOCOLS
+from train import evaluate, published, script, tables
+from train.datasets.records import BLACKED
+from train.evaluate import Figure, Figures, exactly, figure, of_probabilities, share
+from train.splits import PROTOCOLS
 
 Row = dict[str, Any]
 
@@ -51,17 +52,12 @@ def _risk_of_surest(confidence: NDArray[np.float64], right: NDArray[np.bool_], g
     return found
 
 
-def further(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: Sequence[str]) -> Figure:
+def further(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: Sequence[str]) -> Figures:
     """What the board shows beside `evaluate.of_probabilities`, from the same."""
     likelier = (probability > 0.5).astype(int)
     confidence, right = np.maximum(probability, 1 - probability), likelier == covid
-    every = np.asarray(groups)
-    found = {}
-    for name, statistic, mine in (
-        ("sensitivity", metrics.sensitivity, covid == 1),
-        ("specificity", metrics.specificity, covid == 0),
-    ):
-        found[name] = proportion(statistic, likelier[mine], covid[mine], groups=every[mine])
+    ill, every = covid == 1, np.asarray(groups)
+    found = {"sensitivity": share(right[ill], every[ill]), "specificity": share(right[~ill], every[~ill])}
     measures: dict[str, tuple[Any, ...]] = {
         f"ppv_at_{RARE:.0%}": (partial(metrics.ppv, prevalence=RARE), likelier, covid),
         f"npv_at_{RARE:.0%}": (partial(metrics.npv, prevalence=RARE), likelier, covid),
@@ -72,46 +68,42 @@ def further(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: 
     found |= {name: figure(*given, groups=groups) for name, given in measures.items()}
     found["risk_at_80_percent"] = _risk_of_surest(confidence, right, groups)
     # Without a wrong answer of the kind in question every resample has the value 1; how many there could be is known.
-    for name, right, other, share in (
+    for name, own, other, prevalence in (
         ("ppv", "sensitivity", "specificity", RARE),
         ("npv", "specificity", "sensitivity", 1 - RARE),
     ):
         value = found[f"{name}_at_{RARE:.0%}"]
-        if value["value"] == 1 and "low" in found[right] and "low" in found[other]:
-            value["low"] = round(metrics.predictive_value(found[right]["low"], 1 - found[other]["low"], share), 4)
+        if value["value"] == 1 and "low" in found[own] and "low" in found[other]:
+            value["low"] = round(metrics.predictive_value(found[own]["low"], 1 - found[other]["low"], prevalence), 4)
     return found
 
 
-def of_doubt(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: Sequence[str]) -> Figure:
-    """USen, USpe, UPre and UAcc where answers of more than `uncertainty.DOUBT` bits count as uncertain."""
+def of_doubt(probability: NDArray[np.float64], covid: NDArray[np.int64], groups: Sequence[str]) -> Figures:
+    """Rates of the uncertainty confusion matrix; answers of more than `uncertainty.DOUBT` bits count as uncertain.
+
+    USen is the share of the wrong answers that is uncertain, USpe of the right ones that is certain, UPre of the uncertain ones
+    that is wrong, UAcc of all that is wrong and uncertain or right and certain.
+    Asgharnezhad 2022, doi:10.1038/s41598-022-05052-x.
+    """
+    every: Any = np.asarray(groups)
     right = (probability > 0.5) == (covid == 1)
     doubtful = uncertainty.entropy(np.stack([1 - probability, probability], axis=1)) > uncertainty.DOUBT
-    among = {"USen": ~right, "USpe": right, "UPre": doubtful, "UAcc": np.ones(len(right), bool)}
-    every = np.asarray(groups)
     return {
-        name: proportion(partial(rate, name), right[mine], doubtful[mine], groups=every[mine])
-        for name, mine in among.items()
+        "USen": share(doubtful[~right], every[~right]),
+        "USpe": share(~doubtful[right], every[right]),
+        "UPre": share(~right[doubtful], every[doubtful]),
+        "UAcc": share(doubtful != right, every),
     }
 
 
-def rate(name: str, right: NDArray[np.bool_], doubtful: NDArray[np.bool_]) -> float:
-    """One of the `metrics.uncertainty_rates`; ValueError where it is not defined."""
-    value = metrics.uncertainty_rates(right, doubtful)[name]
-    if np.isnan(value):
-        raise ValueError(f"{name} is not defined.")
-    return value
-
-
 def apart(inside: pd.DataFrame, outside: pd.DataFrame) -> Figure:
-    """How well the distance tells a part's images from the test images of its modality; n counts the part's."""
+    """How well the distance tells a part's images from the test images of its modality (AUROC); n counts the part's.
+
+    Hendrycks 2017, arXiv:1610.02136.
+    """
     both = pd.concat([inside, outside])
     is_outside = np.repeat([False, True], [len(inside), len(outside)])
-    found = figure(
-        lambda distance, is_out: metrics.ood_auroc(distance[~is_out], distance[is_out]),
-        both.distance.to_numpy(),
-        is_outside,
-        groups=list(both.group),
-    )
+    found = figure(metrics.auroc, both.distance.to_numpy(), is_outside, groups=list(both.group))
     return found | {"n": len(outside), "groups": int(outside.group.nunique())}
 
 
@@ -169,7 +161,7 @@ def folded(table: pd.DataFrame) -> Row:
         "lesion_dice_by_patient": figure(lambda d: float(np.mean(d)), each, groups=list(volumes.index)),
         "lung_dice": evaluate.dice_figure(table, "lung"),
     }
-    row = {"protocol": lesion_folds.KIND, "modality": "lesions", "model": lesion_folds.MODEL, "kind": "trained for it"}
+    row = {"protocol": tables.Kind.LESION_FOLDS, "modality": "lesions", "model": tables.UNET, "kind": "trained for it"}
     return {**row, "n": len(table), "groups": len(volumes), "figures": figures}
 
 
@@ -217,7 +209,7 @@ def started(model: str, table: pd.DataFrame) -> list[Row]:
     found = []
     for modality, part in table.groupby("modality", sort=False):
         covid = (part.finding == "covid").to_numpy().astype(int)
-        for start in starts.STARTS:
+        for start in tables.STARTS:
             figures = of_probabilities(part[start].to_numpy(), covid, list(part.group))
             row = {"protocol": f"{modality} / start_{start}", "modality": "starts", "model": model}
             shown = {"kind": "trained for it", "pictures": int(part.pictures.iloc[0]), "figures": figures}
@@ -260,20 +252,20 @@ def together(tables: Mapping[str, pd.DataFrame]) -> tuple[str, pd.DataFrame]:
 
 def board(folder: Path) -> list[Row]:
     """All rows: of ours what the folder's tables hold, and what others published."""
-    made: dict[str, tuple[Callable[[Path], pd.DataFrame], Callable[[str, pd.DataFrame], list[Row]]]] = {
-        answers.KIND: (answers.read, bundled),
-        probes.KIND: (probes.read, probed),
-        marks.KIND: (marks.read, marked),
-        starts.KIND: (answers.read, started),
+    made: dict[str, Callable[[str, pd.DataFrame], list[Row]]] = {
+        tables.Kind.ANSWERS: bundled,
+        tables.Kind.PROBES: probed,
+        tables.Kind.MASKS: marked,
+        tables.Kind.STARTS: started,
     }
     rows: list[Row] = []
     for model in registry.MODELS:
-        for kind, (read, figures) in made.items():
+        for kind, figures in made.items():
             if (file := tables.file(folder, kind, model)).exists():
-                rows += figures(model, read(file))
+                rows += figures(model, tables.read(file))
     for protocol in PROTOCOLS:
         files = {model: tables.file(folder, protocol, model) for model in registry.MODELS}
-        found = {model: answers.read(file) for model, file in files.items() if file.exists()}
+        found = {model: tables.read(file) for model, file in files.items() if file.exists()}
         if len(found) > 1:
             try:
                 name, joined = together(found)
@@ -282,12 +274,12 @@ def board(folder: Path) -> list[Row]:
             else:
                 found[name] = joined
         rows += [row for model, table in found.items() for row in trained(protocol, model, table)]
-    if (file := tables.file(folder, kinds.KIND, kinds.MODEL)).exists():
-        rows += marked(kinds.MODEL, marks.read(file), MULTI_CLASS)
-    if (file := tables.file(folder, choices.KIND, choices.MODEL)).exists():
-        rows += chosen(marks.read(file))
-    if (file := tables.file(folder, lesion_folds.KIND, lesion_folds.MODEL)).exists():
-        rows.append(folded(marks.read(file)))
+    if (file := tables.file(folder, tables.Kind.KINDS, tables.UNET)).exists():
+        rows += marked(tables.UNET, tables.read(file), MULTI_CLASS)
+    if (file := tables.file(folder, tables.Kind.CHOICES, tables.UNET)).exists():
+        rows += chosen(tables.read(file))
+    if (file := tables.file(folder, tables.Kind.LESION_FOLDS, tables.UNET)).exists():
+        rows.append(folded(tables.read(file)))
     told = [{**peer, "kind": "published"} for peer in json.loads(PEERS.read_text(encoding="utf-8"))]
     return rows + published.peers() + told
 

@@ -28,7 +28,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
 from torchmetrics.classification import BinaryF1Score
 
-from covid_core import engine, networks, registry, segment
+from covid_core import networks, registry, segment
 from train import datasets, initial, loading, script, trainer
 from train.augment import SegmentationAugmentation
 from train.datasets.records import Record
@@ -37,8 +37,8 @@ from train.transplant import Exchange
 
 MEASURED = ("lung", "lesion")  # on val, where no kinds are marked
 LOSSES = {"both": (1.0, 1.0), "entropy": (1.0, 0.0), "dice": (0.0, 1.0)}  # what cross-entropy and soft Dice count
-KINDS = 0.3  # what telling the kinds of lesions counts beside finding them
-TRANSPLANTED = 0.5  # share of the draws of X-rays that give or take lesions
+KINDS_WEIGHT = 0.3  # what telling the kinds of lesions counts beside finding them
+TRANSPLANT_SHARE = 0.5  # of the draws of X-rays that give or take lesions
 HEALTHY = 1500  # X-rays without a lesion added to those with one: the network must also learn to mark nothing
 
 
@@ -103,7 +103,7 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         picture, marks = self.images[index] / np.float32(255), self.masks[index]
-        if self.exchange is not None and torch.rand(1) < TRANSPLANTED:
+        if self.exchange is not None and torch.rand(1) < TRANSPLANT_SHARE:
             picture, lesion = self.exchange(index)
             marks = np.stack([marks[0], lesion])
         image, masks = torch.from_numpy(picture)[None], torch.from_numpy(marks)
@@ -128,8 +128,8 @@ def sampling_weights(records: Sequence[Record]) -> list[float]:
 
 
 def masked_loss(logits: Tensor, masks: Tensor, loss: str = "both") -> Tensor:
-    """Binary cross-entropy plus soft Dice of lung and lesion, and `KINDS` times the cross-entropy of consolidation, each over the
-    known pixels.
+    """Binary cross-entropy plus soft Dice of lung and lesion, and `KINDS_WEIGHT` times the cross-entropy of consolidation, each
+    over the known pixels.
 
     Args:
         logits: [N, channels, S, S].
@@ -146,7 +146,7 @@ def masked_loss(logits: Tensor, masks: Tensor, loss: str = "both") -> Tensor:
     total = probability.sum(dim=(0, 2, 3)) + truth.sum(dim=(0, 2, 3))
     dice = 1 - (2 * overlap + 1) / (total + 1)
     measured = dice[known.sum(dim=(0, 2, 3)) > 0].mean()
-    return entropy_counts * _entropy(logits, masks) + dice_counts * measured + KINDS * kinds
+    return entropy_counts * _entropy(logits, masks) + dice_counts * measured + KINDS_WEIGHT * kinds
 
 
 def _entropy(logits: Tensor, masks: Tensor) -> Tensor:
@@ -183,6 +183,47 @@ class SegmenterTask(lightning.LightningModule):
         return trainer.one_cycle(self, self.rate)
 
 
+def train(options: argparse.Namespace) -> None:
+    """Train a U-Net by the options of the command line.
+
+    Raises:
+        ValueError: the data hold no image to learn from, or to validate on.
+    """
+    generator = initial.seed_everything(options.seed)
+    spec = registry.segmenter_for(options.modality)
+    size = options.size or spec.sizes[options.modality]
+    spec = replace(spec, sizes={options.modality: size})  # teacher and finder see what the network sees
+    records = untrained([r for r in datasets.read(options.data) if r.modality == options.modality])
+    channels = len(spec.channels) + options.kinds
+    architecture = registry.get(options.encoder).architecture
+    task = SegmenterTask(architecture, channels, options.rate, options.loss)
+    print(initial.initialise(task.network, architecture, options.init, options.modality), flush=True)
+    train_records = select(records, options.modality, "train")
+    teacher, finder = (
+        segment.Segmenter.of_files(spec, [file]) if file else None for file in (options.teacher, options.lungs)
+    )
+    if teacher:
+        train_records += unmarked(records, options.modality)
+    for kind in ("lungs", "lesions"):
+        if not any(getattr(r, kind) for r in records if r.split == "train"):
+            raise ValueError(f"--data holds no {options.modality} image of the split train with {kind} marked.")
+    if not select(records, options.modality, "val"):
+        raise ValueError(f"--data holds no {options.modality} image of the split val with masks.")
+    examples = Examples(train_records, size, augment=True, channels=channels, teacher=teacher, finder=finder)
+    sampler = WeightedRandomSampler(
+        sampling_weights(train_records), options.examples or len(examples), generator=generator
+    )
+    trainer.fit(
+        task,
+        DataLoader(examples, options.batch, sampler=sampler, drop_last=True, **trainer.workers(options)),
+        DataLoader(Examples(select(records, options.modality, "val"), size, augment=False), 32),
+        options,
+        options.out,
+    )
+    if task.trainer.is_global_zero:
+        initial.save(task.network, options.out / registry.WEIGHTS)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -206,40 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("--kinds is for CT: nobody marked them in X-rays.")
     if options.lungs and options.modality != "xray":
         parser.error("--lungs is for X-rays: in CT nothing changes hands.")
-    generator = initial.seed_everything(options.seed)
-
-    spec = registry.segmenter_for(options.modality)
-    size = options.size or spec.sizes[options.modality]
-    spec = replace(spec, sizes={options.modality: size})  # teacher and finder see what the network sees
-    records = untrained([r for r in datasets.read(options.data) if r.modality == options.modality])
-    channels = len(spec.channels) + options.kinds
-    architecture = registry.get(options.encoder).architecture
-    task = SegmenterTask(architecture, channels, options.rate, options.loss)
-    print(initial.initialise(task.network, architecture, options.init, options.modality), flush=True)
-    train_records = select(records, options.modality, "train")
-    teacher, finder = (
-        segment.Segmenter(spec, engine.of_files(spec, options.modality, [file]), {}) if file else None
-        for file in (options.teacher, options.lungs)
-    )
-    if teacher:
-        train_records += unmarked(records, options.modality)
-    for kind in ("lungs", "lesions"):
-        if not any(getattr(r, kind) for r in records if r.split == "train"):
-            parser.error(f"--data holds no {options.modality} image of the split train with {kind} marked.")
-    if not select(records, options.modality, "val"):
-        parser.error(f"--data holds no {options.modality} image of the split val with masks.")
-    examples = Examples(train_records, size, augment=True, channels=channels, teacher=teacher, finder=finder)
-    sampler = WeightedRandomSampler(
-        sampling_weights(train_records), options.examples or len(examples), generator=generator
-    )
-    trainer.fit(
-        task,
-        DataLoader(examples, options.batch, sampler=sampler, drop_last=True, **trainer.workers(options)),
-        DataLoader(Examples(select(records, options.modality, "val"), size, augment=False), 32),
-        options,
-    )
-    if task.trainer.is_global_zero:
-        initial.save(task.network, Path(options.out) / "model.safetensors")
+    train(options)
 
 
 if __name__ == "__main__":

@@ -22,10 +22,6 @@ from train.classifier import ClassifierTask, Example, Views, add_arguments, data
 from train.datasets.records import Record
 from train.distill import DistillTask, Taught, Teacher
 
-KIND = "starts"
-# How a network is trained, and what the column of its answers is called: by labels alone, or with the teacher too.
-STARTS = ("random", "taught")
-
 
 def facts(record: Record) -> dict[str, str]:
     """What is kept of a val image."""
@@ -54,8 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     train, weight, watched = data(options)
     seen = [record for images in watched for record in cast(Views, images.dataset).records]
     rows = pd.DataFrame([facts(record) for record in seen]).assign(pictures=options.epochs * options.examples)
-    out = Path(options.out)
-    for start in STARTS:
+    for start in tables.STARTS:
         initial.seed_everything(options.seed)
         settings = (spec.architecture, options.rate, [f"val_{m}" for m in order])
         is_taught = start == "taught"
@@ -65,12 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             else ClassifierTask(*settings)
         )
         print(start, flush=True)
-        options.out = str(out / start)
-        fit(task, Taught(train, order) if is_taught else train, weight, watched, options)
+        fit(task, Taught(train, order) if is_taught else train, weight, watched, options, options.out / start)
         if task.trainer.is_global_zero:
             rows[start] = np.concatenate([probabilities(task, images) for images in watched]).round(5)
     if task.trainer.is_global_zero:
-        tables.write(rows, tables.file(options.results, KIND, spec.name))
+        tables.write(rows, tables.file(options.results, tables.Kind.STARTS, spec.name))
 
 
 if __name__ == "__main__":

@@ -74,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=script.TRAINED, default=registry.DEFAULT)
     trainer.add_step_arguments(parser, batch=64, rate=1e-3)
+    parser.set_defaults(epochs=1)
     options = parser.parse_args(arguments)
     if str(options.devices) != "1" or options.nodes != 1:
         parser.error("Several processes would share the steps that are counted: this measures --devices 1.")
@@ -84,8 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sampler = WeightedRandomSampler([1.0] * len(views), options.batch * (WARM + STEPS), generator=generator)
     batches = DataLoader(views, options.batch, sampler=sampler, drop_last=True, **trainer.workers(options))
     with tempfile.TemporaryDirectory() as folder:
-        options.out, options.epochs = folder, 1
-        trainer.fit(task, batches, DataLoader(views, options.batch), options)
+        trainer.fit(task, batches, DataLoader(views, options.batch), options, Path(folder))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     image = torch.stack([views[i % len(views)][0] for i in range(options.batch)]).to(device)
     image = image.contiguous(memory_format=torch.channels_last)

@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser, epochs: int, batch: int, rate
         default="imagenet",
         help="imagenet (from the Hub), random, a bundled classifier, or a safetensors file",
     )
-    parser.add_argument("--out", required=True, help="folder for weights, checkpoints and logs; run again to resume")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for weights, checkpoints and logs; run again to resume"
+    )
     parser.add_argument("--epochs", type=int, default=epochs)
     add_step_arguments(parser, batch, rate)
 
@@ -121,6 +123,7 @@ def fit(
     train: DataLoader[Any],
     val: DataLoader[Any] | Sequence[DataLoader[Any]],
     options: argparse.Namespace,
+    folder: Path,
 ) -> None:
     """Train, with a checkpoint after every epoch; goes on from the last one when the folder holds it, with draws of its own.
 
@@ -128,7 +131,6 @@ def fit(
     where the training ends, which is said to hold better in data from elsewhere. (Cha 2021, "SWAD", arXiv 2102.08604; the weighting
     after Shamir 2013, arXiv 1212.1824.)
     """
-    folder = Path(options.out)
     task.to(memory_format=torch.channels_last)
     last = folder / "last.ckpt"
     if last.exists():

@@ -10,7 +10,7 @@ from PIL import Image
 
 from covid_core import classify, gate
 from train import features, heads, looks
-from train.datasets.records import Record
+from train.datasets.records import GREY, Record
 
 
 def table(split: str, finding: str, n: int, source: str = "here") -> pd.DataFrame:
@@ -58,7 +58,7 @@ def test_photographs_are_also_shown_without_their_colour(tmp_path: Path) -> None
     Image.merge("RGB", [Image.effect_noise((64, 64), 60) for _ in range(3)]).save(file)
     photograph = Record(file, "xray", "photographs", "photographs", "photographs/cat", "photograph")
     (other,) = looks.greyed([photograph, replace(photograph, split="lateral")], "ct")
-    assert (other.image, other.modality, other.split) == (file, "ct", looks.GREY)
+    assert (other.image, other.modality, other.split) == (file, "ct", GREY)
     coloured, grey = (looks.decode(record) for record in (photograph, other))
     assert coloured.chroma > gate.MOST_COLOUR and grey.chroma == 0 and np.array_equal(coloured.pixels, grey.pixels)
 

@@ -80,7 +80,7 @@ def test_the_loss_of_kinds_is_added_where_they_are_known() -> None:
     without = segmenter.masked_loss(logits, masks)
     assert without == segmenter.masked_loss(logits[:, :2], masks[:, :2])
     masks[0, 2, 0, :4] = torch.tensor([0, 0, 1, 1])
-    assert segmenter.masked_loss(logits, masks) - without == pytest.approx(segmenter.KINDS * np.log(2), abs=1e-6)
+    assert segmenter.masked_loss(logits, masks) - without == pytest.approx(segmenter.KINDS_WEIGHT * np.log(2), abs=1e-6)
     logits[0, 2, 0, :4] = torch.tensor([-9.0, -9.0, 9.0, 9.0])
     assert segmenter.masked_loss(logits, masks) - without == pytest.approx(0, abs=1e-3)
 
@@ -125,7 +125,7 @@ def test_the_multi_class_variant_is_trained_and_measured(tmp_path: Path, monkeyp
     out = ["--out", str(tmp_path / "net")]
     segmenter.main(["--modality", "ct", "--kinds", "--init", bundled, "--teacher", bundled, *data, *short, *out])
     kinds.main([*data, "--weights", str(tmp_path / "net" / "model.safetensors"), "--results", str(tmp_path)])
-    rows = marks.read(tables.file(tmp_path, kinds.KIND, kinds.MODEL))
+    rows = tables.read(tables.file(tmp_path, tables.Kind.KINDS, tables.UNET))
     assert sorted(rows.dataset) == ["ct_lesions", "infnet"]
     (one,) = rows[rows.dataset == "infnet"].to_dict("records")
     assert one["ground_glass_total"] > 0 and 0 <= one["mean_dice"] <= 1
@@ -136,6 +136,6 @@ def test_the_multi_class_variant_is_trained_and_measured(tmp_path: Path, monkeyp
     tried = {"imagenet": ("mobilenetv2", None, "both"), "dice": ("mobilenetv2", "mobilenetv2", "dice")}
     monkeypatch.setattr(choices, "CHOICES", tried)
     choices.main([*data, *short, "--init", "random", "--out", str(tmp_path / "choices"), "--results", str(tmp_path)])
-    measured = marks.read(tables.file(tmp_path, choices.KIND, choices.MODEL))
+    measured = tables.read(tables.file(tmp_path, tables.Kind.CHOICES, tables.UNET))
     assert list(measured.choice) == ["imagenet", "dice"] and set(measured.slices) == {4}
     assert (measured.lesion_total > 0).all() and (measured.lung_total > 0).all()

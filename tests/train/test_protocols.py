@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from covid_core import phantom, plain, weights
-from train import protocols
-from train.datasets.records import Record
+from train import protocols, splits
+from train.datasets.records import BLACKED, Record
 
 RECORDS = [
     Record(Path(f"{i}.png"), "ct", "sars_cov_2_ct", "s", f"g{i // 3}", finding=("covid", "non_covid")[i // 3 % 2])
@@ -23,15 +23,15 @@ def names(records: list[Record]) -> set[str]:
 
 
 def test_a_random_split_has_every_image_once_and_patients_on_both_sides() -> None:
-    (fold,) = protocols.random_split(RECORDS, 0)
+    (fold,) = splits.random_split(RECORDS, 0)
     assert [len(part) for part in (fold.train, fold.val, fold.test)] == [72, 9, 9]
     assert len(names(fold.train + fold.val + fold.test)) == 90
     assert {r.group for r in fold.test} & {r.group for r in fold.train}
-    assert names(protocols.random_split(RECORDS, 1)[0].test) != names(fold.test)
+    assert names(splits.random_split(RECORDS, 1)[0].test) != names(fold.test)
 
 
 def test_grouped_folds_test_every_image_once_and_keep_patients_apart() -> None:
-    folds = protocols.grouped_folds(RECORDS, 0)
+    folds = splits.grouped_folds(RECORDS, 0)
     assert sorted(r.image.name for fold in folds for r in fold.test) == sorted(names(RECORDS))
     for fold in folds:
         parts = [{r.group for r in part} for part in (fold.train, fold.val, fold.test)]
@@ -42,16 +42,16 @@ def test_grouped_folds_test_every_image_once_and_keep_patients_apart() -> None:
 def test_elsewhere_trains_on_one_set_and_tests_on_the_other() -> None:
     records = [replace(r, split=("train", "val", "test")[i % 3]) for i, r in enumerate(RECORDS)]
     other = [replace(r, dataset="covid_ct") for r in records[:10]]
-    (fold,) = protocols.PROTOCOLS["sars_to_covid_ct"].folds([*records, *other], 0)
+    (fold,) = splits.PROTOCOLS["sars_to_covid_ct"].folds([*records, *other], 0)
     assert {r.dataset for r in fold.train + fold.val} == {"sars_cov_2_ct"}
     assert {r.split for r in fold.val} == {"val"} and len(fold.train) == 60
     assert fold.test == other
 
 
 def test_the_own_split_tests_all_that_nothing_learns_from() -> None:
-    splits = ("train", "val", "test", "external", "pediatric", "excluded", "extra_test")
-    records = [replace(r, modality="xray", split=splits[i % 7]) for i, r in enumerate(RECORDS)]
-    protocol = protocols.PROTOCOLS["xray_grouped"]
+    parts = ("train", "val", "test", "external", "pediatric", "excluded", "extra_test")
+    records = [replace(r, modality="xray", split=parts[i % 7]) for i, r in enumerate(RECORDS)]
+    protocol = splits.PROTOCOLS["xray_grouped"]
     assert not protocol.wanted(replace(records[0], finding=""))
     (fold,) = protocol.folds(records, 0)
     assert {r.split for r in fold.train} == {"train"} and {r.split for r in fold.val} == {"val"}
@@ -70,7 +70,7 @@ def test_an_x_ray_from_the_web_that_comes_back_in_a_test_is_not_learned(tmp_path
         Record(file, source=source, group=file.name, split=split, **known)
         for file, (source, split) in zip(files, given, strict=True)
     ]
-    (fold,) = protocols.own_split(records, 0)
+    (fold,) = splits.own_split(records, 0)
     assert names(fold.train) == {"2.png"} and names(fold.test) == {"0.png"}
 
 
@@ -80,7 +80,7 @@ def test_blacked_out_are_the_lungs_of_what_the_app_takes_for_a_chest(tmp_path: P
         Image.fromarray((pixels * 255).astype(np.uint8)).save(tmp_path / name)
     records = [Record(tmp_path / name, "xray", "xray", "s", name, split="test") for name in ("blank.png", "chest.png")]
     (kept,), (changed,) = protocols.blacked_out(records, 192)
-    assert kept == replace(records[1], split=protocols.BLACKED)
+    assert kept == replace(records[1], split=BLACKED)
     (before,) = protocols.squares(records[1:], 192)
     assert changed[known.lungs].mean() < 0.1 * before[known.lungs].mean()
     assert changed[~known.lungs].mean() > 0.5 * before[~known.lungs].mean()
@@ -107,8 +107,8 @@ def test_a_protocol_from_images_to_a_row_an_image(tmp_path: Path) -> None:
     where[3] = str(tmp_path / "own split")
     protocols.main(["--protocol", "xray_grouped", *short, *where])
     table = pd.read_csv(tmp_path / "results" / "xray_grouped-mobilenetv2.csv")
-    assert list(table.split) == [s for s in ("test", "external", "pediatric", protocols.BLACKED) for _ in range(2)]
-    inside, changed = (table[table.split == split] for split in ("test", protocols.BLACKED))
+    assert list(table.split) == [s for s in ("test", "external", "pediatric", BLACKED) for _ in range(2)]
+    inside, changed = (table[table.split == split] for split in ("test", BLACKED))
     assert list(inside.image) == list(changed.image) == ["2.png", "3.png"]
     written = tmp_path / "own split" / "fold0" / plain.FILE
     assert {"head.weight", "head.bias"} < set(weights.names([written]))
@@ -121,8 +121,8 @@ def test_a_protocol_from_images_to_a_row_an_image(tmp_path: Path) -> None:
 def test_a_part_without_images_is_said_before_anything_is_trained(
     lost: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    splits = [s for s in ("train", "val", "test") if s != lost]
-    records = [replace(RECORDS[i], modality="xray", split=split) for i, split in enumerate(splits)]
+    left = [s for s in ("train", "val", "test") if s != lost]
+    records = [replace(RECORDS[i], modality="xray", split=split) for i, split in enumerate(left)]
     monkeypatch.setattr(protocols.datasets, "read", lambda _: records)
     with pytest.raises(SystemExit):
         protocols.main(["--protocol", "xray_grouped", "--data", "manifests=x", "--out", str(tmp_path)])

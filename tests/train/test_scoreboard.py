@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from covid_core import metrics, registry, stored, weights
-from train import answers, choices, evaluate, kinds, lesion_folds, marks, scoreboard, tables
+from train import evaluate, scoreboard, tables
 from train import published as peers
 
 
 def test_pages_and_figures_mean_the_same_parts() -> None:
-    rows = answers.read(tables.file(tables.RESULTS, answers.KIND, registry.DEFAULT))
+    rows = tables.read(tables.file(tables.RESULTS, tables.Kind.ANSWERS, registry.DEFAULT))
     parts = {f"{m} / {name}": chosen for m, named in evaluate.protocols(rows).items() for name, chosen in named.items()}
     for name, belongs in stored.PARTS.items():
         assert parts[name].tolist() == [belongs(row) for row in rows.to_dict("records")]
@@ -142,6 +142,29 @@ def test_a_predictive_value_of_one_is_no_promise() -> None:
     assert npv["low"] == pytest.approx(least * 0.98 / (least * 0.98 + (1 - least) * 0.02), abs=1e-4)
 
 
+def test_rates_of_doubt_by_hand() -> None:
+    # Of 8 patients: wrong and uncertain 2, wrong and certain 1, right and certain 4, right and uncertain 1.
+    probability = np.array([0.45, 0.4, 0.03, 0.97, 0.98, 0.02, 0.99, 0.6])
+    covid, groups = np.array([1, 1, 1, 1, 1, 0, 1, 1]), list("abcdefgh")
+    found = scoreboard.of_doubt(probability, covid, groups)
+    expected = {"USen": (2 / 3, 3), "USpe": (4 / 5, 5), "UPre": (2 / 3, 3), "UAcc": (6 / 8, 8)}
+    assert {name: (f["value"], f["n"]) for name, f in found.items()} == {
+        name: (round(value, 4), n) for name, (value, n) in expected.items()
+    }
+    turned = scoreboard.of_doubt(probability[::-1], covid[::-1], groups[::-1])
+    assert values(turned) == values(found), "the order of rows has no say"
+    sure = scoreboard.of_doubt(np.array([0.99, 0.01]), np.array([1, 0]), ["a", "b"])
+    assert [sure[name]["value"] for name in expected] == [None, 1, None, 1], "nothing is wrong, nothing uncertain"
+
+
+def test_being_unlike_by_hand() -> None:
+    inside = pd.DataFrame({"distance": [0.1, 0.2, 0.6], "group": list("abc")})
+    outside = pd.DataFrame({"distance": [0.5, 0.9], "group": list("de")})
+    found = scoreboard.apart(inside, outside)
+    assert (found["value"], found["n"], found["groups"]) == (round(5 / 6, 4), 2, 2)
+    assert scoreboard.apart(inside, outside[:0])["value"] is None
+
+
 def test_calibration_has_an_error_by_chance() -> None:
     rng = np.random.default_rng(0)
     for n, least in ((50, 0.05), (5000, 0.005)):
@@ -178,6 +201,14 @@ def test_a_bundled_model_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (value["UPre (mc_dropout)"], value["UAcc (mc_dropout)"]) == (0.5, 0.75)
     assert children["figures"]["ood_auroc"]["value"] == 0.5 and "ood_auroc" not in test["figures"]
     assert children["figures"]["sensitivity"]["value"] is None
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
+    rows = pd.DataFrame(
+        {"group": ["01", "NA"], "official_split": ["", ""], "set": ["covid", ""], "as_it_is": [0.5, None]}
+    )
+    tables.write(rows, tmp_path / "rows.csv")
+    pd.testing.assert_frame_equal(tables.read(tmp_path / "rows.csv"), rows)
 
 
 def test_nothing_to_show(tmp_path: Path) -> None:
@@ -226,13 +257,17 @@ def test_what_is_published_is_what_the_rows_say(monkeypatch: pytest.MonkeyPatch)
 
 def test_rows_of_lesions_are_what_their_tables_say() -> None:
     def table(kind: str, model: str = "unet_ct") -> pd.DataFrame:
-        return marks.read(tables.file(tables.RESULTS, kind, model))
+        return tables.read(tables.file(tables.RESULTS, kind, model))
 
     computed = [
-        *(row for model in ("unet_ct", "unet_xray") for row in scoreboard.marked(model, table(marks.KIND, model))),
-        *scoreboard.marked(kinds.MODEL, table(kinds.KIND), scoreboard.MULTI_CLASS),
-        *scoreboard.chosen(table(choices.KIND)),
-        scoreboard.folded(table(lesion_folds.KIND)),
+        *(
+            row
+            for model in ("unet_ct", "unet_xray")
+            for row in scoreboard.marked(model, table(tables.Kind.MASKS, model))
+        ),
+        *scoreboard.marked(tables.UNET, table(tables.Kind.KINDS), scoreboard.MULTI_CLASS),
+        *scoreboard.chosen(table(tables.Kind.CHOICES)),
+        scoreboard.folded(table(tables.Kind.LESION_FOLDS)),
         *peers.peers(),
     ]
     published = [
@@ -246,9 +281,10 @@ def test_rows_of_lesions_are_what_their_tables_say() -> None:
 def test_intervals_are_what_the_rows_say() -> None:
     published = json.loads((tables.RESULTS / scoreboard.BOARD).read_text())
     rows = {(r["protocol"], r["model"]): r["figures"] for r in published if r["kind"] != "published"}
-    table = answers.read(tables.RESULTS / "sars_random-mobilenetv2.csv")
+    table = tables.read(tables.RESULTS / "sars_random-mobilenetv2.csv")
     assert rows["sars_random", "mobilenetv2"] == scoreboard.trained("sars_random", "mobilenetv2", table)[0]["figures"]
-    answered, name = answers.read(tables.file(tables.RESULTS, answers.KIND, registry.DEFAULT)), "covid_ct_official_test"
+    name = "covid_ct_official_test"
+    answered = tables.read(tables.file(tables.RESULTS, tables.Kind.ANSWERS, registry.DEFAULT))
     own = evaluate.part(answered[evaluate.protocols(answered)["ct"][name]])
     assert weights.load_config(registry.get(registry.DEFAULT))["metrics"]["ct"][name] == own
     board = rows[f"ct / {name}", registry.DEFAULT]
@@ -258,7 +294,7 @@ def test_intervals_are_what_the_rows_say() -> None:
 
 def test_what_nobody_looked_at_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     some_intervals(monkeypatch, one_in=50)
-    rows = answers.read(tables.file(tables.RESULTS, answers.KIND, registry.DEFAULT))
+    rows = tables.read(tables.file(tables.RESULTS, tables.Kind.ANSWERS, registry.DEFAULT))
     own = evaluate.classifier_metrics(rows[rows.split == "test"])["gate"]
     assert set(own) == {"test_accepted", "modality_right"}
 
@@ -266,11 +302,11 @@ def test_what_nobody_looked_at_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("spec", registry.MODELS.values(), ids=lambda s: s.name)
 def test_a_models_own_figures_are_what_its_rows_say(spec: registry.ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     if spec.task == "segment":
-        figures = evaluate.segmenter_metrics(marks.read(tables.file(tables.RESULTS, marks.KIND, spec.name)))
+        figures = evaluate.segmenter_metrics(tables.read(tables.file(tables.RESULTS, tables.Kind.MASKS, spec.name)))
         assert weights.load_config(spec)["metrics"] == figures
         return
     some_intervals(monkeypatch, one_in=7)
-    figures = evaluate.classifier_metrics(answers.read(tables.file(tables.RESULTS, answers.KIND, spec.name)))
+    figures = evaluate.classifier_metrics(tables.read(tables.file(tables.RESULTS, tables.Kind.ANSWERS, spec.name)))
     held = weights.load_config(spec)["metrics"]
     assert values(held) == values(figures)
     assert intervals(figures) and intervals(figures).items() <= intervals(held).items()

@@ -49,7 +49,7 @@ def climb(task: Climb, out: Path, *further: str) -> float:
     options = parser.parse_args(["--data", "none", "--out", str(out), "--devices", "1", *further])
     numbers = TensorDataset(torch.arange(STEPS // 2))
     data = DataLoader(numbers, sampler=RandomSampler(numbers, generator=torch.Generator().manual_seed(options.seed)))
-    trainer.fit(task, data, data, options)
+    trainer.fit(task, data, data, options, options.out)
     return float(task.weight.detach().cpu())
 
 
@@ -91,7 +91,7 @@ def test_fewer_images_than_a_step_takes_are_said(tmp_path: Path) -> None:
     options = parser.parse_args(["--data", "none", "--out", str(tmp_path), "--devices", "1"])
     data = DataLoader(TensorDataset(torch.arange(3)), options.batch, drop_last=True)
     with pytest.raises(SystemExit, match=r"3 images an epoch are fewer than one step's, --batch 8"):
-        trainer.fit(Climb(), data, data, options)
+        trainer.fit(Climb(), data, data, options, options.out)
 
 
 def test_counters_stay_whole_numbers() -> None:

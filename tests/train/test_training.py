@@ -26,7 +26,6 @@ from train import (
     heads,
     lesion_folds,
     looks,
-    marks,
     probes,
     scoreboard,
     segmenter,
@@ -205,7 +204,7 @@ def test_from_images_to_model_card(collection: Path, tmp_path: Path, monkeypatch
     evaluate.main(["--model", "ensemble", *three, *results])
     assert json.loads((bundle / "ensemble" / "config.json").read_text())["metrics"]["xray"]["test"]["n"] == 4
     config = json.loads((bundle / "resnet50" / "config.json").read_text())
-    rows = answers.read(tables.file(tmp_path / "results", answers.KIND, "resnet50"))
+    rows = tables.read(tables.file(tmp_path / "results", tables.Kind.ANSWERS, "resnet50"))
     assert "gate" not in config and config["metrics"]["ct"]["test"]["n"] == sum(
         (rows.modality == "ct") & (rows.split == "test")
     )
@@ -223,10 +222,10 @@ def test_two_starts_on_the_same_pictures(collection: Path, tmp_path: Path) -> No
     given = ["--epochs", "1", "--batch", "2", "--workers", "0", "--examples", "4", "--size", "64", "--modality", "both"]
     place = ["--out", str(tmp_path / "starts"), "--results", str(tmp_path)]
     starts.main(["--model", "mobilenetv2", "--data", f"manifests={collection}", *given, *place])
-    rows = answers.read(tables.file(tmp_path, starts.KIND, "mobilenetv2"))
+    rows = tables.read(tables.file(tmp_path, tables.Kind.STARTS, "mobilenetv2"))
     assert set(rows.pictures) == {4} and not (rows.random == rows.taught).all()
     board = {r["protocol"]: r for r in scoreboard.board(tmp_path) if r["kind"] != "published"}
-    assert set(board) == {f"{modality} / start_{start}" for modality in ("xray", "ct") for start in starts.STARTS}
+    assert set(board) == {f"{modality} / start_{start}" for modality in ("xray", "ct") for start in tables.STARTS}
     for modality, mine in rows.groupby("modality"):
         right = (mine.taught > 0.5) == (mine.finding == "covid")
         row = board[f"{modality} / start_taught"]
@@ -251,7 +250,7 @@ def test_lesions_by_folds(collection: Path, tmp_path: Path, monkeypatch: pytest.
     given = ["--init", "random", "--epochs", "1", "--batch", "2", "--workers", "0", "--examples", "2", "--size", "64"]
     place = ["--out", str(tmp_path / "folds"), "--results", str(tmp_path)]
     lesion_folds.main(["--data", f"manifests={collection}", *given, *place])
-    rows = marks.read(tables.file(tmp_path, lesion_folds.KIND, lesion_folds.MODEL))
+    rows = tables.read(tables.file(tmp_path, tables.Kind.LESION_FOLDS, tables.UNET))
     assert sorted(rows.fold.unique()) == list(range(lesion_folds.FOLDS)) and not rows.image.duplicated().any()
     (row,) = [r for r in scoreboard.board(tmp_path) if r["kind"] != "published"]
     pooled = 2 * rows.lesion_overlap.sum() / rows.lesion_total.sum()
@@ -266,7 +265,7 @@ def test_probes_of_the_bundled_model(collection: Path, tmp_path: Path) -> None:
         features.main([*given, "--out", str(tmp_path / "features")])
     given = ["--features", str(tmp_path / "features"), *data]
     probes.main([*given, "--out", str(tmp_path / "readers"), "--results", str(tmp_path)])
-    rows = probes.read(tables.file(tmp_path, probes.KIND, "mobilenetv2"))
+    rows = tables.read(tables.file(tmp_path, tables.Kind.PROBES, "mobilenetv2"))
     assert len(rows) == 8 and set(rows.source_guessed[rows.modality == "ct"]) <= {"clinic", "web"}
     assert rows.thumbnail.between(0, 1).all() and rows.only_border.notna().sum() == rows.as_it_is.notna().sum() > 0
     board = scoreboard.probed("mobilenetv2", rows)
@@ -279,9 +278,9 @@ def test_probes_of_the_bundled_model(collection: Path, tmp_path: Path) -> None:
         assert json.loads(file.metadata()["ct"]) == ["clinic", "web"]
         assert file.get_tensor("ct.weight").shape == (2, 1280)
     # An ensemble has no features to read a source from, and the thumbnails are nobody's.
-    probes.main([*given, "--model", "ensemble", "--out", str(tmp_path / "none"), "--results", str(tmp_path)])
-    joined = probes.read(tables.file(tmp_path, probes.KIND, "ensemble"))
-    assert not (tmp_path / "none").exists() and {"source_guessed", "thumbnail"}.isdisjoint(joined)
+    probes.main([*given, "--model", "ensemble", "--results", str(tmp_path)])
+    joined = tables.read(tables.file(tmp_path, tables.Kind.PROBES, "ensemble"))
+    assert {"source_guessed", "thumbnail"}.isdisjoint(joined)
     assert joined.as_it_is.notna().equals(rows.as_it_is.notna()) and not joined.as_it_is.equals(rows.as_it_is)
     asked = {row["protocol"] for row in scoreboard.probed("ensemble", joined)}
     assert asked == {f"{m} / {p}" for m in ("xray", "ct") for p in ("as_it_is", "lungs_blacked_out", "only_border")}

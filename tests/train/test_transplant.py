@@ -59,7 +59,7 @@ def test_nothing_is_made_of_a_picture_that_is_nearly_all_lesion() -> None:
 
 
 def test_the_label_goes_with_the_lesions(monkeypatch: pytest.MonkeyPatch, lesion: np.ndarray) -> None:
-    monkeypatch.setattr(classifier, "TRANSPLANTED", 1.0)
+    monkeypatch.setattr(classifier, "TRANSPLANT_SHARE", 1.0)
     side = classifier.wide_side(SIZE)
     wide = np.zeros((side, side), np.uint8)
     wide[30:60, 30:60] = 255

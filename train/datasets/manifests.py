@@ -37,16 +37,16 @@ def _file(root: Path, folder: str, name: str) -> Path | None:
     return Path(root) / folder / name if name else None
 
 
-def hashed_split(key: str, val: float = 0.1, test: float = 0.2) -> str:
-    """Give "train", "val" or "test", decided by a hash of the key, so that it never depends on the order of files."""
+def hashed_split(key: str) -> str:
+    """Give "test" (a fifth), "val" (a tenth) or "train", by a hash of the key, so that it never depends on the order of files."""
     share = int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) / 2**32
-    return "test" if share < test else "val" if share < test + val else "train"
+    return "test" if share < 0.2 else "val" if share < 0.3 else "train"
 
 
-def shared_out(keys: Iterable[str], val: float = 0.15, test: float = 0.2) -> dict[str, str]:
+def shared_out(keys: Iterable[str]) -> dict[str, str]:
     """Give each of few keys "train", "val" or "test", in the order of their hashes, so that no part of three is empty."""
     ordered = sorted(set(keys), key=lambda key: hashlib.sha256(key.encode()).hexdigest())
-    tested, watched = (max(round(share * len(ordered)), 1) for share in (test, val))
+    tested, watched = (max(round(share * len(ordered)), 1) for share in (0.2, 0.15))
     parts = ["test"] * tested + ["val"] * watched
     return {key: parts[i] if i < len(parts) else "train" for i, key in enumerate(ordered)}
 

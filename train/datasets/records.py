@@ -3,6 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+# Photographs once more, without their colour and as either modality: the first look says which row is the app's.
+GREY = "grey_photograph"
+# Splits whose images train nothing and calibrate nothing.
+REPORTED = ("test", "external", "pediatric", "lateral", "photograph", GREY)
+# Val rows with lesions, or healthy lungs, that were not theirs; see `train.transplant`.
+TRANSPLANTED = "transplanted_val"
+# The test images once more, with the lungs blacked out; see `train.protocols`.
+BLACKED = "lungs_blacked_out"
 FINDINGS = ("covid", "normal", "pneumonia", "tuberculosis", "non_covid", "")
 
 

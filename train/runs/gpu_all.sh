@@ -77,7 +77,7 @@ into_package
 for name in mobilenetv2 resnet50 inception_resnet_v2; do
   python probes --model $name --features $work/features/$name --data "$data" --out $bundle/$name --results $results
 done
-python probes --model ensemble --features $work/features/mobilenetv2 --data "$data" --out $bundle/ensemble --results $results
+python probes --model ensemble --features $work/features/mobilenetv2 --data "$data" --results $results
 into_package
 
 protocol() {

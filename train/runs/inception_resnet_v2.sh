@@ -32,7 +32,7 @@ python -m train.ensemble --folder $work/bundle --features $features/{mobilenetv2
 python -m train.evaluate --model ensemble --folder $work/bundle --data "$data" --features $features/{mobilenetv2,resnet50,$model}
 python -m train.bundle --folder $work/bundle
 python -m train.probes --model $model --features $features/$model --data "$data" --out $work/bundle/$model
-python -m train.probes --model ensemble --features $features/$model --data "$data" --out $work/bundle/ensemble
+python -m train.probes --model ensemble --features $features/$model --data "$data"
 python -m train.bundle --folder $work/bundle
 
 python -m train.starts "${quick[@]}" --out $work/starts --size 96 --epochs 4 --examples 5000
