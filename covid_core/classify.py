@@ -162,8 +162,16 @@ class Model(ABC):
         """
         samples = self.probabilities(features.pooled, modality, method)
         distance = max(glance.distance[modality], self.gate.style_distance(features.style, modality))
-        seen = features.log_opacity, features.lesser_side, features.plausible
-        summary, chosen, decision, reason = self.decide(samples, distance, *seen, modality, method, level)
+        summary, chosen, decision, reason = self.decide(
+            samples,
+            distance,
+            modality,
+            method,
+            level,
+            log_opacity=features.log_opacity,
+            lesser_side=features.lesser_side,
+            plausible=features.plausible,
+        )
         return Classification(
             modality=modality,
             decision=decision,
@@ -187,29 +195,39 @@ class Model(ABC):
         self,
         samples: Array,
         distance: float,
-        log_opacity: float,
-        lesser_side: float,
-        plausible: bool,
         modality: str,
         method: Method = "ensemble_mc_dropout",
         level: float = LEVEL,
+        *,
+        log_opacity: float,
+        lesser_side: float,
+        plausible: bool,
     ) -> tuple[uncertainty.Summary, tuple[int, ...], str, str]:
         """What samples come to: their summary, the prediction set, the decision and why it is "uncertain".
 
         Args:
             samples: [S, 2] float in 0..1, by `probabilities`.
-            distance: as in `verdict`, so are the following.
-            log_opacity: `segment.log_opacity`.
-            lesser_side: `segment.lesser_side`.
-            plausible: whether the lung mask looks like that of a chest image.
+            distance: as in `verdict`.
             modality: "xray" or "ct".
             method: by which they were drawn.
             level: of interval and prediction set.
+            log_opacity: as in `verdict`, so are the following.
+            lesser_side: `segment.lesser_side`.
+            plausible: whether the lung mask looks like that of a chest image.
         """
         summary = uncertainty.summarise(samples, level)
         chosen = uncertainty.prediction_set(summary.mean, self.conformal[modality][method], level)
         probability, bounds = float(summary.mean[1]), self.bounds(modality)
-        decision, reason = verdict(chosen, probability, bounds, distance, log_opacity, lesser_side, plausible, modality)
+        decision, reason = verdict(
+            chosen,
+            probability,
+            bounds,
+            distance,
+            log_opacity=log_opacity,
+            lesser_side=lesser_side,
+            plausible=plausible,
+            modality=modality,
+        )
         return summary, chosen, decision, reason
 
     def refuse(self, glance: Glance | None, modality: str, reason: str, level: float = LEVEL) -> Classification:

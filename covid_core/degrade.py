@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from covid_core import encode
 from covid_core.picture import DecodedImage
 
 Array = NDArray[np.float32]
@@ -63,9 +64,7 @@ def _jpeg(pixels: Array, strength: float) -> Array:
     if strength == 0:
         return pixels
     file = BytesIO()
-    Image.fromarray(np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8)).save(
-        file, "JPEG", quality=max(round(60 * (1 - strength)), 1)
-    )
+    Image.fromarray(encode.grey8(pixels)).save(file, "JPEG", quality=max(round(60 * (1 - strength)), 1))
     return np.asarray(Image.open(file), np.float32) / np.float32(255)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from covid_core import registry, report
+from covid_core import encode, registry, report
 from covid_core.classify import Classification
 from covid_core.painting import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, Pixels
 from covid_core.preprocess import Frame
@@ -107,7 +107,7 @@ def views(plain: Pixels, layered: Pixels) -> "Figure":
     figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.01, shared_xaxes="all", shared_yaxes="all")
     height, width = plain.shape[:2]
     for column, pixels in enumerate((plain, layered), start=1):
-        figure.add_image(source=report.data_url(report.png(pixels)), hoverinfo="skip", row=1, col=column)
+        figure.add_image(source=encode.data_url(encode.png(pixels)), hoverinfo="skip", row=1, col=column)
     figure.update_xaxes(visible=False, range=[0, width], constrain="domain")
     figure.update_yaxes(visible=False, range=[height, 0], scaleanchor="x", constrain="domain")
     # Where one has zoomed to stays when layers, windows or slices change, but not for a picture of another size.
@@ -128,7 +128,7 @@ def on_picture(figure: "Figure", pixels: NDArray[np.float32], box: Frame) -> "Fi
     places = len(figure.data[0].z)
     pale = np.round(255 * (0.5 + pixels / 2)).astype(np.uint8)  # figures stand on it
     place = {"xref": "x", "yref": "y", "x": -0.5, "y": -0.5, "sizex": places, "sizey": places}
-    figure.add_layout_image(source=report.data_url(report.png(pale)), layer="below", sizing="stretch", **place)
+    figure.add_layout_image(source=encode.data_url(encode.png(pale)), layer="below", sizing="stretch", **place)
 
     def edges(first: int, side: int) -> list[float]:
         return [places * min(max(at, 0), side) / side - 0.5 for at in (first, first + box.side)]
@@ -161,7 +161,7 @@ def forest(figures: dict[str, dict[str, Any]], axis: str, shares: bool = False) 
     Args:
         figures: label -> {"value", "low", "high", "n", "groups"}, as in a model's metrics, "kind" for a legend, and "blind",
             what is reached without looking at the images. Figures of others may have a value alone.
-        axis: title of the axis, which runs from 0 to 1, or to the largest value.
+        axis: title of the axis, which runs from 0 to 1, or to the largest value; of differences as far to both sides of 0.
         shares: whether they are told in per cent.
     """
     import plotly.graph_objects as go
@@ -205,8 +205,12 @@ def forest(figures: dict[str, dict[str, Any]], axis: str, shares: bool = False) 
         figure.add_annotation(x=1, text=told(f["value"]), **beside)
         figure.add_annotation(x=0, text=label, yanchor="bottom", yshift=7, align="left", **beside)
     title = _broken(axis, 46)
-    largest = max((f.get("high") or f["value"] for f in figures.values()), default=1)
-    figure.update_xaxes(range=[0, 1.05 * max(largest, 1)], title=title, tickformat=".0%" if shares else None)
+    reached = [f[end] for f in figures.values() for end in ("value", "low", "high") if f.get(end) is not None]
+    span = [0, 1.05 * max(1, *reached)]
+    if min(reached, default=0) < 0:
+        farthest = 1.1 * max(map(abs, reached))
+        span = [-farthest, farthest]
+    figure.update_xaxes(range=span, title=title, tickformat=".0%" if shares else None)
     row = 17 * (1 + max((label.count("<br>") for label, _ in lines), default=0)) + 24  # px
     below = 12 / row
     figure.update_yaxes(

@@ -120,19 +120,14 @@ def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
-def around(mask: NDArray[np.bool_], margin: float = CROP_MARGIN) -> Frame:
-    """The square around a mask's bounding box; the whole picture when the mask is empty.
-
-    Args:
-        mask: [height, width] bool.
-        margin: added on every side, as a share of the box's longer side.
-    """
+def around(mask: NDArray[np.bool_]) -> Frame:
+    """The square around the bounding box of a mask [height, width], with a margin; the whole picture when the mask is empty."""
     height, width = mask.shape
     if not mask.any():
         return whole((height, width))
     rows, columns = bounding_box(mask)
     box_height, box_width = rows.stop - rows.start, columns.stop - columns.start
-    side = round(max(box_height, box_width) * (1 + 2 * margin))
+    side = round(max(box_height, box_width) * (1 + 2 * CROP_MARGIN))
     top = rows.start + (box_height - side) // 2
     left = columns.start + (box_width - side) // 2
     return Frame(top, left, max(side, 1), height, width)

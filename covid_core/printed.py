@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 import covid_core
-from covid_core import painting, report
+from covid_core import encode, painting, report
 from covid_core.diagnose import Diagnosis
 from covid_core.explain import Explanation
 from covid_core.segment import Segmentation
@@ -190,4 +190,4 @@ def _picture(pixels: painting.Pixels, words: str, caption: str) -> str:
 
 
 def _image(pixels: painting.Pixels, words: str) -> str:
-    return f'<img src="{report.data_url(report.png(pixels))}" alt="{html.escape(words)}">'
+    return f'<img src="{encode.data_url(encode.png(pixels))}" alt="{html.escape(words)}">'

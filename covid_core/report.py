@@ -1,14 +1,10 @@
 """Results as JSON, as the command line and the page's downloads give them, and masks as PNG."""
 
-import base64
-import io
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
-from covid_core import segment
+from covid_core import encode, segment
 from covid_core.classify import Classification, Method
 from covid_core.diagnose import Diagnosis
 from covid_core.segment import Segmentation
@@ -137,38 +133,12 @@ def held(prediction_set: tuple[str, ...]) -> str:
 def mask_png(found: Segmentation) -> bytes:
     """One grey PNG of the picture's size: 0 outside, 128 lung, 255 lesion."""
     values = np.where(found.lesions, LESION, np.where(found.lungs, LUNG, 0)).astype(np.uint8)
-    return png(values)
+    return encode.png(values)
 
 
 def uncertainty_png(found: Segmentation) -> bytes:
     """One grey PNG of the picture's size: 0 = certain, 255 = one bit of entropy."""
-    return png(np.round(np.clip(found.uncertainty, 0, 1) * 255).astype(np.uint8))
-
-
-def thumbnail(pixels: NDArray[np.float32], side: int) -> str:
-    """A small copy of a picture as a data URL.
-
-    Args:
-        pixels: [H, W] float32, 0..1.
-        side: the longer one, px.
-    """
-    small = Image.fromarray(np.round(pixels * 255).astype(np.uint8))
-    small.thumbnail((side, side))
-    buffer = io.BytesIO()
-    small.save(buffer, "WEBP", quality=80)
-    return data_url(buffer.getvalue(), "webp")
-
-
-def data_url(data: bytes, kind: str = "png") -> str:
-    """An image file as an address that holds it."""
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-
-
-def png(values: NDArray[np.uint8]) -> bytes:
-    """A picture [H, W] or [H, W, 3] uint8 as the bytes of a PNG file."""
-    buffer = io.BytesIO()
-    Image.fromarray(values).save(buffer, "PNG")
-    return buffer.getvalue()
+    return encode.png(encode.grey8(found.uncertainty))
 
 
 def _rounded(value: float | None, digits: int = 6) -> float | None:

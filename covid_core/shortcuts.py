@@ -22,6 +22,7 @@ GROWN = 0.015
 BORDER = 0.12
 # Height of a burned-in letter as a share of the picture: that of the side markers in hospital X-rays.
 LETTER = 0.08
+PLACES = 5  # of a marker, across and down
 
 
 @dataclass(frozen=True)
@@ -127,12 +128,12 @@ def in_box(unchanged: Chest, image: DecodedImage) -> Evidence:
     return Evidence(model, modality, look(image), features, "").light()
 
 
-def marker_map(unchanged: Chest, text: str, method: Method, places: int = 5) -> NDArray[np.float32]:
-    """COVID-19 probability [places, places] with the marker in the middle of each field of a grid, rows from above."""
-    middles = [(place + 0.5) / places for place in range(places)]
+def marker_map(unchanged: Chest, text: str, method: Method) -> NDArray[np.float32]:
+    """COVID-19 probability [PLACES, PLACES] with the marker in the middle of each field of a grid, rows from above."""
+    middles = [(place + 0.5) / PLACES for place in range(PLACES)]
     values = [
         in_box(unchanged, with_marker(unchanged.image, text, across, down)).answer(method).probability
         for down in middles
         for across in middles
     ]
-    return np.array(values, np.float32).reshape(places, places)
+    return np.array(values, np.float32).reshape(PLACES, PLACES)

@@ -42,6 +42,7 @@ def verdict(
     probability: float,
     bounds: tuple[float, float],
     distance: float,
+    *,
     log_opacity: float,
     lesser_side: float,
     plausible: bool,

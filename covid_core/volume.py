@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from covid_core import phantom, report
+from covid_core import encode, phantom
 from covid_core.ct_files import open_scan
 from covid_core.hounsfield import AIR, LUNG_WINDOW, windowed
 from covid_core.picture import Array, ImageError, check_size
@@ -138,7 +138,7 @@ def slice_pixels(volume: Volume, index: int) -> Array:
 
 def slice_png(volume: Volume, index: int) -> bytes:
     """The same as an 8-bit grey PNG file."""
-    return report.png(np.rint(slice_pixels(volume, index) * 255).astype(np.uint8))
+    return encode.png(encode.grey8(slice_pixels(volume, index)))
 
 
 def _reduced_size(shape: tuple[int, int], spacing: tuple[float, float]) -> tuple[int, int, tuple[float, float]]:

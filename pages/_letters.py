@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from covid_core import report, shortcuts
+from covid_core import encode, shortcuts
 from covid_core.picture import DecodedImage
 
 KEY = "letters_on_picture"
@@ -71,7 +71,7 @@ def draggable(image: DecodedImage, text: str, place: tuple[float, float], words:
     _component(
         key=KEY,
         data={
-            "picture": report.thumbnail(image.pixels, SIDE),
+            "picture": encode.thumbnail(image.pixels, SIDE),
             "text": text,
             "place": list(place),
             "step": STEP,

@@ -7,7 +7,7 @@ import pandas
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from covid_core import batch, overview, report
+from covid_core import batch, encode, overview, report
 from covid_core.weights import WeightsError
 from pages import _job, _pictures, _ui
 
@@ -29,7 +29,7 @@ def work(job: _job.Job, place: DeltaGenerator) -> None:
             drawn = time.monotonic()
         started = time.monotonic()
         answered = batch.answer(job.entries[done], model=job.model)
-        thumbnail = report.thumbnail(answered.image.pixels, THUMBNAIL) if answered.image else None
+        thumbnail = encode.thumbnail(answered.image.pixels, THUMBNAIL) if answered.image else None
         job.keep(done, answered.row, thumbnail, time.monotonic() - started)
     job.going = False
     st.rerun()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from covid_core import archive, batch, images, overview, report, verdict
+from covid_core import archive, batch, encode, images, overview, verdict
 from covid_core.images import ImageError
 from tests import golden, pictures
 
@@ -147,5 +147,5 @@ def test_figures_count_and_sort_the_rows(rows: list[dict[str, object]]) -> None:
 
 
 def test_a_thumbnail_is_small_and_keeps_its_shape() -> None:
-    url = report.thumbnail(images.decode(golden.png("ct-lesions")).pixels, 64)
+    url = encode.thumbnail(images.decode(golden.png("ct-lesions")).pixels, 64)
     assert url.startswith("data:image/webp;base64,") and len(url) < 4000

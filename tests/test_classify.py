@@ -26,18 +26,31 @@ SEEN, UNSEEN = float(np.log(0.21)), float(np.log(0.011))
 )
 def test_verdict(chosen, probability, distance, log_opacity, lesser_side, decision, reason) -> None:
     for modality in ("xray", "ct"):
-        found = verdict.verdict(chosen, probability, (0.3, 0.8), distance, log_opacity, lesser_side, True, modality)
+        found = verdict.verdict(
+            chosen,
+            probability,
+            (0.3, 0.8),
+            distance,
+            log_opacity=log_opacity,
+            lesser_side=lesser_side,
+            plausible=True,
+            modality=modality,
+        )
         assert found == (decision, reason)
 
 
 def test_opacity_in_one_lung_alone_is_no_covid_on_an_xray() -> None:
     for chosen, modality, decision in (((1,), "xray", "uncertain"), ((0,), "xray", "non_covid"), ((1,), "ct", "covid")):
-        found = verdict.verdict(chosen, 0.9, (0.95, 0.8), 0.9, SEEN, 0.05, True, modality)
+        found = verdict.verdict(
+            chosen, 0.9, (0.95, 0.8), 0.9, log_opacity=SEEN, lesser_side=0.05, plausible=True, modality=modality
+        )
         assert found == (decision, verdict.ONE_SIDED.format(probability=90) if decision == "uncertain" else "")
 
 
 def test_the_reason_names_the_probability_that_is_asked_for() -> None:
-    reason = verdict.verdict((1,), 0.29, (0.1, 0.8), 0.9, SEEN, 0.2, True, "xray")[1]
+    reason = verdict.verdict(
+        (1,), 0.29, (0.1, 0.8), 0.9, log_opacity=SEEN, lesser_side=0.2, plausible=True, modality="xray"
+    )[1]
     assert "as high as 29 %" in reason and "needs at least 80 %" in reason
     for said in (verdict.INVISIBLE, verdict.ONE_SIDED, verdict.UNPROVEN):  # the reason first, then what might mislead
         assert said.endswith(verdict.ONLY) and "ruled out" not in said.removesuffix(verdict.ONLY)
@@ -57,7 +70,9 @@ def test_where_no_lungs_can_be_told_a_slice_is_refused_however_near_it_is(reason
 
 def test_a_slice_without_two_lungs_is_not_judged() -> None:
     for chosen, probability in (((1,), 0.9), ((0,), 0.01)):
-        found = verdict.verdict(chosen, probability, (0.5, 0.5), 0.9, SEEN, 0.2, False, "ct")
+        found = verdict.verdict(
+            chosen, probability, (0.5, 0.5), 0.9, log_opacity=SEEN, lesser_side=0.2, plausible=False, modality="ct"
+        )
         assert found == ("uncertain", verdict.NO_LUNGS)
 
 
@@ -78,7 +93,9 @@ def test_a_probability_and_its_bound_never_look_the_same(
 
 
 def test_the_reason_says_both_so_that_they_differ() -> None:
-    reason = verdict.verdict((0,), 0.0312, (0.0284, 0.9), 0.5, SEEN, 0.2, True, "ct")[1]
+    reason = verdict.verdict(
+        (0,), 0.0312, (0.0284, 0.9), 0.5, log_opacity=SEEN, lesser_side=0.2, plausible=True, modality="ct"
+    )[1]
     assert "3.1 %" in reason and "2.8 %" in reason
 
 
@@ -95,8 +112,18 @@ def test_the_style_of_a_box_does_not_depend_on_the_size_at_which_a_model_sees_it
 def test_a_slice_needs_less_opacity_than_an_xray() -> None:
     between = float(np.log(0.05 + 0.01))
     assert segment.mean_probability(UNSEEN) < segment.VISIBLE["ct"] < segment.VISIBLE["xray"] < 0.2
-    assert verdict.verdict((1,), 0.9, (0.5, 0.5), 0.9, between, 0.2, True, "ct")[0] == "covid"
-    assert verdict.verdict((1,), 0.9, (0.5, 0.5), 0.9, between, 0.2, True, "xray")[0] == "uncertain"
+    assert (
+        verdict.verdict(
+            (1,), 0.9, (0.5, 0.5), 0.9, log_opacity=between, lesser_side=0.2, plausible=True, modality="ct"
+        )[0]
+        == "covid"
+    )
+    assert (
+        verdict.verdict(
+            (1,), 0.9, (0.5, 0.5), 0.9, log_opacity=between, lesser_side=0.2, plausible=True, modality="xray"
+        )[0]
+        == "uncertain"
+    )
 
 
 def test_no_percentage_claims_certainty() -> None:

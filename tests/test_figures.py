@@ -100,6 +100,14 @@ def test_the_bar_shows_where_no_answer_is_given(result: Diagnosis) -> None:
     assert [shape.type for shape in anywhere.layout.shapes] == ["line"]
 
 
+def test_differences_are_drawn_as_far_to_both_sides() -> None:
+    apart = figures.forest({"a": {"value": -0.02, "low": -0.1, "high": 0.05}, "b": {"value": 0.2}}, "difference")
+    assert apart.layout.xaxis.range == pytest.approx((-0.22, 0.22))
+    assert figures.forest({"a": {"value": 0.2, "blind": 0.5}}, "AUC").layout.xaxis.range == (0, 1.05)
+    marked = figures.forest({"a": {"value": 0.2, "blind": 0.5}, "b": {"value": 0.3}}, "AUC").data
+    assert [list(trace.x) for trace in marked] == [[0.2, 0.3], [0.5]]
+
+
 def test_marks_of_a_reliability_curve_grow_with_their_images() -> None:
     bins = [{"confidence": 0.6, "accuracy": 0.5, "n": 10}, {"confidence": 0.9, "accuracy": 0.8, "n": 1000}]
     _, alone = curves.reliability({"measured": bins}).data

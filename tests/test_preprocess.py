@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from covid_core import preprocess
 from covid_core.preprocess import (
     SAMPLED,
     Frame,
@@ -84,10 +85,11 @@ def test_shares_are_those_of_the_mask_in_each_cell() -> None:
     assert np.allclose(Frame(0, 0, 40, 40, 40).shares(mask, 2), [[0.5, 0], [0, 0]], atol=0.005)
 
 
-def test_widened_keeps_the_middle() -> None:
+def test_widened_keeps_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preprocess, "CROP_MARGIN", 0.0)
     mask = np.zeros((50, 50), bool)
     mask[10:30, 20:40] = True
-    frame = around(mask, 0.0)
+    frame = around(mask)
     assert (frame.top, frame.left, frame.side) == (10, 20, 20)
     wide = frame.widened(0.25)
     assert (wide.top, wide.left, wide.side) == (5, 15, 30)

@@ -51,10 +51,11 @@ def test_the_unchanged_picture_gets_the_apps_own_answer(chest: shortcuts.Chest) 
         assert probe.whole.answer().decision in ("uncertain", "refused")
 
 
-def test_the_map_holds_the_answer_for_each_place(chest: shortcuts.Chest) -> None:
+def test_the_map_holds_the_answer_for_each_place(chest: shortcuts.Chest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shortcuts, "PLACES", 2)
     there = shortcuts.in_box(chest, shortcuts.with_marker(chest.image, "R", 0.75, 0.25))
     methods = get_args(classify.Method)
-    grids = [shortcuts.marker_map(chest, "R", method, places=2) for method in methods]
+    grids = [shortcuts.marker_map(chest, "R", method) for method in methods]
     found = [float(grid[0, 1]) for grid in grids]
     assert all(grid.shape == (2, 2) for grid in grids) and found == pytest.approx(
         [there.answer(method).probability for method in methods], abs=1e-6

@@ -73,8 +73,14 @@ def rows(
         # As with the kind of image given; an automatic answer to the few taken for the other kind asks the other U-Net.
         shape = segment.LungShape(row.area, row.certainty, row.middle)
         implausible = segment.implausible(shape, limits[row.modality])
-        seen = row.log_opacity, row.lesser_side, not implausible
-        summary, chosen, decision, _ = classifier.decide(mine["ensemble_mc_dropout"], distance, *seen, row.modality)
+        summary, chosen, decision, _ = classifier.decide(
+            mine["ensemble_mc_dropout"],
+            distance,
+            row.modality,
+            log_opacity=row.log_opacity,
+            lesser_side=row.lesser_side,
+            plausible=not implausible,
+        )
         if gate.refusable(row.chroma, row.contrast) or diagnose.refusal(glance, implausible, row.modality):
             decision = "refused"
         found.append(

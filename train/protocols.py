@@ -3,7 +3,7 @@
 The protocols ask what is left of a published figure when copies, patients and hospitals are kept apart. Every fold trains the
 same plain way: whole pictures, light augmentation, no cure against shortcuts. Written is a row for every picture that was
 tested, `train/results/PROTOCOL-MODEL.csv`, from which every figure is computed; "split" in it is the data's own, whatever
-the protocol made of it, or `BLACKED`.
+the protocol made of it, `BLACKED` or `TRANSPLANTED`.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from torchvision.transforms import v2
 from covid_core import plain, preprocess, registry, shortcuts
 from train import datasets, initial, loading, looks, script, tables, trainer
 from train.classifier import CELL, NOBODY, ClassifierTask, Example
-from train.datasets.records import BLACKED, Record
+from train.datasets.records import BLACKED, TRANSPLANTED, Record
 from train.splits import PROTOCOLS, Fold, Protocol
 
 
@@ -53,6 +53,15 @@ def blacked_out(records: Sequence[Record], size: int) -> tuple[list[Record], lis
     found = list(zip(records, loading.in_parallel(changed, records, "lungs blacked out"), strict=True))
     kept = [(replace(record, split=BLACKED), picture) for record, picture in found if picture is not None]
     return [record for record, _ in kept], [picture for _, picture in kept]
+
+
+def moved(folder: Path) -> list[Record]:
+    """The pictures of the split `TRANSPLANTED` that `train.looks` left in its folder."""
+    table = tables.read(folder / "xray.csv")
+    return [
+        Record(Path(row.file), row.modality, row.dataset, row.source, row.group, row.split, row.finding)
+        for row in table[table.split == TRANSPLANTED].itertuples()
+    ]
 
 
 class Pictures(Dataset[Example]):
@@ -123,6 +132,9 @@ def measured(number: int, fold: Fold, protocol: Protocol, options: argparse.Name
         keep(task, folder / plain.FILE)
         others, changed = blacked_out([r for r in tested if r.split == "test"], size)
         tested, pictures = tested + others, pictures + changed
+        if options.looks:
+            others = moved(options.looks)
+            tested, pictures = tested + others, pictures + squares(others, size)
     answers = probabilities(task, Pictures(pictures, tested, augment=False))
     return [
         {
@@ -144,6 +156,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", choices=script.TRAINED, default=registry.DEFAULT)
     parser.add_argument("--protocol", choices=list(PROTOCOLS), required=True)
     parser.add_argument("--results", type=Path, default=tables.RESULTS, help="folder for the table")
+    parser.add_argument(
+        "--looks", type=Path, help="written by train.looks: xray_grouped asks about its moved lesions, too"
+    )
     trainer.add_arguments(parser, epochs=5, batch=32, rate=1e-3)
     options = parser.parse_args(arguments)
     spec, protocol = registry.get(options.model), PROTOCOLS[options.protocol]

@@ -112,13 +112,20 @@ def counts(table: pd.DataFrame) -> dict[str, int]:
     return {"n": len(table), "n_covid": int((table.finding == "covid").sum()), "groups": int(table.group.nunique())}
 
 
-def bundled(model: str, table: pd.DataFrame) -> list[Row]:
+def better_ranked(probability: NDArray[np.float64], usual: NDArray[np.float64], covid: NDArray[np.int64]) -> float:
+    """AUC of one model minus that of another, [N] probabilities of the same images."""
+    return metrics.auroc(probability, covid) - metrics.auroc(usual, covid)
+
+
+def bundled(model: str, table: pd.DataFrame, usual: pd.DataFrame) -> list[Row]:
     """The rows of a bundled model, one a protocol.
 
     Args:
         model: its name.
         table: the app's answers, by `train.answers`.
+        usual: those of the default model; the difference to it has a figure of its own where they are of the same images.
     """
+    is_paired = model != registry.DEFAULT and list(table.image) == list(usual.image)
     inside = {m: table[(table.modality == m) & (table.split == "test")] for m in ("xray", "ct")}
     found = []
     for modality, parts in evaluate.protocols(table).items():
@@ -128,6 +135,9 @@ def bundled(model: str, table: pd.DataFrame) -> list[Row]:
             own = evaluate.part(part)
             figures = {measure: value for measure, value in own.items() if isinstance(value, dict)}
             figures |= further(part.probability.to_numpy(), covid, groups)
+            if is_paired:
+                both = part.probability.to_numpy(), usual.probability.to_numpy()[chosen]
+                figures["auc_difference"] = figure(better_ranked, *both, covid, groups=groups)
             sizes = part.set.str.split("+").map(lambda held: len([*filter(None, held)])).to_numpy()
             for c, label in enumerate(classify.CLASSES):
                 if (covid == c).any():
@@ -237,11 +247,13 @@ def together(tables: Mapping[str, pd.DataFrame]) -> tuple[str, pd.DataFrame]:
     """What to call networks that were trained for one protocol when asked as one, and their mean answer to each image.
 
     Args:
-        tables: model -> its table by `train.protocols`, of the same images in the same order.
+        tables: model -> its table by `train.protocols`; of the splits that all of them have, the same images in the same order.
 
     Raises:
         ValueError: they are not.
     """
+    asked = set.intersection(*(set(table.split) for table in tables.values()))
+    tables = {model: table[table.split.isin(asked)] for model, table in tables.items()}
     first = next(iter(tables.values()))
     if any(list(table.image) != list(first.image) for table in tables.values()):
         raise ValueError(f"The tables of {', '.join(tables)} hold different images.")
@@ -252,8 +264,10 @@ def together(tables: Mapping[str, pd.DataFrame]) -> tuple[str, pd.DataFrame]:
 
 def board(folder: Path) -> list[Row]:
     """All rows: of ours what the folder's tables hold, and what others published."""
+    first = tables.file(folder, tables.Kind.ANSWERS, registry.DEFAULT)
+    usual = tables.read(first) if first.exists() else pd.DataFrame({"image": []})
     made: dict[str, Callable[[str, pd.DataFrame], list[Row]]] = {
-        tables.Kind.ANSWERS: bundled,
+        tables.Kind.ANSWERS: partial(bundled, usual=usual),
         tables.Kind.PROBES: probed,
         tables.Kind.MASKS: marked,
         tables.Kind.STARTS: started,

@@ -10,7 +10,7 @@ from PIL import Image
 
 from covid_core import phantom, plain, weights
 from train import protocols, splits
-from train.datasets.records import BLACKED, Record
+from train.datasets.records import BLACKED, TRANSPLANTED, Record
 
 RECORDS = [
     Record(Path(f"{i}.png"), "ct", "sars_cov_2_ct", "s", f"g{i // 3}", finding=("covid", "non_covid")[i // 3 % 2])
@@ -105,9 +105,23 @@ def test_a_protocol_from_images_to_a_row_an_image(tmp_path: Path) -> None:
     assert list(table.columns) == ["image", "source", "group", "split", "finding", "fold", "covid_probability"]
     assert len(table) == 2 and table.covid_probability.between(0, 1).all()
     where[3] = str(tmp_path / "own split")
-    protocols.main(["--protocol", "xray_grouped", *short, *where])
+    facts = {
+        "modality": "xray",
+        "dataset": "xray",
+        "source": "s",
+        "group": "1",
+        "finding": "covid",
+        "file": folder / "1.png",
+    }
+    pd.DataFrame([facts | {"split": split} for split in ("val", TRANSPLANTED)]).to_csv(
+        tmp_path / "xray.csv", index=False
+    )
+    protocols.main(["--protocol", "xray_grouped", *short, *where, "--looks", str(tmp_path)])
     table = pd.read_csv(tmp_path / "results" / "xray_grouped-mobilenetv2.csv")
-    assert list(table.split) == [s for s in ("test", "external", "pediatric", BLACKED) for _ in range(2)]
+    assert list(table.split) == [
+        *(s for s in ("test", "external", "pediatric", BLACKED) for _ in range(2)),
+        TRANSPLANTED,
+    ]
     inside, changed = (table[table.split == split] for split in ("test", BLACKED))
     assert list(inside.image) == list(changed.image) == ["2.png", "3.png"]
     written = tmp_path / "own split" / "fold0" / plain.FILE

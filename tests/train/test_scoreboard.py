@@ -72,7 +72,12 @@ def test_networks_trained_for_one_protocol_are_also_asked_together(
 ) -> None:
     monkeypatch.setattr(metrics, "bootstrap", lambda *_, **__: (0.0, 0.0))
     for name, probability in (("mobilenetv2", [0.9, 0.4, 0.2]), ("resnet50", [0.7, 0.8, 0.6])):
-        rows = {"image": ["a", "b", "c"], "group": ["a", "b", "c"], "finding": ["covid", "covid", "normal"]}
+        rows = {
+            "image": ["a", "b", "c"],
+            "group": ["a", "b", "c"],
+            "finding": ["covid", "covid", "normal"],
+            "split": "test",
+        }
         pd.DataFrame({**rows, "covid_probability": probability}).to_csv(
             tmp_path / f"sars_random-{name}.csv", index=False
         )
@@ -165,6 +170,15 @@ def test_being_unlike_by_hand() -> None:
     assert scoreboard.apart(inside, outside[:0])["value"] is None
 
 
+def test_together_are_asked_the_images_that_all_were_asked() -> None:
+    few = pd.DataFrame({"image": ["a", "b"], "split": "test", "covid_probability": [0.2, 0.6]})
+    more = pd.concat([few.assign(covid_probability=0.8), few.assign(split="transplanted_val")])
+    _, found = scoreboard.together({"mobilenetv2": few, "resnet50": more})
+    assert list(found.covid_probability) == pytest.approx([0.5, 0.7])
+    with pytest.raises(ValueError, match="different images"):
+        scoreboard.together({"mobilenetv2": few[1:], "resnet50": more})
+
+
 def test_calibration_has_an_error_by_chance() -> None:
     rng = np.random.default_rng(0)
     for n, least in ((50, 0.05), (5000, 0.005)):
@@ -190,7 +204,16 @@ def test_a_bundled_model_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
         ]
     )
     rows = pd.concat([rows, rows.assign(group=rows.group + " too")])  # one patient alone says nothing about others
-    test, children, *slices = scoreboard.bundled("mobilenetv2", rows)
+    test, children, *slices = scoreboard.bundled("mobilenetv2", rows, rows)
+    assert not any("auc_difference" in row["figures"] for row in (test, children))  # to itself
+    # The other ranks one of the two pairs of the .3 image wrongly, and is asked about the same images.
+    worse = rows.assign(probability=rows.probability.replace({0.3: 0.1}))
+    compared, without, *_ = scoreboard.bundled("resnet50", worse, rows)
+    assert (
+        compared["figures"]["auc_difference"]["value"] == -0.25
+        and without["figures"]["auc_difference"]["value"] is None
+    )
+    assert not any("auc_difference" in row["figures"] for row in scoreboard.bundled("resnet50", worse[1:], rows))
     assert len(slices) == 2 and not any("ood_auroc" in row["figures"] for row in slices)
     assert (test["protocol"], children["protocol"]) == ("xray / test", "xray / pediatric")
     value = {name: figure["value"] for name, figure in test["figures"].items()}
