@@ -9,20 +9,20 @@ teach and test; they are no evidence of how well a model works on people.
 import io
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from covid_core.hounsfield import LUNG_WINDOW, windowed
-from covid_core.shapes import Array, Grid, Points
+from covid_core.shapes import Array, Grid, Points, waves
 from covid_core.thorax import Anatomy, Thorax, build
 
 Mask = NDArray[np.bool_]
 Modality = Literal["xray", "ct"]
 
-FIELD = 381.0  # side of either picture at the patient, mm
+FIELD = 345.0  # side of either picture at the patient, mm
 WATER = 0.0165  # attenuation of water per mm, for the hardened beam of a chest X-ray
 NOISE = 22.0  # standard deviation in a CT slice, HU
 GROUND_GLASS = (-600.0, -100.0)  # HU of a lesion at density 0 and 1
@@ -159,7 +159,7 @@ def _check_between(name: str, value: float, low: float = 0, high: float = 1) -> 
 
 @lru_cache(maxsize=1)  # about 50 MB
 def _standing(seed: int) -> Thorax:
-    grid = Grid((0.75, -135.0, 0.75 - FIELD / 2), (1.5, 3.0, 1.5), (254, 92, 254))
+    grid = Grid((12.0, -147.0, 0.75 - FIELD / 2), (1.5, 3.0, 1.5), (230, 100, 230))
     return build(Anatomy.draw(seed), grid, arms=True)
 
 
@@ -167,7 +167,7 @@ def _standing(seed: int) -> Thorax:
 def _lying(seed: int, size: int, level: float) -> Thorax:
     anatomy = Anatomy.draw(seed)
     step = FIELD / size
-    grid = Grid((anatomy.height(level), step / 2 - 180, (step - FIELD) / 2), (step, step, step), (1, size, size))
+    grid = Grid((anatomy.height(level), 10 + (step - FIELD) / 2, (step - FIELD) / 2), (step, step, step), (1, size, size))
     return build(anatomy, grid, couch=True)
 
 
@@ -186,8 +186,8 @@ def _infiltrate(chest: Thorax, lesions: Lesions | None, plane: float | None) -> 
         box = chest.grid.box(centre, (1.9 * radius,) * 3)
         at = [(a - c) / radius for a, c in zip(chest.grid.axes(box), centre, strict=True)]
         edge = 1.15 - np.sqrt(at[0] ** 2 + at[1] ** 2 + at[2] ** 2)
-        edge = edge + 0.22 * _waves(rng, at, 1.6) + 0.06 * _waves(rng, at, 0.6)
-        patch = np.clip(edge / 0.65, 0, 1) * np.clip(0.9 + 0.07 * _waves(rng, at, 0.3), 0, 1)
+        edge = edge + 0.22 * waves(rng, at, 1.6) + 0.06 * waves(rng, at, 0.6)
+        patch = np.clip(edge / 0.65, 0, 1) * np.clip(0.9 + 0.07 * waves(rng, at, 0.3), 0, 1)
         np.maximum(share[box], patch * chest.lung[box], out=share[box])
     fog = GROUND_GLASS[0] + lesions.density * (GROUND_GLASS[1] - GROUND_GLASS[0])
     # Vessels are denser than the fog and stay visible in it, as in real ground glass.
@@ -211,17 +211,6 @@ def _place(
     for other in others:
         score -= 6 * np.exp(-(((places - other) / 45) ** 2).sum(1))
     return np.asarray(places[np.argmax(np.where(inside > 3, score, -np.inf))])
-
-
-def _waves(rng: np.random.Generator, at: list[Array], length: float) -> Array:
-    """Smooth noise of about unit size: the same at a point whatever the grid around it."""
-    total: Any = 0
-    for _ in range(12):
-        direction = rng.standard_normal(3)
-        turn = 2 * np.pi / (length * rng.uniform(0.6, 1.8)) * direction / np.linalg.norm(direction)
-        z, y, x = (t * a for t, a in zip(turn.tolist(), at, strict=True))
-        total = total + np.cos(z + y + x + rng.uniform(0, 2 * np.pi))
-    return np.asarray(total / 6**0.5, np.float32)
 
 
 def _resize(plane: Array, size: int) -> Array:
@@ -254,6 +243,6 @@ def _develop(signal: Array, dark: float, bright: float) -> Array:
     """Flatten coarse contrast and raise detail, as radiography consoles do, then apply the S-curve of film."""
     pixel = FIELD / len(signal)
     coarse = ndimage.gaussian_filter(signal, 11 / pixel)
-    signal = 0.8 * signal + 1.1 * (signal - coarse)
+    signal = signal + 0.3 * (signal - coarse)
     scaled = (signal - dark) / (bright - dark)
-    return np.asarray(np.clip(1 / (1 + np.exp(-3.4 * (scaled - 0.27))), 0, 1), np.float32)
+    return np.asarray(np.clip(1 / (1 + np.exp(-3 * (scaled - 0.25))), 0, 1), np.float32)
