@@ -31,7 +31,7 @@ from covid_core.shapes import (
 )
 
 AIR, FAT, MUSCLE, LIVER, LUNG = -1000.0, -100.0, 45.0, 60.0, -855.0  # HU
-BLOOD = 140.0  # with contrast medium, as in most CT of the chest; without it, in an X-ray, it is as muscle
+BLOOD = 250.0  # with contrast medium, as in most CT of the chest; without it, in an X-ray, it is as muscle
 COUCH_SHELL, COUCH_FOAM = -350.0, -930.0
 BONE: Material = ((0.0, 750.0), (2.0, 340.0))
 SPONGE: Material = ((0.0, 330.0), (1.4, 110.0))
@@ -77,7 +77,7 @@ class Anatomy:
         return cls(
             seed=seed,
             width=rng.uniform(122, 136),
-            depth=rng.uniform(94, 107),
+            depth=rng.uniform(96, 109),
             apex=rng.uniform(52, 66),
             dome=rng.uniform(230, 252),
             heart=rng.uniform(0.86, 1.06),
@@ -286,7 +286,7 @@ def build(anatomy: Anatomy, grid: Grid, arms: bool = False, couch: bool = False)
     blood = BLOOD if couch else MUSCLE
     heart = anatomy.heart_and_vessels(*axes)
     fill(inside, FAT, cavity)
-    fill(inside, blood, cavity * grid.cover(heart + 5))
+    fill(inside, blood, cavity * grid.cover(heart + 8))
     for (x, y, radius), value in ((CAVA, blood), (AZYGOS, blood), (GULLET, MUSCLE)):
         fill(inside, value, cavity * grid.cover(np.hypot(axes[1] - y, axes[2] - x) - radius))
     fill(inside, LIVER, cavity * grid.cover(-anatomy.diaphragm(*axes)))
@@ -309,7 +309,7 @@ def build(anatomy: Anatomy, grid: Grid, arms: bool = False, couch: bool = False)
     bones = list(anatomy.bones(arms))
     for material in (CARTILAGE, SPONGE, BONE):
         paint(hu, grid, [shape for shape, made_of in bones if made_of is material], material)
-    lung[hu > 150] = 0  # where a bone dents the lung
+    lung[hu > BLOOD + 20] = 0  # where a bone dents the lung
     for array in (hu, lung, tissue):
         array.flags.writeable = False
     return Thorax(anatomy, grid, hu, lung, tissue)
