@@ -232,7 +232,7 @@ def _detect(path: Array, seed: int | None) -> Array:
     primary = np.exp(-WATER * np.maximum(path, 0))
     # Scatter is born in the body along the beam and arrives as a wide veil.
     veil = ndimage.gaussian_filter(primary * WATER * path, 16 / pixel)
-    dose = ndimage.gaussian_filter(primary, 0.5 / pixel) + 0.1 * veil
+    dose = ndimage.gaussian_filter(primary, 0.5 / pixel) + 0.15 * veil
     if seed is not None:
         # Normal noise rather than Poisson counts: the same draws whatever the dose, so before and after share it.
         dose = dose + np.sqrt(dose / 150000) * np.random.default_rng([seed, 3]).standard_normal(path.shape)
@@ -242,7 +242,7 @@ def _detect(path: Array, seed: int | None) -> Array:
 def _develop(signal: Array, dark: float, bright: float) -> Array:
     """Flatten coarse contrast and raise detail, as radiography consoles do, then apply the S-curve of film."""
     pixel = FIELD / len(signal)
-    coarse = ndimage.gaussian_filter(signal, 11 / pixel)
-    signal = signal + 0.3 * (signal - coarse)
+    coarse = ndimage.gaussian_filter(signal, 6 / pixel)
+    signal = signal + 0.6 * (signal - coarse)
     scaled = (signal - dark) / (bright - dark)
-    return np.asarray(np.clip(1 / (1 + np.exp(-3 * (scaled - 0.25))), 0, 1), np.float32)
+    return np.asarray(np.clip(1 / (1 + np.exp(-4 * (scaled - 0.2))), 0, 1), np.float32)
