@@ -27,7 +27,6 @@ from covid_core.shapes import (
     smooth,
     tree,
     tube,
-    waves,
 )
 
 AIR, FAT, MUSCLE, LIVER, LUNG = -1000.0, -100.0, 45.0, 60.0, -855.0  # HU
@@ -273,9 +272,6 @@ def build(anatomy: Anatomy, grid: Grid, arms: bool = False, couch: bool = False)
     skin = anatomy.body(*axes, arms)
     fill(hu, FAT, grid.cover(skin))
     fill(hu, MUSCLE, grid.cover(skin + anatomy.fat))
-    if couch:  # Fat runs between the bundles of muscle. In an X-ray, which adds up what lies in line, that is lost.
-        streaks = waves(np.random.default_rng([anatomy.seed, 6]), list(axes), 8)
-        fill(hu, FAT, np.clip(0.5 + 1.5 * streaks, 0, 1) * grid.cover(skin + anatomy.fat))
 
     # From above the lungs to the foot of the picture, so that the liver fills all of the upper abdomen.
     chest = grid.box((anatomy.apex + 180, 8, 0), (190, anatomy.depth + 20, anatomy.width + 5))
