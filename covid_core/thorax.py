@@ -282,7 +282,7 @@ def build(anatomy: Anatomy, grid: Grid, arms: bool = False, couch: bool = False)
     blood = BLOOD if couch else MUSCLE
     heart = anatomy.heart_and_vessels(*axes)
     fill(inside, FAT, cavity)
-    fill(inside, blood, cavity * grid.cover(heart + 8))
+    fill(inside, blood, cavity * grid.cover(heart + 11))
     for (x, y, radius), value in ((CAVA, blood), (AZYGOS, blood), (GULLET, MUSCLE)):
         fill(inside, value, cavity * grid.cover(np.hypot(axes[1] - y, axes[2] - x) - radius))
     fill(inside, LIVER, cavity * grid.cover(-anatomy.diaphragm(*axes)))
