@@ -167,7 +167,9 @@ def _standing(seed: int) -> Thorax:
 def _lying(seed: int, size: int, level: float) -> Thorax:
     anatomy = Anatomy.draw(seed)
     step = FIELD / size
-    grid = Grid((anatomy.height(level), 10 + (step - FIELD) / 2, (step - FIELD) / 2), (step, step, step), (1, size, size))
+    grid = Grid(
+        (anatomy.height(level), 10 + (step - FIELD) / 2, (step - FIELD) / 2), (step, step, step), (1, size, size)
+    )
     return build(anatomy, grid, couch=True)
 
 
