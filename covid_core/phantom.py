@@ -9,14 +9,14 @@ teach and test; they are no evidence of how well a model works on people.
 import io
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from covid_core.hounsfield import LUNG_WINDOW, windowed
-from covid_core.shapes import Array, Grid, Points, waves
+from covid_core.shapes import Array, Grid, Points
 from covid_core.thorax import Anatomy, Thorax, build
 
 Mask = NDArray[np.bool_]
@@ -188,8 +188,8 @@ def _infiltrate(chest: Thorax, lesions: Lesions | None, plane: float | None) -> 
         box = chest.grid.box(centre, (1.9 * radius,) * 3)
         at = [(a - c) / radius for a, c in zip(chest.grid.axes(box), centre, strict=True)]
         edge = 1.15 - np.sqrt(at[0] ** 2 + at[1] ** 2 + at[2] ** 2)
-        edge = edge + 0.22 * waves(rng, at, 1.6) + 0.06 * waves(rng, at, 0.6)
-        patch = np.clip(edge / 0.65, 0, 1) * np.clip(0.9 + 0.07 * waves(rng, at, 0.3), 0, 1)
+        edge = edge + 0.22 * _waves(rng, at, 1.6) + 0.06 * _waves(rng, at, 0.6)
+        patch = np.clip(edge / 0.65, 0, 1) * np.clip(0.9 + 0.07 * _waves(rng, at, 0.3), 0, 1)
         np.maximum(share[box], patch * chest.lung[box], out=share[box])
     fog = GROUND_GLASS[0] + lesions.density * (GROUND_GLASS[1] - GROUND_GLASS[0])
     # Vessels are denser than the fog and stay visible in it, as in real ground glass.
@@ -213,6 +213,17 @@ def _place(
     for other in others:
         score -= 6 * np.exp(-(((places - other) / 45) ** 2).sum(1))
     return np.asarray(places[np.argmax(np.where(inside > 3, score, -np.inf))])
+
+
+def _waves(rng: np.random.Generator, at: list[Array], length: float) -> Array:
+    """Smooth noise of about unit size: the same at a point whatever the grid around it."""
+    total: Any = 0
+    for _ in range(12):
+        direction = rng.standard_normal(3)
+        turn = 2 * np.pi / (length * rng.uniform(0.6, 1.8)) * direction / np.linalg.norm(direction)
+        z, y, x = (t * a for t, a in zip(turn.tolist(), at, strict=True))
+        total = total + np.cos(z + y + x + rng.uniform(0, 2 * np.pi))
+    return np.asarray(total / 6**0.5, np.float32)
 
 
 def _resize(plane: Array, size: int) -> Array:

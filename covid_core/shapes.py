@@ -95,17 +95,6 @@ def smooth(z: Any, heights: Sequence[float], values: Sequence[float]) -> Array:
     return np.asarray(PchipInterpolator(heights, values)(z), np.float32)
 
 
-def waves(rng: np.random.Generator, at: list[Array], length: float) -> Array:
-    """Smooth noise of about unit size: the same at a point whatever the grid around it."""
-    total: Any = 0
-    for _ in range(12):
-        direction = rng.standard_normal(3)
-        turn = 2 * np.pi / (length * rng.uniform(0.6, 1.8)) * direction / np.linalg.norm(direction)
-        z, y, x = (t * a for t, a in zip(turn.tolist(), at, strict=True))
-        total = total + np.cos(z + y + x + rng.uniform(0, 2 * np.pi))
-    return np.asarray(total / 6**0.5, np.float32)
-
-
 def tube(control: Any, radii: Sequence[float]) -> Tube:
     """Lay a tube of one size along a smooth curve through some points."""
     control = np.asarray(control, float)

@@ -37,7 +37,8 @@ SPONGE: Material = ((0.0, 330.0), (1.4, 110.0))
 CARTILAGE: Material = ((0.0, 90.0),)
 AIRWAY: Material = ((0.0, -50.0), (1.3, -980.0))
 
-CAVA, AZYGOS, GULLET = (-24.0, 2.0, 11.0), (-8.0, 46.0, 4.0), (6.0, 40.0, 8.0)  # run upright: x, y, radius in mm
+# What runs upright through the mediastinum: x, y, radius, and how far below the lungs' tops it begins, mm.
+AORTA, CAVA, AZYGOS, GULLET = (22.0, 46.0, 9.0, 60), (-24.0, 2.0, 9.0, 30), (-8.0, 46.0, 4.0, 70), (6.0, 40.0, 6.0, 0)
 SPINE_Y, VERTEBRA = 64.0, 24.0  # middle of the vertebral bodies, and the distance from one to the next
 
 
@@ -278,13 +279,14 @@ def build(anatomy: Anatomy, grid: Grid, arms: bool = False, couch: bool = False)
     axes = grid.axes(chest)
     cavity = grid.cover(anatomy.rib_cage(*axes))
     inside = hu[chest]
-    # The mediastinum is fat, in which heart, vessels and gullet lie.
+    # The mediastinum is fat, in which heart, vessels and gullet lie; of the heart that is the outermost layer, too.
     blood = BLOOD if couch else MUSCLE
     heart = anatomy.heart_and_vessels(*axes)
     fill(inside, FAT, cavity)
     fill(inside, blood, cavity * grid.cover(heart + 11))
-    for (x, y, radius), value in ((CAVA, blood), (AZYGOS, blood), (GULLET, MUSCLE)):
-        fill(inside, value, cavity * grid.cover(np.hypot(axes[1] - y, axes[2] - x) - radius))
+    for (x, y, radius, start), value in ((AORTA, blood), (CAVA, blood), (AZYGOS, blood), (GULLET, MUSCLE)):
+        near = np.maximum(np.hypot(axes[1] - y, axes[2] - x) - radius, anatomy.apex + start - axes[0])
+        fill(inside, value, cavity * grid.cover(near))
     fill(inside, LIVER, cavity * grid.cover(-anatomy.diaphragm(*axes)))
     share = grid.cover(anatomy.lungs(*axes, heart))
     # Lying on the back the lower lung holds more blood, which shows as a slow brightening towards the back.
