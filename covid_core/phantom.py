@@ -22,7 +22,7 @@ from covid_core.thorax import Anatomy, Thorax, build
 Mask = NDArray[np.bool_]
 Modality = Literal["xray", "ct"]
 
-FIELD = 381.0  # side of either picture at the patient, mm
+FIELD = 345.0  # side of either picture at the patient, mm
 WATER = 0.0165  # attenuation of water per mm, for the hardened beam of a chest X-ray
 NOISE = 22.0  # standard deviation in a CT slice, HU
 GROUND_GLASS = (-600.0, -100.0)  # HU of a lesion at density 0 and 1
@@ -159,7 +159,7 @@ def _check_between(name: str, value: float, low: float = 0, high: float = 1) -> 
 
 @lru_cache(maxsize=1)  # about 50 MB
 def _standing(seed: int) -> Thorax:
-    grid = Grid((0.75, -135.0, 0.75 - FIELD / 2), (1.5, 3.0, 1.5), (254, 92, 254))
+    grid = Grid((12.0, -147.0, 0.75 - FIELD / 2), (1.5, 3.0, 1.5), (230, 100, 230))
     return build(Anatomy.draw(seed), grid, arms=True)
 
 
@@ -167,7 +167,9 @@ def _standing(seed: int) -> Thorax:
 def _lying(seed: int, size: int, level: float) -> Thorax:
     anatomy = Anatomy.draw(seed)
     step = FIELD / size
-    grid = Grid((anatomy.height(level), step / 2 - 180, (step - FIELD) / 2), (step, step, step), (1, size, size))
+    grid = Grid(
+        (anatomy.height(level), 10 + (step - FIELD) / 2, (step - FIELD) / 2), (step, step, step), (1, size, size)
+    )
     return build(anatomy, grid, couch=True)
 
 
@@ -243,7 +245,7 @@ def _detect(path: Array, seed: int | None) -> Array:
     primary = np.exp(-WATER * np.maximum(path, 0))
     # Scatter is born in the body along the beam and arrives as a wide veil.
     veil = ndimage.gaussian_filter(primary * WATER * path, 16 / pixel)
-    dose = ndimage.gaussian_filter(primary, 0.5 / pixel) + 0.1 * veil
+    dose = ndimage.gaussian_filter(primary, 0.5 / pixel) + 0.15 * veil
     if seed is not None:
         # Normal noise rather than Poisson counts: the same draws whatever the dose, so before and after share it.
         dose = dose + np.sqrt(dose / 150000) * np.random.default_rng([seed, 3]).standard_normal(path.shape)
@@ -253,7 +255,7 @@ def _detect(path: Array, seed: int | None) -> Array:
 def _develop(signal: Array, dark: float, bright: float) -> Array:
     """Flatten coarse contrast and raise detail, as radiography consoles do, then apply the S-curve of film."""
     pixel = FIELD / len(signal)
-    coarse = ndimage.gaussian_filter(signal, 11 / pixel)
-    signal = 0.8 * signal + 1.1 * (signal - coarse)
+    coarse = ndimage.gaussian_filter(signal, 6 / pixel)
+    signal = signal + 0.6 * (signal - coarse)
     scaled = (signal - dark) / (bright - dark)
-    return np.asarray(np.clip(1 / (1 + np.exp(-3.4 * (scaled - 0.27))), 0, 1), np.float32)
+    return np.asarray(np.clip(1 / (1 + np.exp(-4 * (scaled - 0.2))), 0, 1), np.float32)

@@ -29,14 +29,16 @@ from covid_core.shapes import (
     tube,
 )
 
-AIR, FAT, MEDIASTINUM, MUSCLE, LIVER, LUNG = -1000.0, -100.0, 35.0, 45.0, 60.0, -825.0  # HU
+AIR, FAT, MUSCLE, LIVER, LUNG = -1000.0, -100.0, 45.0, 60.0, -855.0  # HU
+BLOOD = 250.0  # with contrast medium, as in most CT of the chest; without it, in an X-ray, it is as muscle
 COUCH_SHELL, COUCH_FOAM = -350.0, -930.0
 BONE: Material = ((0.0, 750.0), (2.0, 340.0))
 SPONGE: Material = ((0.0, 330.0), (1.4, 110.0))
 CARTILAGE: Material = ((0.0, 90.0),)
-VESSEL: Material = ((0.0, MUSCLE),)
 AIRWAY: Material = ((0.0, -50.0), (1.3, -980.0))
 
+# What runs upright through the mediastinum: x, y, radius, and how far below the lungs' tops it begins, mm.
+AORTA, CAVA, AZYGOS, GULLET = (22.0, 46.0, 9.0, 60), (-24.0, 2.0, 9.0, 30), (-8.0, 46.0, 4.0, 70), (6.0, 40.0, 6.0, 0)
 SPINE_Y, VERTEBRA = 64.0, 24.0  # middle of the vertebral bodies, and the distance from one to the next
 
 
@@ -75,9 +77,9 @@ class Anatomy:
         return cls(
             seed=seed,
             width=rng.uniform(122, 136),
-            depth=rng.uniform(84, 97),
+            depth=rng.uniform(96, 109),
             apex=rng.uniform(52, 66),
-            dome=rng.uniform(244, 266),
+            dome=rng.uniform(230, 252),
             heart=rng.uniform(0.86, 1.06),
             slant=rng.uniform(70, 100),
             fat=rng.uniform(7, 18),
@@ -93,7 +95,7 @@ class Anatomy:
     @property
     def hila(self) -> tuple[Points, Points]:
         """Where vessels and bronchi enter the right and the left lung."""
-        return np.array([self.apex + 108, 8, -42.0]), np.array([self.apex + 100, 12, 42.0])
+        return np.array([self.apex + 101, 8, -42.0]), np.array([self.apex + 93, 12, 42.0])
 
     def height(self, level: float) -> float:
         """From a share of the lungs' height, 0 apex .. 1 base, to z in mm, keeping off the very tips."""
@@ -128,19 +130,19 @@ class Anatomy:
         surface = ellipsoid(z, y, x, (foot - 8, -17, 30), size * (46, 62, 63), tilt=(0.6, -0.3))
         surface = either(surface, ellipsoid(z, y, x, (foot - 18, -4, -13), size * (56, 58, 33)), 14)
         surface = either(surface, ellipsoid(z, y, x, (foot - 74, -8, 9), size * (54, 46, 31)), 24)
-        surface = either(surface, ellipsoid(z, y, x, (top + 68, 14, 18), (18, 40, 20)), 8)
-        descending = np.maximum(np.hypot(y - 46, x - 22) - 13, top + 66 - z)
+        surface = either(surface, ellipsoid(z, y, x, (top + 62, 14, 18), (18, 40, 20)), 8)
+        descending = np.maximum(np.hypot(y - 46, x - 22) - 13, top + 60 - z)
         surface = either(surface, descending, 6)
-        return either(surface, ellipsoid(z, y, np.abs(x), (top + 104, 8, 34), (19, 15, 15)), 8)
+        return either(surface, ellipsoid(z, y, np.abs(x), (top + 97, 8, 34), (19, 15, 15)), 8)
 
-    def lungs(self, z: Array, y: Array, x: Array) -> Array:
-        """Distance to the surface of the nearer lung."""
+    def lungs(self, z: Array, y: Array, x: Array, heart: Array | None = None) -> Array:
+        """Distance to the surface of the nearer lung; `heart` saves time where `heart_and_vessels` is known."""
         # The lungs nearly touch behind the breastbone and part around the great vessels and the spine.
         front = 8 + 15 * np.clip((y + 85) / 85, 0, 1) + 8 / (1 + np.exp((z - self.apex - 42) / 9))
         spine = 25 - np.hypot(x, 0.9 * (y - SPINE_Y - 8))
         surface = both(self.rib_cage(z, y, x), self.diaphragm(z, y, x), 6)
         surface = both(surface, both(front - np.abs(x), spine, 8), 10)
-        return both(surface, -self.heart_and_vessels(z, y, x), 8)
+        return both(surface, -(self.heart_and_vessels(z, y, x) if heart is None else heart), 8)
 
     def body(self, z: Array, y: Array, x: Array, arms: bool) -> Array:
         """Distance to the skin; arms hang at the sides or, without, are raised out of the picture."""
@@ -213,7 +215,7 @@ class Anatomy:
 
     def airways(self) -> Iterator[Tube]:
         """Windpipe and main bronchi."""
-        carina = (self.apex + 78, 28, 1)
+        carina = (self.apex + 72, 28, 1)
         yield tube([(-30, -4, 0), (self.apex, 14, 0), carina], (9.5, 9.5, 9.5))
         for hilum, radius in zip(self.hila, (7.5, 6.8), strict=True):
             yield tube([carina, (carina[0] + 16, 27, hilum[2] * 0.5), hilum + (0, 8, 0)], (radius,) * 3)
@@ -222,13 +224,13 @@ class Anatomy:
         """Vessels and small bronchi of both lungs, grown from the hila towards random places."""
         rng = np.random.default_rng([self.seed, 2])
         corner = np.array([self.apex, -self.depth, -self.width])
-        places = rng.uniform(corner, (self.base, self.depth + 14, self.width), (9000, 3))
+        places = rng.uniform(corner, (self.base, self.depth + 14, self.width), (12000, 3))
         places = places[self.lungs(*places.T.astype(np.float32)) < -5]
         vessels, bronchi = [], []
         for hilum in self.hila:
             own = places[places[:, 2] * hilum[2] > 0]
-            vessels += [tree(hilum + (4, -6, 0), own[:400], 0.55), tree(hilum + (12, 6, 0), own[400:650], 0.52)]
-            bronchi.append(tree(hilum + (2, 6, 0), own[650:690], 1.1))
+            vessels += [tree(hilum + (4, -6, 0), own[:800], 0.45), tree(hilum + (12, 6, 0), own[800:1300], 0.42)]
+            bronchi.append(tree(hilum + (2, 6, 0), own[1300:1340], 1.1))
         return merge(vessels), merge(bronchi)
 
 
@@ -277,9 +279,16 @@ def build(anatomy: Anatomy, grid: Grid, arms: bool = False, couch: bool = False)
     axes = grid.axes(chest)
     cavity = grid.cover(anatomy.rib_cage(*axes))
     inside = hu[chest]
-    fill(inside, MEDIASTINUM, cavity)
+    # The mediastinum is fat, in which heart, vessels and gullet lie; of the heart that is the outermost layer, too.
+    blood = BLOOD if couch else MUSCLE
+    heart = anatomy.heart_and_vessels(*axes)
+    fill(inside, FAT, cavity)
+    fill(inside, blood, cavity * grid.cover(heart + 11))
+    for (x, y, radius, start), value in ((AORTA, blood), (CAVA, blood), (AZYGOS, blood), (GULLET, MUSCLE)):
+        near = np.maximum(np.hypot(axes[1] - y, axes[2] - x) - radius, anatomy.apex + start - axes[0])
+        fill(inside, value, cavity * grid.cover(near))
     fill(inside, LIVER, cavity * grid.cover(-anatomy.diaphragm(*axes)))
-    share = grid.cover(anatomy.lungs(*axes))
+    share = grid.cover(anatomy.lungs(*axes, heart))
     # Lying on the back the lower lung holds more blood, which shows as a slow brightening towards the back.
     fill(inside, LUNG + 0.35 * axes[1], share)
     lung = np.zeros(grid.shape, np.float32)
@@ -288,7 +297,7 @@ def build(anatomy: Anatomy, grid: Grid, arms: bool = False, couch: bool = False)
     tissue[chest[0], chest[2]] = (cavity - share).sum(1) * grid.spacing[1]
 
     vessels, bronchi = anatomy.trees()
-    paint(hu, grid, [vessels], VESSEL)
+    paint(hu, grid, [vessels], ((0.0, blood),))
     paint(hu, grid, [bronchi, *anatomy.airways()], AIRWAY)
     bubble = (anatomy.dome + 24 + anatomy.gas, 10, 62)
     box = grid.box(bubble, (anatomy.gas, 2 * anatomy.gas, 2 * anatomy.gas))
@@ -298,7 +307,7 @@ def build(anatomy: Anatomy, grid: Grid, arms: bool = False, couch: bool = False)
     bones = list(anatomy.bones(arms))
     for material in (CARTILAGE, SPONGE, BONE):
         paint(hu, grid, [shape for shape, made_of in bones if made_of is material], material)
-    lung[hu > 150] = 0  # where a bone dents the lung
+    lung[hu > BLOOD + 20] = 0  # where a bone dents the lung
     for array in (hu, lung, tissue):
         array.flags.writeable = False
     return Thorax(anatomy, grid, hu, lung, tissue)

@@ -106,9 +106,11 @@ def _want(of: str) -> None:
 def _phantoms() -> list[tuple[str, bytes]]:
     """A few phantoms, and a file that is none, to try a batch with: names and contents."""
     files = [("notes.png", b"Not every file in a folder is a picture.")]
-    for seed in range(2, 5):
-        ill = phantom.Lesions(count=4 * seed, size=0.2, density=0.9)
-        for name, make in (("ct", phantom.ct), ("xray", phantom.xray)):
+    for seed in range(6, 9):
+        for name, make, ill in (
+            ("ct", phantom.ct, phantom.Lesions(count=12, density=0.6)),
+            ("xray", phantom.xray, phantom.Lesions(count=24, density=1, depth=0.2)),
+        ):
             files.append((f"{name}-{seed}-healthy.png", phantom.png_bytes(make(seed=seed, lesions=None))))
             files.append((f"{name}-{seed}-lesions.png", phantom.png_bytes(make(seed=seed, lesions=ill))))
     return files

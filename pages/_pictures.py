@@ -10,10 +10,10 @@ from covid_core import gallery, images, phantom, recipe, volume
 
 # By the name used in a link: title and how it is made.
 PHANTOMS = {
-    "xray-healthy": ("Phantom X-ray, healthy", recipe.Recipe("xray", 1, 0, 24, 90, 62, 10)),
-    "xray-lesions": ("Phantom X-ray, with lesions", recipe.Recipe("xray", 1, 8, 24, 90, 62, 10)),
-    "ct-healthy": ("Phantom CT slice, healthy", recipe.Recipe("ct", 1, 0, 24, 90, 62, 10)),
-    "ct-lesions": ("Phantom CT slice, with lesions", recipe.Recipe("ct", 1, 8, 24, 90, 62, 10)),
+    "xray-healthy": ("Phantom X-ray, healthy", recipe.Recipe("xray", 8, 0, 16, 100, 62, 20)),
+    "xray-lesions": ("Phantom X-ray, with lesions", recipe.Recipe("xray", 8, 24, 16, 100, 62, 20)),
+    "ct-healthy": ("Phantom CT slice, healthy", recipe.Recipe("ct", 8, 0, 16, 60, 62, 10)),
+    "ct-lesions": ("Phantom CT slice, with lesions", recipe.Recipe("ct", 8, 12, 16, 60, 62, 10)),
 }
 STAND_IN = "xray-lesions"  # where a page needs a picture and none is chosen
 # A phantom of which there are all slices, by its name in a link; one of them is shown.

@@ -9,10 +9,10 @@ from covid_core.diagnose import conclude, diagnose, find, read
 
 FILE = Path(__file__).parent / "golden.json"
 PICTURES = {
-    "xray-healthy": lambda: phantom.xray(seed=1),
-    "xray-lesions": lambda: phantom.xray(seed=1, lesions=phantom.Lesions(count=8, size=0.24, density=0.9)),
-    "ct-healthy": lambda: phantom.ct(seed=1),
-    "ct-lesions": lambda: phantom.ct(seed=1, lesions=phantom.Lesions(count=8, size=0.24, density=0.9)),
+    "xray-healthy": lambda: phantom.xray(seed=8),
+    "xray-lesions": lambda: phantom.xray(seed=8, lesions=phantom.Lesions(count=24, size=0.16, density=1, depth=0.2)),
+    "ct-healthy": lambda: phantom.ct(seed=8),
+    "ct-lesions": lambda: phantom.ct(seed=8, lesions=phantom.Lesions(count=12, size=0.16, density=0.6)),
 }
 MODALITY = {name: name.split("-")[0] for name in PICTURES}
 

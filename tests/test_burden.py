@@ -11,7 +11,7 @@ from tests.volumes import nifti
 
 def test_the_burden_finds_the_most_affected_slice() -> None:
     patches = phantom.Lesions(count=6, level=0.5, spread=0.0, size=0.2)
-    truth = [phantom.ct(3, patches, 128, level=float(level)) for level in np.linspace(0.2, 0.8, 9)]
+    truth = [phantom.ct(2, patches, 128, level=float(level)) for level in np.linspace(0.2, 0.8, 9)]
     found = read_volume([("a.nii", nifti(np.stack([one.hounsfield for one in truth])))])
     seen: list[tuple[int, int]] = []
     measured = burden(found, lambda done, total: seen.append((done, total)))
