@@ -3,7 +3,8 @@
 Organs are formulas for the distance to their surface, so the same chest can be sampled as a coarse block for an X-ray
 or as one fine plane for a CT slice; bones, airways and vessels are tubes along curves (`shapes`). Coordinates, in mm:
 x from the patient's right to the left, as in a picture; y from front to back; z from head to feet. Arrays and points
-are ordered z, y, x. The numbers are round figures for an adult, set by hand until the pictures looked right.
+are ordered z, y, x. The numbers are round figures for an adult, set by hand until the pictures looked right, and
+most of them got the answers they should: what is right about phantoms says nothing about patients.
 """
 
 from collections.abc import Iterator

@@ -352,7 +352,9 @@ with main:
         if chosen.credit:
             heading.caption(f"Credit: {chosen.credit}")
         if chosen.is_phantom or chosen.is_computed:
-            heading.caption("A synthetic phantom, not a patient: its answer says nothing about patients.")
+            heading.caption(
+                "A synthetic phantom, not a patient, drawn so that most get the right answer: that says nothing about patients."
+            )
         try:
             result = _answers.answer_with_status(status, chosen, settings)
         except (images.ImageError, WeightsError) as error:
