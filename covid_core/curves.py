@@ -176,9 +176,8 @@ def falling(shares: Mapping[str, Mapping[str, Any]], usual: Sequence[float | Non
         hovertemplate="%{customdata}<extra></extra>",
     )
     for name, value, (_, high), line in zip(names, values, ends, usual, strict=True):
-        above = (
-            max(high, line) if line is not None and high - 0.05 < line < high + 0.2 else high
-        )  # so that the line does not cross it
+        # Above that line, too, where it would cross the number.
+        above = max(high, line) if line is not None and high - 0.05 < line < high + 0.2 else high
         figure.add_annotation(
             x=name,
             y=above,

@@ -206,7 +206,7 @@ def forest(figures: dict[str, dict[str, Any]], axis: str, shares: bool = False) 
         figure.add_annotation(x=0, text=label, yanchor="bottom", yshift=7, align="left", **beside)
     title = _broken(axis, 46)
     reached = [f[end] for f in figures.values() for end in ("value", "low", "high") if f.get(end) is not None]
-    span = [0, 1.05 * max(1, *reached)]
+    span = [0, 1.05 * max([1, *reached])]
     if min(reached, default=0) < 0:
         farthest = 1.1 * max(map(abs, reached))
         span = [-farthest, farthest]

@@ -73,10 +73,7 @@ def _facts(result: Diagnosis) -> list[tuple[str, str]]:
         facts.append(("Probability of COVID-19", "withheld: for such a picture it means nothing"))
     elif answer.probability is not None and answer.interval is not None and answer.method:
         facts += [
-            (
-                "Probability of COVID-19",
-                f"{report.percent(answer.probability)}, interval {report.interval(*answer.interval)}",
-            ),
+            ("Probability of COVID-19", report.with_interval(answer.probability, answer.interval)),
             ("Level", report.percent(answer.level)),
             ("Sampling", report.METHOD_TITLES[answer.method]),
             ("Not ruled out at that level", report.held(answer.prediction_set)),

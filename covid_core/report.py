@@ -1,5 +1,6 @@
 """Results as JSON, as the command line and the page's downloads give them, and masks as PNG."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,12 @@ def interval(low: float, high: float) -> str:
     """An interval of probabilities, for reading: "12 % to 40 %"; where both ends read alike, that alone."""
     ends = percent(low), percent(high)
     return " to ".join(dict.fromkeys(ends))
+
+
+def with_interval(value: float, ends: Sequence[float], words: str = "interval ") -> str:
+    """A probability and its interval, for reading: "37 %, interval 12 % to 40 %"; "> 99 %" where the interval reads alike."""
+    said, around = percent(value), interval(*ends)
+    return said if around == said else f"{said}, {words}{around}"
 
 
 def share(value: float, digits: int = 0) -> str:

@@ -50,11 +50,6 @@ COLUMNS = {
 }
 
 
-def in_words(probability: float, interval: list[float]) -> str:
-    """As Diagnose says it, which never claims certainty."""
-    return f"{report.percent(probability)}, {report.interval(*interval)}"
-
-
 def table(job: _job.Job, shown: range | list[int]) -> pandas.DataFrame:
     """These rows as they are shown."""
     kinds = {"xray": "X-ray", "ct": "CT"}
@@ -72,7 +67,9 @@ def table(job: _job.Job, shown: range | list[int]) -> pandas.DataFrame:
                 "file": row["file"],
                 "answer": overview.OUTCOMES[overview.outcome(row)],
                 "probability": probability,
-                "interval": in_words(probability, interval) if probability is not None and interval else "",
+                "interval": report.with_interval(probability, interval, "")
+                if probability is not None and interval
+                else "",
                 "doubt": sum(d for d in doubts if isinstance(d, float)) if isinstance(interval, list) else None,
                 "kind": kinds.get(str(row.get("modality")), ""),
                 "remark": row.get("error") or reason,

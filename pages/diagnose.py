@@ -104,10 +104,8 @@ def verdict(result: Diagnosis) -> None:
     if answer.probability is not None and answer.interval is not None:
         lines.append(f"Read as a {KINDS[answer.modality]}.")
         if not answer.is_baseless:
-            lines.append(
-                f"Probability of COVID-19 **{report.percent(answer.probability)}**, "
-                f"{report.percent(answer.level)} interval {report.interval(*answer.interval)}."
-            )
+            words = f"{report.percent(answer.level)} interval "
+            lines.append(f"Probability of COVID-19 {report.with_interval(answer.probability, answer.interval, words)}.")
     lines += filter(None, (answer.reason, report.caution(answer)))
     getattr(st, kind)(f"### {icon} {report.DECISIONS[answer.decision]}\n{' '.join(lines)}")
 

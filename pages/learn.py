@@ -338,7 +338,7 @@ def show(number: int, step: Step, about: tuple[_pictures.Upload, _ui.Settings] |
     st.header(f"{number + 1}. {step.title}")
     st.markdown(step.text)
     try:
-        step.live(*(with_answer(*about) if about else (st.session_state["settings"],)))
+        step.live(*(with_answer(*about) if about else (_ui.choose_settings(()),)))
     except WeightsError as error:
         st.error(str(error), icon=":material/error:")
     quiz(number, step)

@@ -27,7 +27,7 @@ LITERATURE = """
 def line(answer: classify.Classification) -> str:
     """Probability in words, without the gate."""
     assert answer.probability is not None and answer.interval is not None  # never refused here
-    return f"**{report.percent(answer.probability)}**, {report.interval(*answer.interval)}"
+    return f"**{report.with_interval(answer.probability, answer.interval, '')}**"
 
 
 def verdict(answer: classify.Classification) -> str:

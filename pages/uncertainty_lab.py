@@ -86,7 +86,7 @@ def in_words(answer: classify.Classification) -> str:
     if answer.is_baseless:
         return f"**{decision}.** {answer.reason} Distance {answer.distance:.2f}"
     return (
-        f"**{decision}**: {report.percent(answer.probability)}, interval {report.interval(*answer.interval)}. {answer.reason}  \n"
+        f"**{decision}**: {report.with_interval(answer.probability, answer.interval)}. {answer.reason}  \n"
         f"Not ruled out at {report.percent(answer.level)}: {report.held(answer.prediction_set)}. "
         f"Distance {answer.distance:.2f}"
     )

@@ -73,7 +73,7 @@ def test_whatever_is_unusable_gets_a_sentence_and_the_rest_an_answer(good: Path,
 def test_words_hold_no_probability_that_means_nothing(good: Path, monkeypatch, capsys) -> None:
     assert main(["classify", str(good), "--modality", "ct"]) == 0
     assert "COVID-19 probability 0." in capsys.readouterr().out
-    monkeypatch.setattr(verdict, "verdict", lambda *_: ("uncertain", verdict.UNLIKE))
+    monkeypatch.setattr(verdict, "verdict", lambda *_, **__: ("uncertain", verdict.UNLIKE))
     monkeypatch.setattr(classify, "verdict", verdict.verdict)
     assert main(["classify", str(good), "--modality", "ct"]) == 0
     said = capsys.readouterr().out

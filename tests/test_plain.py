@@ -80,4 +80,4 @@ def test_evidence_is_painted_where_it_is(chest: shortcuts.Chest) -> None:
     pixels = np.full((80, 80), 0.5, np.float32)
     painted = painting.grad_cam(pixels, replace(answer.explanation, cells=cells, frame=preprocess.whole((80, 80))), 1.0)
     assert painted[5, 5].tolist() == [int(painting.GREEN[i : i + 2], 16) for i in (1, 3, 5)]
-    assert painted[75, 75].tolist() == painted[40, 40].tolist() == [128] * 3
+    assert painted[75, 75].tolist() == painted[40, 40].tolist() == [round(127.5 * painting.DIMMED)] * 3

@@ -165,7 +165,7 @@ def test_the_shortcut_lab_takes_lungs_away_and_burns_letters_in() -> None:
         assert other and f"A plain network: **{report.percent(other.probability)}**" in said
     assert "never abstains" in said and "tuberculosis" in _plain.x_rays_fall() and _plain.x_rays_fall() in said
     before, after = (
-        plain.ask(image, chest.lungs) for image in (chest.image, shortcuts.with_marker(chest.image, "R", 0.15, 0.15))
+        plain.ask(image, chest.lungs) for image in (chest.image, shortcuts.with_marker(chest.image, "R", 0.3, 0.5))
     )
     assert before and after
     told = [report.percent(answer.probability) for answer in (before, after)]

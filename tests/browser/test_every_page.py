@@ -34,10 +34,10 @@ def abstain(page: Page) -> None:
 
 def move_letters(page: Page) -> None:
     slider = page.get_by_role("slider", name="Across")
-    expect(slider).to_have_value("0.15")
+    expect(slider).to_have_value("0.3")
     slider.focus()
     page.keyboard.press("ArrowRight")
-    expect(slider).to_have_value("0.2")
+    expect(slider).to_have_value("0.35")
 
 
 def next_model(page: Page) -> None:
