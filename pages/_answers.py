@@ -127,10 +127,16 @@ def spoilt(_image: images.DecodedImage, sha: str, modality: str, model: str, kin
     return see(degrade.degrade(_image, kind, strength), modality, model).evidence.light()
 
 
-@st.cache_data(max_entries=100, show_spinner=False)
-def blurred(_chest: shortcuts.Chest, sha: str, modality: str, model: str, strength: float) -> Evidence:
+# A picture's lungs are those of its file, as read by a model as one kind of image.
+BY_CHEST: dict[str | type, Callable[[Any], Any]] = {
+    shortcuts.Chest: lambda chest: (chest.image.sha256, chest.evidence.modality, chest.evidence.model)
+}
+
+
+@st.cache_data(max_entries=100, show_spinner=False, hash_funcs=BY_CHEST)
+def blurred(chest: shortcuts.Chest, strength: float) -> Evidence:
     """What the classifier alone makes of a picture blurred like this."""
-    return shortcuts.in_box(_chest, degrade.degrade(_chest.image, "blur", strength))
+    return shortcuts.in_box(chest, degrade.degrade(chest.image, "blur", strength))
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -150,43 +156,38 @@ def chest(picture: Upload, settings: Settings) -> shortcuts.Chest:
     return _but_refused(_chest, picture, settings.modality, settings.model)
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
-def probes(_chest: shortcuts.Chest, sha: str, modality: str, model: str) -> list[shortcuts.Probe]:
+@st.cache_data(max_entries=8, show_spinner=False, hash_funcs=BY_CHEST)
+def probes(chest: shortcuts.Chest) -> list[shortcuts.Probe]:
     """The picture with parts taken away, and what is said of it."""
-    return shortcuts.probes(_chest)
+    return shortcuts.probes(chest)
 
 
-@st.cache_data(max_entries=50, show_spinner=False)
-def plain_network(
-    _chest: shortcuts.Chest, _images: list[images.DecodedImage], sha: str, what: str
-) -> list[plain.Answer]:
+@st.cache_data(max_entries=50, show_spinner=False, hash_funcs=BY_CHEST)
+def plain_network(chest: shortcuts.Chest, what: str, _images: list[images.DecodedImage]) -> list[plain.Answer]:
     """What the plain network makes of an X-ray changed like this; nothing of a CT slice, or where there is no such network.
 
     Args:
-        _chest: the X-ray as it is.
-        _images: changed.
-        sha: of its file.
-        what: was changed.
+        chest: the X-ray as it is.
+        what: was changed in it.
+        _images: changed so.
 
     Raises:
         WeightsError: its file is nowhere, or damaged.
     """
-    asked = _images if _chest.evidence.modality == plain.MODALITY else []
-    return [answer for image in asked if (answer := plain.ask(image, _chest.lungs))]
+    asked = _images if chest.evidence.modality == plain.MODALITY else []
+    return [answer for image in asked if (answer := plain.ask(image, chest.lungs))]
 
 
-@st.cache_data(max_entries=500, show_spinner=False)
-def marked(
-    _chest: shortcuts.Chest, sha: str, modality: str, model: str, text: str, across: float, down: float
-) -> Evidence:
+@st.cache_data(max_entries=500, show_spinner=False, hash_funcs=BY_CHEST)
+def marked(chest: shortcuts.Chest, text: str, across: float, down: float) -> Evidence:
     """What the classifier makes of the picture with letters burned in."""
-    return shortcuts.in_box(_chest, shortcuts.with_marker(_chest.image, text, across, down))
+    return shortcuts.in_box(chest, shortcuts.with_marker(chest.image, text, across, down))
 
 
-@st.cache_data(max_entries=50, show_spinner=False)
-def marker_map(_chest: shortcuts.Chest, sha: str, modality: str, model: str, text: str, method: Method) -> Any:
-    """`shortcuts.marker_map`, [places, places]."""
-    return shortcuts.marker_map(_chest, text, method)
+@st.cache_data(max_entries=50, show_spinner=False, hash_funcs=BY_CHEST)
+def marker_map(chest: shortcuts.Chest, text: str, method: Method) -> painting.Places:
+    """`shortcuts.marker_map`."""
+    return shortcuts.marker_map(chest, text, method)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

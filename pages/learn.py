@@ -74,7 +74,7 @@ def overconfident(picture: _pictures.Upload, settings: _ui.Settings, result: Dia
     if chest.evidence.refusal:
         st.info(chest.evidence.refusal)
         return
-    evidence = _answers.blurred(chest, picture.sha256, settings.modality, settings.model, strength)
+    evidence = _answers.blurred(chest, strength)
     answer = evidence.answer(settings.method, settings.level)
     left, right = st.columns(2)
     left.image(
@@ -144,7 +144,7 @@ def without(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis
     if chest.evidence.refusal:
         st.info(chest.evidence.refusal)
         return
-    found = _answers.probes(chest, picture.sha256, settings.modality, settings.model)[:2]
+    found = _answers.probes(chest)[:2]
     for column, probe in zip(st.columns(2), found, strict=True):
         answer = probe.alone.answer(settings.method, settings.level)
         column.image(probe.image.pixels, width="stretch", alt=f"{picture.name}, {probe.title.lower()}")

@@ -42,9 +42,9 @@ def taken_away(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcu
         "The app's classifier is asked three times, always in the box around the lungs of the unchanged picture. Without lungs it "
         "sees their outline, but nothing in them: whatever it still answers comes from outside the lung mask."
     )
-    found = _answers.probes(chest, picture.sha256, settings.modality, settings.model)
+    found = _answers.probes(chest)
     try:
-        others = _answers.plain_network(chest, [probe.image for probe in found], picture.sha256, settings.modality)
+        others = _answers.plain_network(chest, "probes", [probe.image for probe in found])
     except WeightsError as error:
         st.error(f"The plain network is not asked. {error}", icon=":material/error:")
         others = []
@@ -122,7 +122,6 @@ def looks_like(found: list[shortcuts.Probe]) -> None:
 @st.fragment
 def letters(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcuts.Chest) -> None:
     """Letters burned in, dragged about on the picture or moved by two sliders."""
-    key = (picture.sha256, settings.modality, settings.model)
     left, right = st.columns([2, 3], gap="medium")
     with right:
         text = st.text_input("Letters", "R", max_chars=10, key="letters", persist_state="session") or "R"
@@ -134,7 +133,7 @@ def letters(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcuts.
         )
         without, changed = (
             e.answer(settings.method, settings.level)
-            for e in (chest.evidence, _answers.marked(chest, *key, text, across, down))
+            for e in (chest.evidence, _answers.marked(chest, text, across, down))
         )
         assert without.probability is not None and changed.probability is not None
         # Of the rounded ones, so that the three numbers agree.
@@ -145,16 +144,14 @@ def letters(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcuts.
         third.metric("Moved by", f"{moved:+d} point{'s' * (abs(moved) != 1)}" if moved else "0 points", border=True)
         with suppress(WeightsError):  # said above
             pictures = [chest.image, shortcuts.with_marker(chest.image, text, across, down)]
-            if told := _answers.plain_network(
-                chest, pictures, picture.sha256, f"{settings.modality} {text} {across} {down}"
-            ):
+            if told := _answers.plain_network(chest, f"{text} {across} {down}", pictures):
                 before, after = (report.percent(answer.probability) for answer in told)
                 st.caption(
                     f"A plain network, which sees the whole picture: {before} without letters, {after} with them."
                 )
         if st.button("Try 25 places", icon=":material/grid_on:", help="Takes some seconds."):
             with st.spinner("Asking 25 times"):
-                grid = _answers.marker_map(chest, *key, text, settings.method)
+                grid = _answers.marker_map(chest, text, settings.method)
             places(grid, without.probability, chest)
     with left:
         words = f"{picture.name} with the letters {text}"
