@@ -155,6 +155,9 @@ def summary(result: Diagnosis) -> None:
     fourth.metric(
         "Distance from training",
         f"{score:.2f}",
+        "above 1: unlike its images",
+        delta_color="off",
+        delta_arrow="off",
         border=True,
         height="stretch",
         help="Above 1 the picture is unlike the images the model learned from, and the answer is *cannot say*. Below 1 proves "
@@ -326,6 +329,9 @@ def show(result: Diagnosis, picked: _pictures.Upload, of: volume.Volume | None) 
         uncertainty(result)
         lesions(result)
         truth(result, picked)
+        if result.classification.decision == "refused":
+            st.markdown("Or try a phantom:")
+            _choice.show_phantoms()
         downloads(result, shown, opacity)
         st.caption(
             f"{result.classification.model}, weights {result.classification.weights_sha256[:12]}, "

@@ -26,6 +26,7 @@ class Step(NamedTuple):
         question: to think about.
         choices: answers to it, the right one first.
         answer: why.
+        phantom: that stands in where no picture is chosen.
     """
 
     title: str
@@ -34,6 +35,7 @@ class Step(NamedTuple):
     question: str
     choices: tuple[str, ...]
     answer: str
+    phantom: str = _pictures.STAND_IN
 
     @property
     def has_picture(self) -> bool:
@@ -65,6 +67,10 @@ def heads(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) 
         f"{answer.samples.size} heads{f' of {len(networks)} networks' if networks else ''}, as many opinions on the features of "
         f"**{_ui.plain(picture.name)}**: " + ", ".join(f"**{report.percent(float(p))}**" for p in answer.samples) + "."
     )
+    if answer.probability is not None:
+        st.plotly_chart(
+            figures.probability_bar(answer), key="learn-heads", config=QUIET, alt="The heads' probabilities"
+        )
 
 
 def overconfident(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
@@ -219,6 +225,7 @@ STEPS = (
         "Each learned from a different draw (a bootstrap). They part where it matters which images were drawn, mostly near 50 %. "
         "On a picture unlike all training images they need not part: all five then extrapolate alike. The distance is there for "
         "that.",
+        phantom="ct-healthy",  # about which its heads and samples differ
     ),
     Step(
         "Overconfidence",
@@ -237,9 +244,10 @@ STEPS = (
         "so do the samples of one head. Only the last layer is sampled, so a large aleatoric part does not prove that no network "
         "could do better.",
         two_kinds,
-        "The samples lie close together. Is the answer right?",
+        "If all samples lie close together, is the answer right?",
         ("Not necessarily", "Yes, they agree"),
         "Not necessarily. The samples share one backbone. None of them can be unsure about what it never looked at.",
+        phantom="ct-healthy",  # about which its heads and samples differ
     ),
     Step(
         "Calibration",
@@ -257,10 +265,11 @@ STEPS = (
         "improbable the true class can be. At a level of 90 % the set should contain the true class for nine in ten images of "
         "each class.",
         sets,
-        "Move the level up. Why does the set grow?",
+        "Move the level up to its end. Why does the set grow?",
         ("To be right more often, it rules out less", "It has seen more images"),
         "To contain the truth more often, it must rule out less. With both classes in it, or none, the honest answer is *cannot "
         "say*.",
+        phantom="ct-healthy",  # whose set grows
     ),
     Step(
         "Abstention",
@@ -370,6 +379,6 @@ number = _lesson.choose([f"{number}. {step.title}" for number, step in enumerate
 if STEPS[number].has_picture:
     picked, settings, main = _ui.beside_picture(())
     with main:
-        show(number, STEPS[number], (picked or _pictures.sample(_pictures.STAND_IN), settings))
+        show(number, STEPS[number], (picked or _pictures.sample(STEPS[number].phantom), settings))
 else:
     show(number, STEPS[number], None)

@@ -244,6 +244,19 @@ def test_learn_shows_ten_steps_each_with_a_question_and_an_answer() -> None:
     assert app.header[0].value.startswith("9.")
 
 
+def test_the_set_of_the_lessons_phantom_grows_with_the_level() -> None:
+    app = on_page("learn.py")
+    app.pills(key="step").set_value(5).run()
+    held = []
+    for level in (0.9, 0.99):
+        app.slider(key="learn-level").set_value(level).run()
+        held += [m.value for m in app.metric if m.label == "Not ruled out"]
+    assert held == [report.held(("non_covid",)), report.held(("non_covid", "covid"))]
+    app.pills(key="step").set_value(1).run()
+    opinions = next(m.value for m in app.markdown if m.value.startswith("5 heads")).rpartition(": ")[2]
+    assert len(set(opinions.split(", "))) > 1  # "Why do the heads differ"
+
+
 def test_faint_lesions_are_marked_as_the_lesson_says() -> None:
     faint, dense = (trial.lesions(6, 0.4, density) for density in (0.0, 1.0))
     assert faint.marked_percent < faint.true_percent / 4 and dense.marked_percent > 0.9 * dense.true_percent
