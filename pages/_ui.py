@@ -102,6 +102,7 @@ h4 { font-size: 1.1rem !important; }
 [data-testid="stCaptionContainer"] code { color: inherit !important; background: none !important; }
 .key { white-space: nowrap; margin-right: 0.8rem; }
 .key img { width: 1.5rem; height: 1rem; vertical-align: middle; }
+[data-testid="stAlert"] h3 { padding: 0 0 0.5rem !important; }
 [data-testid="stMetricValue"] { font-size: 1.35rem; }
 .st-key-summary { display: grid; grid-template-columns: 1fr 1fr; gap: 0.75rem; }
 .st-key-summary > * { width: auto; }

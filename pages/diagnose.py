@@ -107,7 +107,7 @@ def verdict(result: Diagnosis) -> None:
             words = f"{report.percent(answer.level)} interval "
             lines.append(f"Probability of COVID-19 {report.with_interval(answer.probability, answer.interval, words)}.")
     lines += filter(None, (answer.reason, report.caution(answer)))
-    getattr(st, kind)(f"### {icon} {report.DECISIONS[answer.decision]}\n{' '.join(lines)}")
+    getattr(st, kind)(f"### {report.DECISIONS[answer.decision]}\n{' '.join(lines)}", icon=icon)
 
 
 def summary(result: Diagnosis) -> None:
