@@ -1,6 +1,6 @@
 """What the names in config.json and in the stored results stand for, in words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from covid_core import report
@@ -183,3 +183,19 @@ def same_images(path: str) -> str:
 def measure_name(name: str) -> str:
     """A measure in few words; one without a line in `MEASURES` keeps its name."""
     return MEASURES.get(name, name).split(":")[0]
+
+
+def _is_figure(value: Any) -> bool:
+    """Whether this part of the metrics is one figure."""
+    return (isinstance(value, dict) and "value" in value) or (
+        isinstance(value, list) and len(value) == 2 and all(isinstance(v, int) for v in value)
+    )
+
+
+def figures(metrics: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str, Any]]:
+    """(names down to it, measure, figure) of every figure, in order."""
+    for name, value in metrics.items():
+        if _is_figure(value):
+            yield path, name, value
+        elif isinstance(value, dict):
+            yield from figures(value, (*path, name))

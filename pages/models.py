@@ -10,28 +10,24 @@ from pages import _ui
 KINDS = {"xray": "X-rays", "ct": "CT slices"}
 
 
-def table(metrics: dict[str, Any], path: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    """All figures below a part of the metrics, one row each."""
+def table(metrics: dict[str, Any]) -> list[dict[str, Any]]:
+    """All figures of the metrics that have a value, one row each."""
     found = []
-    for name, value in metrics.items():
-        if isinstance(value, dict) and "value" in value:
-            if value["value"] is not None:
-                found.append(
-                    {
-                        "protocol": terms.part_name(" / ".join(path)),
-                        "measure": terms.measure_name(name),
-                        "value": value["value"],
-                        "95 % low": value["low"],
-                        "95 % high": value["high"],
-                        "n": value["n"],
-                        "groups": value["groups"],
-                    }
-                )
-        elif isinstance(value, dict):
-            found += table(value, (*path, name))
-        elif isinstance(value, list) and len(value) == 2 and all(isinstance(v, int) for v in value):
-            share = {"value": value[0] / value[1], "n": value[1]}
-            found.append({"protocol": terms.part_name(" / ".join(path)), "measure": terms.measure_name(name), **share})
+    for path, name, value in terms.figures(metrics):
+        is_count = isinstance(value, list)
+        figure = {"value": value[0] / value[1] if value[1] else None, "n": value[1]} if is_count else value
+        if figure["value"] is not None:
+            found.append(
+                {
+                    "protocol": terms.part_name(" / ".join(path)),
+                    "measure": terms.measure_name(name),
+                    "value": figure["value"],
+                    "95 % low": figure.get("low"),
+                    "95 % high": figure.get("high"),
+                    "n": figure["n"],
+                    "groups": figure.get("groups"),
+                }
+            )
     return found
 
 

@@ -405,6 +405,23 @@ def test_no_two_cases_have_the_same_name() -> None:
     assert len(set(names)) == len(names) > 1
 
 
+def test_data_without_photographs_have_a_card_and_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = weights.load_config
+
+    def other(spec: registry.ModelSpec) -> dict[str, Any]:
+        config = whole(spec)
+        return config | {
+            "metrics": config["metrics"] | {"gate": {"photographs_refused": [0, 0], "lateral_refused": [1, 2]}}
+        }
+
+    monkeypatch.setattr(weights, "load_config", other)
+    app = open_app().run()
+    app.switch_page("pages/models.py").run()
+    assert not app.exception
+    gate = app.dataframe[0].value.query("protocol == 'Gate'")
+    assert list(gate["value"]) == [0.5]
+
+
 def test_models_page_shows_every_figure_with_its_n() -> None:
     app = open_app().run()
     app.switch_page("pages/models.py").run()

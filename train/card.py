@@ -1,6 +1,5 @@
 """A model card from the model's config.json: every figure in it was written by train.evaluate."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,25 +86,9 @@ def text(value: Any) -> str:
     return f"{mean} [{low}, {high}], {report.counted(value)}"
 
 
-def is_figure(value: Any) -> bool:
-    """Whether this part of the metrics is one figure."""
-    return (isinstance(value, dict) and "value" in value) or (
-        isinstance(value, list) and len(value) == 2 and all(isinstance(v, int) for v in value)
-    )
-
-
-def figures(metrics: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str, Any]]:
-    """(names down to it, measure, figure) of every figure, in order."""
-    for name, value in metrics.items():
-        if is_figure(value):
-            yield path, name, value
-        elif isinstance(value, dict):
-            yield from figures(value, (*path, name))
-
-
 def rows(metrics: dict[str, Any]) -> list[tuple[str, str, str]]:
     """(protocol, measure, figure as text) of every figure, in order."""
-    return [(" / ".join(path), name, text(value)) for path, name, value in figures(metrics)]
+    return [(" / ".join(path), name, text(value)) for path, name, value in terms.figures(metrics)]
 
 
 TASKS = {"classify": "image-classification", "segment": "image-segmentation"}
@@ -123,7 +106,7 @@ def results(spec: ModelSpec, metrics: dict[str, Any]) -> list[EvalResult]:
     task = TASKS[spec.task]
     return [
         EvalResult(task, "_".join(path), " / ".join(path), name, value["value"], dataset_split=path[-1])
-        for path, name, value in figures(metrics)
+        for path, name, value in terms.figures(metrics)
         if isinstance(value, dict) and value["value"] is not None
     ]
 
