@@ -8,6 +8,13 @@ from covid_core import curves, figures, registry, terms, weights
 from pages import _ui
 
 KINDS = {"xray": "X-rays", "ct": "CT slices"}
+COLUMNS = {
+    "value": "value",
+    "low": "95 % low",
+    "high": "95 % high",
+    "n": "n",
+    "groups": "groups",
+}  # a count has no interval
 
 
 def table(metrics: dict[str, Any]) -> list[dict[str, Any]]:
@@ -17,17 +24,8 @@ def table(metrics: dict[str, Any]) -> list[dict[str, Any]]:
         is_count = isinstance(value, list)
         figure = {"value": value[0] / value[1] if value[1] else None, "n": value[1]} if is_count else value
         if figure["value"] is not None:
-            found.append(
-                {
-                    "protocol": terms.part_name(" / ".join(path)),
-                    "measure": terms.measure_name(name),
-                    "value": figure["value"],
-                    "95 % low": figure.get("low"),
-                    "95 % high": figure.get("high"),
-                    "n": figure["n"],
-                    "groups": figure.get("groups"),
-                }
-            )
+            named = {"protocol": terms.part_name(" / ".join(path)), "measure": terms.measure_name(name)}
+            found.append(named | {column: figure[key] for key, column in COLUMNS.items() if key in figure})
     return found
 
 
