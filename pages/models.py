@@ -71,7 +71,7 @@ def measured(spec: registry.ModelSpec, metrics: dict[str, Any]) -> None:
 def segmented(spec: registry.ModelSpec, metrics: dict[str, Any]) -> None:
     """Forest plot of all figures of a U-Net."""
     shown = {f"{r['protocol']}: {r['measure']}": r for r in table(metrics)}
-    renamed = {label: {**r, "low": r["95 % low"], "high": r["95 % high"]} for label, r in shown.items()}
+    renamed = {label: {key: r[column] for key, column in COLUMNS.items() if column in r} for label, r in shown.items()}
     st.plotly_chart(
         figures.forest(renamed, "Dice, or share"),
         key=f"forest-{spec.name}",
