@@ -139,8 +139,19 @@ class Segmenter:
 
     @classmethod
     def of_files(cls, spec: ModelSpec, files: Sequence[Path], config: dict[str, Any] | None = None) -> "Segmenter":
-        """The network in these files; without a config it finds lungs and probabilities, but has no thresholds to `segment` by."""
-        return cls(spec, engine.of_files(spec, spec.modalities[0], files), config or {})
+        """The network in these files; without a config it finds lungs and probabilities, but has no thresholds to `segment` by.
+
+        Raises:
+            ValueError: there are no files, or they hold another network.
+        """
+        if not files or not all(file.is_file() for file in files):
+            raise ValueError(
+                f"There are no weights of {spec.title}{f' at {files[0]}' if files else ' in this folder'}."
+            )
+        try:
+            return cls(spec, engine.of_files(spec, spec.modalities[0], files), config or {})
+        except RuntimeError as error:
+            raise ValueError(f"{files[0]} holds another network than {spec.title}.") from error
 
     @property
     def modality(self) -> str:

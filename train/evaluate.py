@@ -310,7 +310,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         network = segment.Segmenter.of_files(spec, weights.in_folder(home), config)
         file = tables.file(options.results, tables.Kind.MASKS, spec.name)
         records = untrained([r for r in datasets.read(options.data) if r.modality == network.modality])
-        tables.write(marks.rows(network, records), file)
+        found = marks.rows(network, records)
+        if found.empty:
+            raise ValueError(f"--data holds no {network.modality} image with masks of the split test.")
+        tables.write(found, file)
         config["metrics"] = segmenter_metrics(tables.read(file))
     (home / registry.CONFIG).write_text(json.dumps(config, indent=1) + "\n")
     print(json.dumps(config["metrics"], indent=1))

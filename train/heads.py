@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
-from covid_core import classify, gate, registry, uncertainty
+from covid_core import classify, gate, networks, registry, uncertainty
 from train import answers, features, looks, script
 from train.classifier import soft_target
 
@@ -227,8 +227,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # No networks: the features are there already.
     classifier = classify.Classifier(spec, {}, rounded, config, looked)
     calibrate(classifier, table, pooled)
-    options.out.mkdir(parents=True, exist_ok=True)
     files = {m: looks.backbone_file(options.backbones, m) for m in spec.modalities}
+    for file in set(files.values()):
+        held, needed = load_file(file), networks.build(spec).state_dict()
+        if {name: t.shape for name, t in held.items()} != {name: t.shape for name, t in needed.items()}:
+            raise ValueError(f"{file} holds another network than {spec.title}.")
+    options.out.mkdir(parents=True, exist_ok=True)
     is_shared = len(set(files.values())) == 1
     for modality, file in files.items():
         prefix = "" if is_shared else f"{modality}."

@@ -21,6 +21,8 @@ UNKNOWN = 255  # value of a mask pixel nobody marked
 GROUND_GLASS, CONSOLIDATION = 1, 2  # in a file of kinds
 UNSURE = 0.25  # a teacher's probability further than this from 0 and 1 marks nothing
 
+MARKED = 127  # values of a mask above this are marked
+
 
 def pixels(record: Record) -> NDArray[np.float32]:
     """The record's picture as the app would decode it, [H, W] float32 in 0..1."""
@@ -37,11 +39,16 @@ def mask(record: Record, file: Path | None, shape: tuple[int, int]) -> NDArray[n
     Some sets keep masks at another size than the pictures; they are enlarged or reduced without smoothing.
 
     Raises:
-        ValueError: the mask has another aspect ratio than the picture.
+        ValueError: the mask has another aspect ratio than the picture, or marks with other values than 255.
     """
     if file is None:
         return np.zeros(shape, np.float32)
-    return (stored(record, file, shape) > 127).astype(np.float32)
+    values = stored(record, file, shape)
+    if 0 < (brightest := int(values.max())) <= MARKED:
+        raise ValueError(
+            f"{file}: the mask's largest value is {brightest}. Save it with 255 where something is marked, 0 elsewhere."
+        )
+    return (values > MARKED).astype(np.float32)
 
 
 def stored(record: Record, file: Path, shape: tuple[int, int]) -> NDArray[np.uint8]:

@@ -132,6 +132,8 @@ def transplanted(records: Sequence[Record], rows: Sequence[Row], look: Look, fol
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     chosen = [(record, row) for record, row in zip(records, rows, strict=True) if "lesion" in row[1]]
+    if not chosen:
+        return []
     able = {
         "normal": [pair for pair in chosen if pair[0].finding == "normal"],
         "covid": [pair for pair in chosen if is_plain(pair[1][0])],
@@ -211,6 +213,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     segmenter = loading.segmenters(options.segmenters, [options.modality])[options.modality]
     everything = wanted(without_returning(datasets.read(options.data)))
     records = [r for r in everything if r.modality == options.modality] + greyed(everything, options.modality)
+    if not records:
+        parser.error(f"--data holds no {options.modality} image with a finding.")
 
     def glance(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         return classify.glance_features(looking, pixels, first.sizes["xray"])

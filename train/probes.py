@@ -84,7 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for modality in spec.modalities:
         train, test = (((table.split == s) & (table.modality == modality)).to_numpy() for s in ("train", "test"))
         rows = table.loc[test, FACTS].reset_index(drop=True)
-        if not spec.members:
+        if not spec.members and table.source[train].nunique() < 2:
+            print(f"{modality}: all training images are of one source, so there is none to be read.")
+        elif not spec.members:
             reader = fit(pooled[train], table.source[train].to_numpy(str))
             names[modality] = json.dumps(reader.names)
             tensors |= {f"{modality}.weight": reader.weight, f"{modality}.bias": reader.bias}
@@ -102,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows[["as_it_is", "lungs_blacked_out", "only_border"]] = np.array(changed, float)
         parts.append(rows)
     tables.write(pd.concat(parts).round(5), tables.file(options.results, tables.Kind.PROBES, options.model))
-    if not spec.members:
+    if tensors:
         options.out.mkdir(parents=True, exist_ok=True)
         save_file(tensors, options.out / source.FILE, metadata=names)
 

@@ -2,7 +2,9 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+import math
+import pickle
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,24 +34,48 @@ def add_arguments(parser: argparse.ArgumentParser, epochs: int, batch: int, rate
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for weights, checkpoints and logs; run again to resume"
     )
-    parser.add_argument("--epochs", type=int, default=epochs)
+    parser.add_argument("--epochs", type=least(1), default=epochs)
     add_step_arguments(parser, batch, rate)
 
 
 def add_step_arguments(parser: argparse.ArgumentParser, batch: int, rate: float) -> None:
     """Those of `add_arguments` that say what a step is and what computes it."""
-    parser.add_argument("--batch", type=int, default=batch, help="images a step, of each process")
-    parser.add_argument("--rate", type=float, default=rate, help="highest learning rate of the one-cycle schedule")
-    parser.add_argument("--size", type=int, help="input side in pixels; default: the model's own")
+    parser.add_argument("--batch", type=least(1), default=batch, help="images a step, of each process")
+    parser.add_argument("--rate", type=above_zero, default=rate, help="highest learning rate of the one-cycle schedule")
+    parser.add_argument("--size", type=least(32), help="input side in pixels; default: the model's own")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1, help="processes that load and augment")
     parser.add_argument(
         "--devices",
+        type=some_devices,
         default="1",
         help="GPUs per node, or processes on a CPU; several, or auto for all, make fewer, larger steps of an epoch",
     )
-    parser.add_argument("--nodes", type=int, default=1)
+    parser.add_argument("--nodes", type=least(1), default=1)
     parser.add_argument("--precision", default="32-true", help="bf16-mixed on a GPU")
+
+
+def least(smallest: int) -> Callable[[str], int]:
+    """Reads a whole number that is at least this."""
+
+    def whole(text: str) -> int:
+        if int(text) < smallest:
+            raise argparse.ArgumentTypeError(f"{text} is less than {smallest}")
+        return int(text)
+
+    return whole
+
+
+def some_devices(text: str) -> str:
+    """Reads a number of devices, or "auto"."""
+    return text if text == "auto" else str(least(1)(text))
+
+
+def above_zero(text: str) -> float:
+    """Reads a number above 0."""
+    if not 0 < float(text) < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return float(text)
 
 
 def workers(options: argparse.Namespace) -> dict[str, Any]:
@@ -108,7 +134,10 @@ def same_run(asked: dict[str, Any], folder: Path) -> None:
         SystemExit: another one was begun there.
     """
     kept = folder / SCHEDULE
-    begun = json.loads(kept.read_text()) if kept.exists() else asked
+    try:
+        begun = json.loads(kept.read_text()) if kept.exists() else asked
+    except json.JSONDecodeError as error:
+        raise SystemExit(f"error: {kept} is damaged. Delete the folder to begin anew.") from error
     changed = [
         f"{name} {begun[name]} and not {value}" for name, value in asked.items() if begun.get(name, value) != value
     ]
@@ -135,7 +164,12 @@ def fit(
     last = folder / "last.ckpt"
     if last.exists():
         # Else every start would draw the examples of the first epoch again.
-        done = int(torch.load(last, map_location="cpu", mmap=True, weights_only=True)["epoch"]) + 1
+        try:
+            done = int(torch.load(last, map_location="cpu", mmap=True, weights_only=True)["epoch"]) + 1
+        except (RuntimeError, pickle.UnpicklingError) as error:
+            raise SystemExit(f"error: {last} is damaged. Delete it to begin anew.") from error
+        if done >= options.epochs:
+            print(f"{folder} holds a training that was finished before: nothing is trained.", flush=True)
         lightning.seed_everything(options.seed + done, verbose=False, workers=True)
         if (generator := getattr(train.sampler, "generator", None)) is not None:
             generator.manual_seed(options.seed + done)

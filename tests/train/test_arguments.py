@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train import choices, distill, evaluate, heads, probes, script, segmenter, throughput
+from train import choices, classifier, distill, evaluate, heads, probes, script, segmenter, throughput
 
 DATA = ["--data", "manifests=nowhere", "--out", "nowhere"]
 
@@ -26,6 +26,18 @@ DATA = ["--data", "manifests=nowhere", "--out", "nowhere"]
         (probes.main, ["--features", ".", *DATA[:2]], "--out is for the readers"),
         (throughput.main, ["--model", "unet_ct"], "invalid choice"),
         (distill.main, ["--modality", "ct", "--batch", "1", *DATA], "--batch must be 2 at least"),
+        *(
+            (classifier.main, ["--modality", "ct", name, value, *DATA], f"argument {name}: {said}")
+            for name, value, said in (
+                ("--epochs", "0", "0 is less than 1"),
+                ("--batch", "-1", "-1 is less than 1"),
+                ("--size", "20", "20 is less than 32"),
+                ("--rate", "0", "0 is not above 0"),
+                ("--rate", "nan", "nan is not above 0"),
+                ("--devices", "0", "0 is less than 1"),
+                ("--devices", "two", "invalid some_devices value"),
+            )
+        ),
         (distill.main, ["--modality", "ct", "--teacher", "ensemble", *DATA], "invalid choice"),
     ],
 )

@@ -91,6 +91,52 @@ def test_labels_and_columns_are_checked(tmp_path: Path) -> None:
         Record(file, "ct", "own", "own", "a", lesions=file)
 
 
+def test_a_mask_marks_with_white(tmp_path: Path) -> None:
+    record = Record(tmp_path / "a.png", "ct", "d", "s", "g")
+    for marked, is_read in ((255, True), (128, True), (0, True), (1, False), (127, False)):
+        values = np.zeros((64, 64), np.uint8)
+        values[:9] = marked
+        Image.fromarray(values).save(tmp_path / "mask.png")
+        if is_read:
+            assert loading.mask(record, tmp_path / "mask.png", (64, 64)).sum() == 9 * 64 * (marked > 0)
+        else:
+            with pytest.raises(ValueError, match=f"largest value is {marked}. Save it with 255"):
+                loading.mask(record, tmp_path / "mask.png", (64, 64))
+
+
+def test_a_manifest_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="holds none of the folders xray, ct"):
+        datasets.read([f"manifests={tmp_path}"])
+    file = tmp_path / "xray" / "manifest.csv"
+    file.parent.mkdir()
+    for content, said in (
+        (b"", "cannot be read"),
+        ("file,label\nä.png,covid\n".encode("latin-1"), "Save it as CSV in UTF-8"),
+        (b"file;label;source;group;split\na.png;covid;s;g;train\n", "only file;label;source;group;split"),
+    ):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match="manifest.csv") as caught:
+            datasets.read([f"manifests={tmp_path}"])
+        assert said in str(caught.value)
+    file.write_text("\ufefffile,label,source,group,split\na.png,covid,s,g,train\n", encoding="utf-8")
+    assert [r.finding for r in datasets.read([f"manifests={tmp_path}"])] == ["covid"]
+
+
+@pytest.mark.parametrize("folder", ["xray", "ct_lesions", "xray_lesions", "xray_lungs"])
+def test_a_group_in_two_splits_is_named_in_every_folder(folder: str, tmp_path: Path) -> None:
+    columns = ("file", "image", "label", "source", "volume", "lungs", "lesions")
+    facts = dict.fromkeys(columns, "a.png") | {"label": "covid", "group": "g", "patient": "g"}
+    (tmp_path / folder).mkdir()
+    for splits, is_told in ((("train", "train"), False), (("train", "external"), True), (("test", "val"), True)):
+        rows = [facts | {"split": split} for split in splits]
+        pd.DataFrame(rows).to_csv(tmp_path / folder / "manifest.csv", index=False)
+        if is_told:
+            with pytest.raises(ValueError, match=f"is in the splits {splits[0]} and {splits[1]}"):
+                datasets.read([f"manifests={tmp_path}"])
+        else:
+            assert [r.split for r in datasets.read([f"manifests={tmp_path}"])] == ["train", "train"]
+
+
 def test_a_folder_is_the_same_however_one_spells_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "ct").mkdir()
     lines = ["file,label,source,group,split,official_split", "a.png,covid,b,c,test,"]

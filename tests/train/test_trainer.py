@@ -85,6 +85,19 @@ def test_a_training_does_not_go_on_as_another_one(tmp_path: Path) -> None:
     climb(Climb(), tmp_path, "--workers", "0", "--precision", "32")  # what changes nothing of it may change
 
 
+def test_what_is_damaged_is_named_and_what_is_finished_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    climb(Climb(), tmp_path)
+    assert "nothing is trained" not in capsys.readouterr().out
+    climb(Climb(), tmp_path)
+    assert "finished before: nothing is trained" in capsys.readouterr().out
+    (tmp_path / "schedule.json").write_text("{")
+    with pytest.raises(SystemExit, match="schedule.json is damaged. Delete the folder"):
+        climb(Climb(), tmp_path)
+    (tmp_path / "last.ckpt").write_bytes((tmp_path / "last.ckpt").read_bytes()[:500])
+    with pytest.raises(SystemExit, match="last.ckpt is damaged. Delete it"):
+        climb(Climb(), tmp_path)
+
+
 def test_fewer_images_than_a_step_takes_are_said(tmp_path: Path) -> None:
     parser = argparse.ArgumentParser()
     trainer.add_arguments(parser, epochs=2, batch=8, rate=1.0)

@@ -22,12 +22,18 @@ class Row(dict[str, str]):
     file: Path
 
     def __missing__(self, column: str) -> str:
-        raise ValueError(f"{self.file} has no column '{column}'.")
+        raise ValueError(f"{self.file} has no column '{column}', only {', '.join(self)}. Columns are parted by commas.")
 
 
 def _rows(root: Path, folder: str) -> Iterator[Row]:
     file = Path(root) / folder / "manifest.csv"
-    for values in pd.read_csv(file, dtype=str, keep_default_na=False).to_dict("records"):
+    try:
+        table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (UnicodeDecodeError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        raise ValueError(
+            f"{file} cannot be read: {error}. Save it as CSV in UTF-8, columns parted by commas."
+        ) from error
+    for values in table.to_dict("records"):
         row = Row({str(column): value for column, value in values.items()})
         row.file = file
         yield row
@@ -76,7 +82,7 @@ def xray(root: Path) -> list[Record]:
 
 
 def apart(records: list[Record]) -> list[Record]:
-    """The same records, whose splits are known and whose groups are in one of train, val and test.
+    """The same records, whose splits are known and whose groups are in one of them.
 
     Raises:
         ValueError: they are not.
@@ -85,7 +91,7 @@ def apart(records: list[Record]) -> list[Record]:
     for record in records:
         if record.split not in SPLITS:
             raise ValueError(f"{record.image}: there is no split '{record.split}'. Use one of: {', '.join(SPLITS)}.")
-        if record.split in ("train", "val", "test") and place.setdefault(record.group, record.split) != record.split:
+        if record.split != "excluded" and place.setdefault(record.group, record.split) != record.split:
             raise ValueError(
                 f"{record.image}: the group {record.group.partition('/')[2]} is in the splits {place[record.group]} and "
                 f"{record.split}. All images of a patient belong to one."
@@ -123,8 +129,8 @@ def ct(root: Path) -> list[Record]:
 
 
 def ct_lesions(root: Path) -> list[Record]:
-    """Slices of CT volumes with lesion masks, and lung masks where they are known."""
-    return [
+    """Slices of CT volumes with lesion masks, and lung masks where they are known; errors as of `apart`."""
+    found = [
         Record(
             image=Path(root) / "ct_lesions" / row["image"],
             modality="ct",
@@ -138,6 +144,7 @@ def ct_lesions(root: Path) -> list[Record]:
         )
         for row in _rows(root, "ct_lesions")
     ]
+    return apart(found)
 
 
 def infnet(root: Path) -> list[Record]:
@@ -173,8 +180,12 @@ def infnet(root: Path) -> list[Record]:
 
 
 def xray_lesions(root: Path) -> list[Record]:
-    """X-rays of COVID-19 patients with opacity masks; of some the patient in the archive that `xray_lungs` draws on is known."""
-    return [
+    """X-rays of COVID-19 patients with opacity masks; of some the patient in the archive that `xray_lungs` draws on is known.
+
+    Raises:
+        ValueError: as in `apart`.
+    """
+    found = [
         Record(
             image=Path(root) / "xray_lesions" / row["image"],
             modality="xray",
@@ -187,22 +198,24 @@ def xray_lesions(root: Path) -> list[Record]:
         )
         for row in _rows(root, "xray_lesions")
     ]
+    return apart(found)
 
 
 def xray_lungs(root: Path) -> list[Record]:
-    """X-rays with lung masks, split by a hash of the patient."""
-    return [
+    """X-rays with lung masks; split by a hash of the patient where the manifest says nothing of it; errors as of `apart`."""
+    found = [
         Record(
             image=Path(root) / "xray_lungs" / row["image"],
             modality="xray",
             dataset="xray_lungs",
             source=row["source"],
             group=f"xray_lungs/{row['patient']}",
-            split=hashed_split(row["patient"]),
+            split=row.get("split") or hashed_split(row["patient"]),
             lungs=_file(root, "xray_lungs", row["lungs"]),
         )
         for row in _rows(root, "xray_lungs")
     ]
+    return apart(found)
 
 
 def refused(root: Path) -> list[Record]:
@@ -217,7 +230,7 @@ def refused(root: Path) -> list[Record]:
 
 
 def everything(root: Path) -> list[Record]:
-    """Records of every folder of the collection that is there."""
+    """Records of every folder of the collection that is there; ValueError where there is none."""
     folders = {
         "xray": xray,
         "ct": ct,
@@ -226,6 +239,7 @@ def everything(root: Path) -> list[Record]:
         "xray_lesions": xray_lesions,
         "xray_lungs": xray_lungs,
     }
-    return [r for folder, reader in folders.items() if (Path(root) / folder).is_dir() for r in reader(root)] + refused(
-        root
-    )
+    held = {folder: reader for folder, reader in folders.items() if (Path(root) / folder).is_dir()}
+    if not held:
+        raise ValueError(f"{root} holds none of the folders {', '.join(folders)}. Name the folder in which they are.")
+    return [r for reader in held.values() for r in reader(root)] + refused(root)
