@@ -6,7 +6,6 @@ Nothing here was learned or copied from a patient, so the pictures can be shown,
 teach and test; they are no evidence of how well a model works on people.
 """
 
-import io
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -140,11 +139,9 @@ def ct(seed: int = 0, lesions: Lesions | None = None, size: int = 320, level: fl
 
 def png_bytes(phantom: Phantom) -> bytes:
     """Encode the pixels as an 8-bit grey PNG; equal phantoms give equal bytes."""
-    from PIL import Image
+    from covid_core import encode  # here, because it imports Pillow
 
-    file = io.BytesIO()
-    Image.fromarray(np.rint(phantom.pixels * 255).astype(np.uint8)).save(file, "PNG")
-    return file.getvalue()
+    return encode.png(encode.grey8(phantom.pixels))
 
 
 def _check_whole(name: str, value: int, high: int, low: int = 0) -> None:

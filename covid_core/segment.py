@@ -151,6 +151,8 @@ class Segmenter:
         try:
             return cls(spec, engine.of_files(spec, spec.modalities[0], files), config or {})
         except RuntimeError as error:
+            if "state_dict" not in str(error):  # a full memory, say
+                raise
             raise ValueError(f"{files[0]} holds another network than {spec.title}.") from error
 
     @property

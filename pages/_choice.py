@@ -10,7 +10,7 @@ from pages._scans import choose_slice
 # Of a phantom of one's own, by the names of `recipe.Recipe`: label, least, most, step, unit, and what it means.
 SLIDERS = {
     "seed": ("Person", 0, 50, 1, "%d", None),
-    "count": ("Lesions", 0, 12, 1, "%d", None),
+    "count": ("Lesions", 0, 24, 1, "%d", None),
     "size": ("Size", 5, 40, 1, "%d %%", "Of the width of both lungs."),
     "density": ("Density", 0, 100, 5, "%d %%", "From faint ground glass to consolidation."),
     "depth": ("Depth", 0, 100, 5, "%d %%", "From the pleura to the hilum."),

@@ -41,10 +41,17 @@ def show(modality: str) -> None:
         curves.falling(shares, usual),
         key=f"falling-{modality}",
         config={"displayModeBar": False},
-        alt="; ".join(f"{words}: {report.share(figure['value'], 1)}" for words, figure in shares.items()),
+        alt="; ".join(map(_in_words, shares, shares.values(), usual)),
     )
     if said := CT_FALLS if modality == "ct" else x_rays_fall():
         st.markdown(said)
+
+
+def _in_words(what: str, figure: dict[str, Any], usual: float | None) -> str:
+    """A bar, for those who do not see it."""
+    low, high = (report.share(figure[end]) for end in ("low", "high"))
+    said = f"{what}: {report.share(figure['value'], 1)} of {figure['n']:,} images, 95 % interval {low} to {high}"
+    return said if usual is None else f"{said}; always the more common answer: {report.share(usual)}"
 
 
 class NotMeasuredError(Exception):

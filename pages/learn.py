@@ -314,8 +314,10 @@ STEPS = (
 )
 
 
-def with_answer(picture: _pictures.Upload, settings: _ui.Settings) -> tuple[_pictures.Upload, _ui.Settings, Diagnosis]:
-    """The picture and its answer; where there is none, those of a phantom."""
+def with_answer(
+    picture: _pictures.Upload, settings: _ui.Settings, phantom: str
+) -> tuple[_pictures.Upload, _ui.Settings, Diagnosis]:
+    """The picture and its answer; where there is none, those of this phantom."""
     try:
         result = _answers.answer(picture, settings)
         reason = result.classification.reason if result.classification.decision == "refused" else ""
@@ -323,7 +325,7 @@ def with_answer(picture: _pictures.Upload, settings: _ui.Settings) -> tuple[_pic
         reason = str(error)
     if reason:
         st.warning(f"{reason} A phantom takes its place here.", icon=":material/block:")
-        picture, settings = _pictures.sample(_pictures.STAND_IN), replace(settings, modality="auto")
+        picture, settings = _pictures.sample(phantom), replace(settings, modality="auto")
         result = _answers.answer(picture, settings)
     return picture, settings, result
 
@@ -347,7 +349,7 @@ def show(number: int, step: Step, about: tuple[_pictures.Upload, _ui.Settings] |
     st.header(f"{number + 1}. {step.title}")
     st.markdown(step.text)
     try:
-        step.live(*(with_answer(*about) if about else (_ui.choose_settings(()),)))
+        step.live(*(with_answer(*about, step.phantom) if about else (_ui.choose_settings(()),)))
     except WeightsError as error:
         st.error(str(error), icon=":material/error:")
     quiz(number, step)

@@ -14,14 +14,14 @@ COLUMNS = {
     "high": "95 % high",
     "n": "n",
     "groups": "groups",
-}  # a count has no interval
+}
 
 
 def table(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     """All figures of the metrics that have a value, one row each."""
     found = []
     for path, name, value in terms.figures(metrics):
-        is_count = isinstance(value, list)
+        is_count = isinstance(value, list)  # which has no interval
         figure = {"value": value[0] / value[1] if value[1] else None, "n": value[1]} if is_count else value
         if figure["value"] is not None:
             named = {"protocol": terms.part_name(" / ".join(path)), "measure": terms.measure_name(name)}

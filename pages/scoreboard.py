@@ -120,10 +120,12 @@ if group == "xray" and (said := _board.confounded()):
 if group in ("xray", "ct"):
     st.caption(
         "*As it is*, *lungs blacked out* and *only the border of the box* are the test images of the training sources with parts "
-        "taken away, as in the Shortcut lab; answers that stay right come from outside the lung mask. All measures but AUC, "
-        "sensitivity, specificity and coverage depend on how many images show COVID-19; grey lines show what is reached without "
+        "taken away, as in the Shortcut lab; answers that stay right come from outside the lung mask. Accuracy depends on how "
+        "many images show COVID-19, and so do F1, the area under the precision-recall curve, the losses, the calibration error, "
+        "the shares of answers that are right and of those that are wrong; AUC does not. Grey lines show what is reached without "
         "looking at the images, as by always giving the more common answer. All images count, also those the app would refuse or "
-        "withhold its answer to." + (f" {terms.MOVED}" if group == "xray" else "")
+        "withhold its answer to, except where a measure says otherwise."
+        + (f" {terms.MOVED}" if group == "xray" else "")
     )
 if group == "starts":
     st.caption(

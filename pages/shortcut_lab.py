@@ -23,6 +23,8 @@ LITERATURE = """
   (Ahmed et al. 2021, *IEEE Access* 9.)
 """
 
+FIRST = (0.3, 0.5)  # place of the letters across and down: in a lung, where they mostly move something
+
 
 def line(answer: classify.Classification) -> str:
     """Probability in words, without the gate."""
@@ -127,9 +129,7 @@ def letters(picture: _pictures.Upload, settings: _ui.Settings, chest: shortcuts.
         text = st.text_input("Letters", "R", max_chars=10, key="letters", persist_state="session") or "R"
         across, down = (
             st.slider(name.capitalize(), 0.0, 1.0, at, _letters.STEP, key=name, persist_state="session")
-            for name, at in zip(
-                _letters.SLIDERS, (0.3, 0.5), strict=True
-            )  # in a lung, where letters mostly move something
+            for name, at in zip(_letters.SLIDERS, FIRST, strict=True)
         )
         without, changed = (
             e.answer(settings.method, settings.level)

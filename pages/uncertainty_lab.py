@@ -73,8 +73,8 @@ def spoil(picture: _pictures.Upload, settings: _ui.Settings) -> None:
         return
     right.caption(
         "What to look for: does the uncertainty grow before the answer turns wrong? Does the distance pass 1, so that the app "
-        "withholds its answer? Often the probability wanders off while the heads agree: their uncertainty is that of the last "
-        "layer alone, and the distance has to catch what it misses."
+        "withholds its answer? The probability drawn there means nothing. Often the probability wanders off while the heads "
+        "agree: their uncertainty is that of the last layer alone, and the distance has to catch what it misses."
     )
 
 

@@ -11,7 +11,7 @@ from pages import _choice, _job, _ui
 from pages._pictures import PHANTOMS
 from tests import golden
 from tests.test_pages import open_app
-from tests.test_teaching_pages import charts, on_page, press, words
+from tests.test_teaching_pages import captions, charts, on_page, press, words
 from tests.volumes import nifti, slices
 
 
@@ -172,6 +172,12 @@ def test_a_phantom_is_made_by_sliders_and_shared_by_its_link() -> None:
     assert "no such phantom" in message.value
 
 
+def test_the_sliders_reach_every_phantom_that_is_offered() -> None:
+    for title, made in PHANTOMS.values():
+        for name, (_, least, most, *_) in _choice.SLIDERS.items():
+            assert least <= getattr(made, name) <= most, (title, name)
+
+
 def test_a_batch_is_answered_filtered_and_a_row_diagnosed() -> None:
     app = on_page("batch.py")
     next(b for b in app.button if b.label == "Try it with phantoms").click().run()
@@ -219,12 +225,17 @@ def test_a_stopped_batch_goes_on_where_it_stopped() -> None:
 
 @pytest.mark.parametrize("page", ["compare.py", "uncertainty_lab.py", "shortcut_lab.py", "learn.py"])
 def test_a_phantom_stands_in_as_long_as_no_picture_is_chosen(page: str) -> None:
+    def shown() -> str:
+        return words(app) + json.dumps([chart.proto.spec for chart in app.get("plotly_chart")])
+
     app = on_page(page)
-    drawn = json.dumps([chart.proto.spec for chart in app.get("plotly_chart")])
+    before = shown()
     assert (
         not app.exception and not app.error and (charts(app) or app.get("image")) and "picture" not in app.session_state
     )
     assert page == "learn.py" or "A phantom stands in until you choose a picture." in [c.value for c in app.caption]
     press(app, PHANTOMS["ct-lesions"][0])
-    assert not app.exception and "stands in" not in words(app)
-    assert json.dumps([chart.proto.spec for chart in app.get("plotly_chart")]) != drawn or page == "learn.py"
+    assert not app.exception and "stands in" not in words(app) and shown() != before
+    assert (
+        PHANTOMS["ct-lesions"][0] in words(app) or page == "learn.py" and PHANTOMS["ct-lesions"][0] in captions(app)[0]
+    )

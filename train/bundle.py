@@ -67,6 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         (home / "README.md").write_text(card.card(replace(spec, files=pins[name]), config, datasets.sources()))
     head = '"""sha256 of every model\'s files; written by train/bundle.py."""'
     PINS.write_text("\n".join([head, "", *pin_lines(pins), ""]))
+    for name in new:
+        if plain.FILE in pins[name] and plain.FILE not in new[name]:
+            print(
+                f"{plain.FILE} of {name} stays as it was; train.protocols --protocol xray_grouped makes it from other data."
+            )
     if behind := left_behind(new, pins):
         print(f"Made with earlier versions of these, so to be made or measured again: {', '.join(behind)}.")
 

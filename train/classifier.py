@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
 from torchmetrics.classification import BinaryAUROC
 from torchvision.transforms.v2 import CenterCrop
 
-from covid_core import networks, preprocess, registry, segment
+from covid_core import encode, networks, preprocess, registry, segment
 from train import datasets, initial, loading, script, trainer
 from train.augment import ClassifierAugmentation, Rings, StyleExchange
 from train.datasets.records import Record
@@ -89,7 +89,7 @@ def view(record: Record, segmenter: segment.Segmenter, size: int) -> View:
 
 
 def _bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return np.round(values * 255).astype(np.uint8)
+    return encode.grey8(values)
 
 
 def wide_side(size: int) -> int:

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from covid_core import classify, engine, preprocess, registry
+from covid_core import classify, encode, engine, preprocess, registry
 from train import loading, looks, script, tables
 from train.augment import StyleExchange
 
@@ -70,7 +70,7 @@ def restyled(table: pd.DataFrame, crops: NDArray[np.float32]) -> NDArray[np.floa
     exchanges, drawn = {}, np.zeros(len(table), int)
     for label in (False, True):
         mine = train & (covid == label)
-        exchanges[label] = StyleExchange(np.round(crops[mine] * 255).astype(np.uint8), weight[mine].tolist())
+        exchanges[label] = StyleExchange(encode.grey8(crops[mine]), weight[mine].tolist())
     for i, label in enumerate(covid):
         drawn[i] = exchanges[not label].draw()
 

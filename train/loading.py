@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm.contrib.concurrent import thread_map
 
-from covid_core import images, preprocess, registry, segment, weights
+from covid_core import encode, images, preprocess, registry, segment, weights
 from train.datasets.records import Record
 
 S = TypeVar("S")
@@ -39,7 +39,7 @@ def mask(record: Record, file: Path | None, shape: tuple[int, int]) -> NDArray[n
     Some sets keep masks at another size than the pictures; they are enlarged or reduced without smoothing.
 
     Raises:
-        ValueError: the mask has another aspect ratio than the picture, or marks with other values than 255.
+        ValueError: the mask has another aspect ratio than the picture, or a largest value of 1 to 127.
     """
     if file is None:
         return np.zeros(shape, np.float32)
@@ -85,7 +85,7 @@ def segmentation_example(
         kinds = stored(record, record.kinds, picture.shape)
         lesion, dense = (frame.extract(m.astype(np.float32), size) for m in (kinds > 0, kinds == CONSOLIDATION))
         masks[2] = np.where(lesion > 0.5, dense > lesion / 2, UNKNOWN)
-    return np.round(square * 255).astype(np.uint8), masks
+    return encode.grey8(square), masks
 
 
 def in_parallel(function: Callable[[S], T], items: Sequence[S], label: str) -> list[T]:

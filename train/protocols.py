@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from covid_core import plain, preprocess, registry, shortcuts
+from covid_core import encode, plain, preprocess, registry, shortcuts
 from train import datasets, initial, loading, looks, script, tables, trainer
 from train.classifier import CELL, NOBODY, ClassifierTask, Example
 from train.datasets.records import BLACKED, TRANSPLANTED, Record
@@ -30,7 +30,7 @@ from train.splits import PROTOCOLS, Fold, Protocol
 def square(pixels: NDArray[np.float32], modality: str, size: int) -> NDArray[np.uint8]:
     """A whole picture [H, W] in 0..1 as a network sees it, [size, size] in 0..255."""
     whole, _ = preprocess.whole_square(pixels, modality, size)
-    return np.round(whole * 255).astype(np.uint8)
+    return encode.grey8(whole)
 
 
 def squares(records: Sequence[Record], size: int) -> list[NDArray[np.uint8]]:

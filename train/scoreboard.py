@@ -202,7 +202,7 @@ def probed(model: str, table: pd.DataFrame) -> list[Row]:
                 | counts(rows)
                 | {"figures": figures}
             )
-        if "source_guessed" not in part:
+        if "source_guessed" not in part or not part.source_guessed.any():  # of one source there is none to guess
             continue
         named, own = part.source_guessed.to_numpy(str), part.source.to_numpy(str)
         figures = {

@@ -74,7 +74,7 @@ class Protocol:
         wanted: whether a record takes part.
         folds: (records, seed) -> folds.
         by_part: whether `train.evaluate`'s parts of what is tested have figures of their own, by the data's own split, and the
-            test images are asked with their lungs blacked out, too.
+            test images are asked with their lungs blacked out, too, and, with --looks, val images with moved lesions.
     """
 
     modality: str

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, WeightedRandomSampler
 
-from covid_core import phantom, registry
+from covid_core import encode, phantom, registry
 from train import initial, script, trainer
 from train.classifier import ClassifierTask, Example, View, Views, wide_side
 from train.datasets.records import Record
@@ -33,7 +33,7 @@ def phantoms(size: int) -> Views:
         is_ill = bool(seed % 2)
         drawn = phantom.xray(seed, phantom.Lesions() if is_ill else None, wide_side(size))
         lesions = drawn.lesions.astype(np.uint8) * 255
-        views.append(View(np.round(drawn.pixels * 255).astype(np.uint8), lesions, lesions, float(is_ill)))
+        views.append(View(encode.grey8(drawn.pixels), lesions, lesions, float(is_ill)))
         finding = "covid" if is_ill else "normal"
         records.append(Record(Path(f"{seed}.png"), "xray", "phantoms", finding, str(seed), "train", finding))
     return Views(records, views, size, augment=True)

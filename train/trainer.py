@@ -1,6 +1,7 @@
 """What every training script shares: arguments, the Lightning trainer, the learning-rate schedule."""
 
 import argparse
+import contextlib
 import json
 import math
 import pickle
@@ -59,8 +60,8 @@ def least(smallest: int) -> Callable[[str], int]:
     """Reads a whole number that is at least this."""
 
     def whole(text: str) -> int:
-        if int(text) < smallest:
-            raise argparse.ArgumentTypeError(f"{text} is less than {smallest}")
+        if not text.isdecimal() or int(text) < smallest:
+            raise argparse.ArgumentTypeError(f"{text} is no whole number of at least {smallest}")
         return int(text)
 
     return whole
@@ -73,9 +74,10 @@ def some_devices(text: str) -> str:
 
 def above_zero(text: str) -> float:
     """Reads a number above 0."""
-    if not 0 < float(text) < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return float(text)
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < math.inf:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text} is no number above 0")
 
 
 def workers(options: argparse.Namespace) -> dict[str, Any]:

@@ -29,13 +29,13 @@ DATA = ["--data", "manifests=nowhere", "--out", "nowhere"]
         *(
             (classifier.main, ["--modality", "ct", name, value, *DATA], f"argument {name}: {said}")
             for name, value, said in (
-                ("--epochs", "0", "0 is less than 1"),
-                ("--batch", "-1", "-1 is less than 1"),
-                ("--size", "20", "20 is less than 32"),
-                ("--rate", "0", "0 is not above 0"),
-                ("--rate", "nan", "nan is not above 0"),
-                ("--devices", "0", "0 is less than 1"),
-                ("--devices", "two", "invalid some_devices value"),
+                ("--epochs", "0", "0 is no whole number of at least 1"),
+                ("--batch", "-1", "-1 is no whole number of at least 1"),
+                ("--size", "20", "20 is no whole number of at least 32"),
+                ("--rate", "0", "0 is no number above 0"),
+                ("--rate", "nan", "nan is no number above 0"),
+                ("--devices", "0", "0 is no whole number of at least 1"),
+                ("--devices", "two", "two is no whole number of at least 1"),
             )
         ),
         (distill.main, ["--modality", "ct", "--teacher", "ensemble", *DATA], "invalid choice"),

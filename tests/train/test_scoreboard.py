@@ -179,6 +179,18 @@ def test_together_are_asked_the_images_that_all_were_asked() -> None:
         scoreboard.together({"mobilenetv2": few[1:], "resnet50": more})
 
 
+def test_of_one_source_there_is_none_to_guess(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "bootstrap", lambda *_, **__: (0.0, 0.0))
+    facts = {"finding": ["covid", "normal"], "as_it_is": [0.9, 0.1], "group": ["a", "b"], "source": ["here", "there"]}
+    both = [
+        pd.DataFrame(facts | {"modality": "xray", "source_guessed": ["here", "there"]}),
+        pd.DataFrame(facts | {"modality": "ct"}),
+    ]
+    tables.write(pd.concat(both), tmp_path / "probes-mobilenetv2.csv")
+    rows = scoreboard.probed("mobilenetv2", tables.read(tmp_path / "probes-mobilenetv2.csv"))
+    assert [r["protocol"] for r in rows] == ["xray / as_it_is", "xray / source_from_features", "ct / as_it_is"]
+
+
 def test_calibration_has_an_error_by_chance() -> None:
     rng = np.random.default_rng(0)
     for n, least in ((50, 0.05), (5000, 0.005)):

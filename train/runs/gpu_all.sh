@@ -85,8 +85,10 @@ protocol() {
     "${@:2}" "${quick[@]}" ${DRY:+--epochs 1 --batch 2}
 }
 for name in xray_random xray_grouped sars_random sars_grouped covid_ct_to_sars sars_to_covid_ct; do
-  protocol $name --init "$mobilenet"
-  protocol $name --model resnet50 --init "$resnet" --out $work/protocols/resnet50_$name
+  looks=()
+  if [[ $name == xray_grouped ]]; then looks=(--looks $work/looks); fi
+  protocol $name --init "$mobilenet" "${looks[@]}"
+  protocol $name --model resnet50 --init "$resnet" --out $work/protocols/resnet50_$name "${looks[@]}"
 done
 # The Shortcut lab asks it beside the app's model.
 cp $work/protocols/xray_grouped/fold0/plain.safetensors $bundle/mobilenetv2/

@@ -7,9 +7,9 @@ data="manifests=$1" init="$2" resnet="$3" work=work
 processes="${PROCESSES:-2}"  # which share batches of 32: two CPU cores; 1 for one GPU
 export MALLOC_TOP_PAD_=268435456 MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592
 
-looks=()  # the lesions that bundled.sh moved between sources
-if [[ -e $work/looks/xray.csv ]]; then looks=(--looks $work/looks); fi
 for set in xray_random xray_grouped; do
+  looks=()  # the lesions that bundled.sh moved between sources
+  if [[ $set == xray_grouped && -e $work/looks/xray.csv ]]; then looks=(--looks $work/looks); fi
   python -m train.protocols --protocol $set --data "$data" --init "$init" --out $work/protocols/$set "${looks[@]}" \
     --epochs 5 --batch $((32 / processes)) --devices "$processes"
   python -m train.protocols --protocol $set --model resnet50 --data "$data" --init "$resnet" --size 160 --epochs 8 \
