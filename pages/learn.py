@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from hashlib import sha256
-from inspect import signature
+from random import Random
 from typing import NamedTuple
 
 import streamlit as st
@@ -22,11 +21,13 @@ class Step(NamedTuple):
     Attributes:
         title: of the step.
         text: what it is about.
-        live: what there is to try, about the picture, its settings and answer, or, of a function of settings alone, about none.
+        live: what there is to try, called with the picture, its settings and its answer, or, where `has_picture` is not, with the
+            settings alone.
         question: to think about.
         choices: answers to it, the right one first.
         answer: why.
         phantom: that stands in where no picture is chosen.
+        has_picture: whether it is about the visitor's picture.
     """
 
     title: str
@@ -36,11 +37,7 @@ class Step(NamedTuple):
     choices: tuple[str, ...]
     answer: str
     phantom: str = _pictures.STAND_IN
-
-    @property
-    def has_picture(self) -> bool:
-        """Whether it is about the visitor's picture."""
-        return len(signature(self.live).parameters) > 1
+    has_picture: bool = True
 
 
 def cam_only(picture: _pictures.Upload, settings: _ui.Settings, result: Diagnosis) -> None:
@@ -258,6 +255,7 @@ STEPS = (
         ("No", "Yes"),
         "No. The ranking of the pictures hardly changes. Only the stated confidence does, and it holds only for pictures "
         "like those it was fitted on.",
+        has_picture=False,
     ),
     Step(
         "Prediction sets",
@@ -280,6 +278,7 @@ STEPS = (
         ("There it is wrong and sure", "There it is unsure of everything"),
         "There the model is wrong for a reason other than ambiguity: what it learned to look at means something else there, so it "
         "is wrong and sure.",
+        has_picture=False,
     ),
     Step(
         "Shortcuts",
@@ -299,6 +298,7 @@ STEPS = (
         ("A small part", "About half", "Nearly all"),
         "A small part. Faint patches are found while normal lung lies around them; where they fill nearly the whole lung they are "
         "overlooked, and the share comes out far too small. A Dice over many images hardly shows this if such lungs are rare.",
+        has_picture=False,
     ),
     Step(
         "How to read 99.7 %",
@@ -310,6 +310,7 @@ STEPS = (
         "None that was measured on pictures of the sources it learned from, copies kept apart or not. The two rows against "
         "pneumonia come nearest: there both kinds of image come from one collection. They, too, are one measurement each, with an "
         "interval.",
+        has_picture=False,
     ),
 )
 
@@ -332,8 +333,7 @@ def with_answer(
 
 def quiz(number: int, step: Step) -> None:
     """The question, and the answer once one has chosen."""
-    # In an order of its own, always the same.
-    shown = sorted(step.choices, key=lambda choice: sha256(choice.encode()).digest())
+    shown = Random(number).sample(step.choices, len(step.choices))  # in an order that is always the same
     with st.container(border=True):
         chosen = st.radio(
             f":material/quiz: **{step.question}**", shown, index=None, key=f"guess-{number}", persist_state="session"

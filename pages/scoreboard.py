@@ -156,7 +156,7 @@ if group == "lesions":
         "The *U-Net with a channel for consolidation* is an exception: it is the bundled one, trained further with a third "
         "channel for the kinds of lesion. It found lesions less well in validation, so the app keeps the other, which tells them "
         "by density. The five folds are exceptions too: each is the bundled U-Net for X-rays, which has seen no CT, trained "
-        "further. What others published on Inf-Net's slices learned from Inf-Net's own training slices, nine of which are of "
+        "further. What others published on Inf-Net's slices learned from Inf-Net's own training slices, some of which are of "
         "patients of the test; ours left those out, but learned from the volumes besides. What was published on the volumes was "
         "measured on whole ones; for some of ours there are only slices with lesions. Earlier figures on Inf-Net's slices were "
         "known when our U-Net was trained further."

@@ -1,5 +1,6 @@
 """Every page through app.py: refusals first, then the happy path, and results that survive a change of page."""
 
+import csv
 import io
 import json
 import tomllib
@@ -304,6 +305,13 @@ def test_the_external_set_is_as_confounded_as_the_words_say() -> None:
     outside, archive, clinic = (rows[f"xray / external{part}"] for part in ("", "_ieee8023", "_shenzhen"))
     assert archive["n_covid"] == outside["n_covid"] and clinic["n_covid"] == 0  # all of it from one archive
     assert 2 * clinic["n"] > outside["n"] - outside["n_covid"]
+    # "these hold all of ieee8023's images without COVID-19"
+    unseen = rows["xray / external_unseen"]
+    table = csv.DictReader((ROOT / "train" / "results" / f"answers-{registry.DEFAULT}.csv").open(encoding="utf-8"))
+    others = [
+        r["masked"] for r in table if (r["split"], r["source"]) == ("external", "ieee8023") and r["finding"] != "covid"
+    ]
+    assert len(others) == archive["n"] - archive["n_covid"] and set(others) == {"False"} and unseen["n"] < outside["n"]
     assert f"{archive['figures']['auc']['value']:.3f} instead of {outside['figures']['auc']['value']:.3f}" in (
         _board.confounded()
     )

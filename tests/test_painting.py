@@ -33,6 +33,22 @@ def test_layers_are_painted_on_other_grey_levels(result: Diagnosis) -> None:
     np.testing.assert_array_equal(painted.any(axis=2), found.consolidation)
 
 
+def test_a_true_mask_is_outlined_and_compared() -> None:
+    mask = np.zeros((512, 512), bool)
+    mask[100:300, 100:300] = True
+    grey = np.full((512, 512, 3), 128, np.uint8)
+    drawn = painting.outlined(grey, mask)
+    assert drawn[100, 200].tolist() == [255] * 3 and drawn[97, 200].tolist() == [0] * 3  # the edge, and its rim
+    assert drawn[200, 200].tolist() == drawn[20, 20].tolist() == [128] * 3
+    np.testing.assert_array_equal(painting.outlined(grey[::2, ::2], mask)[50, 100], [255] * 3)  # painted smaller
+    marked = np.roll(mask, 100, axis=1)
+    shown = painting.compared(np.zeros((512, 512), np.float32), mask, marked)
+    patches = [painting.patch(colour)[0, 0] for colour in painting.COMPARED.values()]
+    for place, colour in zip((250, 150, 350), patches, strict=True):  # found, missed, marked but healthy
+        np.testing.assert_allclose(shown[200, place], 0.6 * colour, atol=1)
+    assert not shown[20, 20].any()
+
+
 def test_a_large_picture_is_painted_smaller(result: Diagnosis, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = painting.layers(result, ["Lesions"], 0.5)
     monkeypatch.setattr(painting, "LARGEST", max(whole.shape) // 2)

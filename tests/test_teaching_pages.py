@@ -277,6 +277,8 @@ def test_learn_goes_on_with_a_phantom_where_there_is_no_answer(picture: Upload, 
     app.switch_page("pages/learn.py").run()
     assert captions(app)[0] == f"What you see: {PHANTOMS[STAND_IN][0]}"
     for number in range(10):
+        if number == 1:  # this step has a phantom of its own
+            assert PHANTOMS["ct-healthy"][0] in words(app)
         if app.file_uploader:
             (message,) = app.warning
             assert reason in message.value and message.value.endswith("A phantom takes its place here.")
